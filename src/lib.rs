@@ -1,1 +1,12 @@
+//! openmpsd: an open, self-hosted Multiplayer Session Directory.
+//!
+//! The rooms of the house, in the order of their dependencies:
+//! `domain <- wire <- store <- directory <- http`, `domain <- auth <- http`, all `<- app <- cli`;
+//! `json`, `settings` and `ambient` are leaves, `embedded` stands beside the store.
 
+pub mod ambient;
+pub mod auth;
+pub mod domain;
+pub mod embedded;
+pub mod settings;
+pub mod store;
