@@ -8,5 +8,6 @@ pub mod ambient;
 pub mod auth;
 pub mod domain;
 pub mod embedded;
+pub mod json;
 pub mod settings;
 pub mod store;
