@@ -357,8 +357,8 @@ pub const STORED_DEPTH: usize = 512;
 /// # Errors
 /// Text that is no UTF-8, no JSON (RFC 8259), or nested deeper than `depth`.
 pub fn parse(bytes: &[u8], depth: usize) -> Result<Json, SyntaxError> {
-    let text =
-        std::str::from_utf8(bytes).map_err(|error| SyntaxError { why: "the text is not valid UTF-8", at: error.valid_up_to() })?;
+    let text = std::str::from_utf8(bytes)
+        .map_err(|error| SyntaxError { why: "the text is not valid UTF-8", at: error.valid_up_to() })?;
     let mut reader = Reader { text, at: 0, depth };
     reader.skip_space();
     let value = reader.value()?;

@@ -1,0 +1,71 @@
+//! Every number of the contract that bounds something, with its unit and rule.
+
+use chrono::TimeDelta;
+
+/// The largest member count a session may ask for (S-32).
+pub const MAX_MEMBERS: u64 = 100;
+/// The largest member count of a large session (S-32).
+pub const MAX_MEMBERS_LARGE: u64 = 10_000;
+/// The largest timeout, in milliseconds (T-42).
+pub const MAX_TIMEOUT_MS: u64 = (1 << 31) - 1;
+/// The longest `inviteProtocol`, in characters (S-35).
+pub const MAX_INVITE_PROTOCOL: usize = 100;
+/// The longest text of a `description`, in characters (S-51).
+pub const MAX_DESCRIPTION: usize = 1024;
+/// The longest `secureDeviceAddress`, in characters (S-80).
+pub const MAX_DEVICE_ADDRESS: usize = 4096;
+/// The longest keyword, in characters (S-44).
+pub const MAX_KEYWORD: usize = 64;
+/// Any other system text, in characters: the contract sets no bound, so this only keeps documents sane (S-95).
+pub const MAX_TEXT: usize = 1024;
+/// The most results of a query, and what `take` is when it is not given.
+pub const MAX_TAKE: u32 = 100;
+/// The most xuids one handle query may name (H-52).
+pub const MAX_OWNERS: usize = 100;
+/// How long a request answered 503 is asked to wait, in seconds.
+pub const RETRY_AFTER_S: u32 = 1;
+
+/// What to do with a field of `system` data that the contract does not list (S-09).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UnknownFields {
+    /// 400, naming the field.
+    Reject,
+    /// As if it were not there.
+    Ignore,
+}
+
+/// The sizes an installation may set (S-95), and the lifetimes.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// The stored `custom` data of a session, constants and properties each, in bytes.
+    pub session_custom_bytes: usize,
+    /// The stored `custom` data of a member, constants and properties each, in bytes.
+    pub member_custom_bytes: usize,
+    /// The whole document, in bytes.
+    pub session_bytes: usize,
+    /// The entries of an array in system data.
+    pub array_entries: usize,
+    /// The entries of `changeTypes`.
+    pub change_types: usize,
+    /// The keywords of a session (S-44).
+    pub keywords: usize,
+    /// What happens to unknown system fields (S-09).
+    pub unknown_fields: UnknownFields,
+    /// How long an activity lives whose session does not exist (H-21).
+    pub unbound_activity: TimeDelta,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            session_custom_bytes: 64 << 10,
+            member_custom_bytes: 16 << 10,
+            session_bytes: 1 << 20,
+            array_entries: 128,
+            change_types: 32,
+            keywords: 16,
+            unknown_fields: UnknownFields::Reject,
+            unbound_activity: TimeDelta::hours(1),
+        }
+    }
+}
