@@ -4,4 +4,6 @@ pub mod limits;
 pub mod names;
 pub mod principal;
 pub mod refusal;
+pub mod session;
 pub mod system;
+pub mod template;

@@ -1,0 +1,618 @@
+//! Session templates: reading and validating a published one, and merging it with a creator's constants (templates.md).
+
+use super::limits::{self, Limits, UnknownFields};
+use super::names::TemplateName;
+use super::refusal::Refusal;
+use super::session::{Bag, has_capability};
+use super::system::{self, CAPABILITIES, CONSTANTS, Shape};
+use crate::json::{Json, Object};
+
+/// Which names a request or a template uses for the constants that 107 renamed (T-50, W-71).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// Contract versions 104 to 106: the old names are understood beside the new ones.
+    Old,
+    /// Contract version 107: the new names only.
+    New,
+}
+
+/// A published template, read and found valid (T-08).
+#[derive(Debug, Clone)]
+pub struct Template {
+    /// Its name in the published case.
+    pub name: TemplateName,
+    /// The contract version it was written for, 104 to 107; decides the defaults (T-51).
+    pub contract_version: u32,
+    /// Constants in the names of 107; `null` means explicitly unset.
+    system: Object,
+    custom: Object,
+    role_types: Object,
+    published: Json,
+}
+
+/// Something about a template that its author should know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Remark {
+    /// Whether the template cannot be served because of it.
+    pub fatal: bool,
+    /// The path of the field.
+    pub at: String,
+    /// What about it, with the rule.
+    pub why: String,
+}
+
+impl Template {
+    /// Reads a published document and reports everything that is wrong with it, and what is merely odd.
+    ///
+    /// # Errors
+    /// All remarks, when at least one is fatal.
+    pub fn read(name: TemplateName, document: &Json) -> Result<(Self, Vec<Remark>), Vec<Remark>> {
+        let mut remarks = Remarks(Vec::new());
+        let template = read(name, document, &mut remarks);
+        if remarks.0.iter().any(|remark| remark.fatal) { Err(remarks.0) } else { Ok((template, remarks.0)) }
+    }
+
+    /// The document as it was published, for readers (T-02).
+    #[must_use]
+    pub fn published(&self) -> &Json {
+        &self.published
+    }
+
+    /// What the template says about who may create a session, before anything is merged (S-34).
+    #[must_use]
+    pub fn initiators(&self) -> Option<&Json> {
+        self.system.get("initiators")
+    }
+}
+
+struct Remarks(Vec<Remark>);
+
+impl Remarks {
+    fn push(&mut self, fatal: bool, at: impl Into<String>, why: impl Into<String>) {
+        self.0.push(Remark { fatal, at: at.into(), why: why.into() });
+    }
+
+    fn refuse(&mut self, refusal: &Refusal) {
+        let (at, why) = refusal.text.split_once(": ").unwrap_or(("", &refusal.text));
+        self.push(true, at, why);
+    }
+}
+
+fn read(name: TemplateName, document: &Json, remarks: &mut Remarks) -> Template {
+    let empty = Object::new();
+    let fields = document.as_object().unwrap_or_else(|| {
+        remarks.push(true, "", "a template is a JSON object (T-01)");
+        &empty
+    });
+    for key in fields.keys() {
+        if !matches!(key.to_string().as_str(), "contractVersion" | "constants" | "roleTypes") {
+            remarks.push(true, key.to_string(), "a template holds contractVersion, constants and roleTypes only (T-01)");
+        }
+    }
+    let contract_version = match fields.get("contractVersion") {
+        None => 107,
+        Some(version) => {
+            version.as_u64().and_then(|v| u32::try_from(v).ok()).filter(|v| (104..=107).contains(v)).unwrap_or_else(|| {
+                remarks.push(true, "contractVersion", "a whole number from 104 to 107 is expected (T-07)");
+                107
+            })
+        }
+    };
+    let constants = fields.get("constants").map_or(&empty, |constants| {
+        constants.as_object().unwrap_or_else(|| {
+            remarks.push(true, "constants", "an object of system and custom is expected (T-01)");
+            &empty
+        })
+    });
+    for key in constants.keys() {
+        if !matches!(key.to_string().as_str(), "system" | "custom") {
+            remarks.push(true, format!("constants.{key}"), "only system and custom may stand here (S-09)");
+        }
+    }
+    let part = |name: &str, remarks: &mut Remarks| match constants.get(name) {
+        None => Object::new(),
+        Some(Json::Object(fields)) => fields.clone(),
+        Some(other) => {
+            remarks.push(true, format!("constants.{name}"), format!("an object is expected, not {}", other.kind()));
+            Object::new()
+        }
+    };
+    let (given, custom) = (part("system", remarks), part("custom", remarks));
+    let system = read_system(&given, remarks);
+    let role_types = fields.get("roleTypes").map_or_else(Object::new, |types| read_role_types(types, &system, remarks));
+    for (at, why) in contradictions(&system) {
+        remarks.push(true, format!("constants.system.{at}"), why);
+    }
+    let mut bag = Object::new();
+    bag.insert("system".into(), given.into());
+    bag.insert("custom".into(), custom.clone().into());
+    let mut published = Object::new();
+    published.insert("contractVersion".into(), contract_version.into());
+    published.insert("constants".into(), bag.into());
+    if let Some(types) = fields.get("roleTypes") {
+        published.insert("roleTypes".into(), types.clone());
+    }
+    Template { name, contract_version, system, custom, role_types, published: published.into() }
+}
+
+fn read_system(given: &Object, remarks: &mut Remarks) -> Object {
+    let limits = Limits { unknown_fields: UnknownFields::Reject, ..Limits::default() };
+    let given = modernise(given, "constants.system").unwrap_or_else(|refusal| {
+        remarks.refuse(&refusal);
+        Object::new()
+    });
+    let mut kept = Object::new();
+    for (name, value) in &given {
+        let name = name.to_string();
+        let at = format!("constants.system.{name}");
+        if *value == Json::Null {
+            match system::find(CONSTANTS, "constants.system", &name, &limits) {
+                Ok(_) => drop(kept.insert(name.as_str().into(), Json::Null)),
+                Err(refusal) => remarks.refuse(&refusal),
+            }
+            continue;
+        }
+        let (mut value, mut unknown) = (value.clone(), Object::new());
+        if let (true, Json::Object(flags)) = (name == "capabilities", &mut value) {
+            flags.retain(|flag, set| {
+                let known = CAPABILITIES.contains(&flag.to_string().as_str());
+                if !known {
+                    remarks.push(
+                        set.as_bool().is_none(),
+                        format!("{at}.{flag}"),
+                        "unknown capability, kept without effect (T-33)",
+                    );
+                    unknown.insert(flag.clone(), set.clone());
+                }
+                known
+            });
+        }
+        let admitted = system::find(CONSTANTS, "constants.system", &name, &limits)
+            .and_then(|field| field.map_or(Ok(None), |field| system::admit(&field.shape, &at, &value, &limits)));
+        match admitted {
+            Ok(Some(mut value)) => {
+                if let Json::Object(flags) = &mut value {
+                    flags.extend(unknown);
+                }
+                kept.insert(name.as_str().into(), value);
+            }
+            Ok(None) => {}
+            Err(refusal) => remarks.refuse(&refusal),
+        }
+    }
+    kept
+}
+
+fn is_role_name(name: &str) -> bool {
+    (1..=100).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+}
+
+/// Checks role types (S-55, M-82, M-85).
+fn read_role_types(types: &Json, constants: &Object, remarks: &mut Remarks) -> Object {
+    let Some(types) = types.as_object() else {
+        remarks.push(true, "roleTypes", "an object of role types is expected (S-55)");
+        return Object::new();
+    };
+    for (type_name, role_type) in types {
+        let at = format!("roleTypes.{type_name}");
+        if !is_role_name(&type_name.to_string()) {
+            remarks.push(true, &at, "a role type is named by up to 100 lower-case letters and digits (S-55)");
+        }
+        for (key, value) in role_type.as_object().unwrap_or(&Object::new()) {
+            let key_at = format!("{at}.{key}");
+            match key.to_string().as_str() {
+                "ownerManaged" => match value.as_bool() {
+                    None => remarks.push(true, key_at, "true or false is expected"),
+                    Some(true) if !has_capability(constants, "hasOwners") => {
+                        remarks.push(true, key_at, "needs the capability hasOwners (M-82)");
+                    }
+                    Some(_) => {}
+                },
+                "mutableRoleSettings" => {
+                    let known = |item: &Json| matches!(item.as_str().as_deref(), Some("max" | "target"));
+                    if !value.as_array().is_some_and(|items| items.iter().all(known)) {
+                        remarks.push(true, key_at, "a list of max and target is expected (M-85)");
+                    }
+                }
+                "roles" => read_roles(&key_at, value, remarks),
+                _ => remarks.push(true, key_at, "a role type holds ownerManaged, mutableRoleSettings and roles only (S-55)"),
+            }
+        }
+        if role_type.get("roles").is_none() {
+            remarks.push(true, &at, "an object with roles is expected (S-55)");
+        }
+    }
+    types.clone()
+}
+
+fn read_roles(at: &str, roles: &Json, remarks: &mut Remarks) {
+    let Some(roles) = roles.as_object() else {
+        return remarks.push(true, at, "an object of roles is expected (S-55)");
+    };
+    for (name, role) in roles {
+        let at = format!("{at}.{name}");
+        if !is_role_name(&name.to_string()) {
+            remarks.push(true, &at, "a role is named by up to 100 lower-case letters and digits (S-55)");
+        }
+        let Some(settings) = role.as_object() else {
+            remarks.push(true, at, "an object of max and target is expected (S-55)");
+            continue;
+        };
+        let number = |key: &str| settings.get(key).map(|value| value.as_u64().filter(|number| *number > 0));
+        for key in settings.keys() {
+            if !matches!(key.to_string().as_str(), "max" | "target") {
+                remarks.push(true, format!("{at}.{key}"), "a role holds max and target only (S-55)");
+            }
+        }
+        match (number("max"), number("target")) {
+            (Some(None), _) => remarks.push(true, format!("{at}.max"), "a whole number above 0 is expected (S-55)"),
+            (_, Some(None)) => remarks.push(true, format!("{at}.target"), "a whole number above 0 is expected (S-55)"),
+            (Some(Some(max)), Some(Some(target))) if target > max => {
+                remarks.push(true, format!("{at}.target"), "at most max is expected (S-55)");
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The old names of the constants that 107 renamed (T-50): section, old name, new name.
+const RENAMED_TIMEOUTS: &[(&str, &str)] = &[
+    ("reserved", "reservedRemovalTimeout"),
+    ("inactive", "inactiveRemovalTimeout"),
+    ("ready", "readyRemovalTimeout"),
+    ("sessionEmpty", "sessionEmptyTimeout"),
+];
+
+/// Brings `constants.system` of an old request or of any template into the names of 107 (T-50, T-55).
+///
+/// # Errors
+/// 400 for both forms of one setting (W-71), and for old sections that are no objects of known fields.
+pub fn modernise(given: &Object, at: &str) -> Result<Object, Refusal> {
+    let mut new = Object::new();
+    for (name, value) in given {
+        let name = name.to_string();
+        let at = format!("{at}.{name}");
+        let fields = |value: &Json| {
+            value
+                .as_object()
+                .cloned()
+                .ok_or_else(|| Refusal::invalid(&at, format!("an object is expected, not {}", value.kind())))
+        };
+        let mut put = |name: &str, value: Json, at: &str| {
+            if new.insert(name.into(), value).is_some() || given.contains_key(name) {
+                return Err(Refusal::invalid(at, format!("the same setting is given as {name} too (W-71)")));
+            }
+            Ok(())
+        };
+        match name.as_str() {
+            "timeouts" => {
+                for (old, value) in fields(value)? {
+                    let at = format!("{at}.{old}");
+                    let Some((_, name)) = RENAMED_TIMEOUTS.iter().find(|(known, _)| *known == old.to_string()) else {
+                        return Err(Refusal::invalid(at, "there is no such timeout"));
+                    };
+                    put(name, value, &at)?;
+                }
+            }
+            "managedInitialization" if *value == Json::Null => put("memberInitialization", Json::Null, &at)?,
+            "managedInitialization" => {
+                let mut section = fields(value)?;
+                if let Some(auto) = section.shift_remove("autoEvaluate") {
+                    let Some(auto) = auto.as_bool() else {
+                        return Err(Refusal::invalid(format!("{at}.autoEvaluate"), "true or false is expected"));
+                    };
+                    section.insert("externalEvaluation".into(), (!auto).into());
+                }
+                put("memberInitialization", section.into(), &at)?;
+            }
+            _ => drop(new.insert(name.as_str().into(), value.clone())),
+        }
+    }
+    Ok(new)
+}
+
+/// The constants of a new session: the template's, the creator's where it is silent, defaults for the rest.
+pub struct Merged {
+    /// What the session will carry.
+    pub constants: Bag,
+    /// The first contradiction between template and request, to be refused once nothing is wrong in itself (T-20, E-10).
+    pub conflict: Option<Refusal>,
+}
+
+/// Merges a template with the constants of a create request (T-20 to T-23).
+///
+/// `system` is in the names of 107.
+///
+/// # Errors
+/// 400 for fields that are wrong in themselves.
+pub fn merge(template: &Template, system: &Object, custom: Option<&Json>, limits: &Limits) -> Result<Merged, Refusal> {
+    let mut conflict = None;
+    let mut constants = template.system.clone();
+    for (name, value) in system {
+        let name = name.to_string();
+        let at = format!("constants.system.{name}");
+        let Some(field) = system::find(CONSTANTS, "constants.system", &name, limits)? else { continue };
+        let value = match value {
+            Json::Null => Some(Json::Null),
+            value => system::admit(&field.shape, &at, value, limits)?,
+        };
+        let Some(mut value) = value else { continue };
+        match template.system.get(field.name) {
+            None => {
+                if let (Shape::Flags(_), Json::Object(flags)) = (&field.shape, &mut value) {
+                    flags.retain(|_, set| *set != Json::Bool(false));
+                }
+                constants.insert(field.name.into(), value);
+            }
+            Some(fixed) if repeats(fixed, &value, &field.shape) => {}
+            Some(_) => {
+                conflict.get_or_insert_with(|| Refusal::conflict(at, "differs from what the template fixes"));
+            }
+        }
+    }
+    let mut kept = template.custom.clone();
+    match custom {
+        None => {}
+        Some(Json::Object(fields)) => {
+            for (name, value) in fields {
+                match template.custom.get(name) {
+                    Some(fixed) if fixed == value => {}
+                    Some(_) => {
+                        conflict.get_or_insert_with(|| {
+                            Refusal::conflict(format!("constants.custom.{name}"), "differs from what the template fixes")
+                        });
+                    }
+                    None if *value == Json::Null => {}
+                    None => drop(kept.insert(name.clone(), value.clone())),
+                }
+            }
+        }
+        Some(Json::Null) => {}
+        Some(other) if template.custom.is_empty() => {
+            let constants = Bag { system: with_defaults(constants, template), custom: other.clone() };
+            return Ok(Merged { constants, conflict });
+        }
+        Some(_) => {
+            conflict.get_or_insert_with(|| Refusal::conflict("constants.custom", "differs from what the template fixes"));
+        }
+    }
+    let constants = Bag { system: with_defaults(constants, template), custom: kept.into() };
+    Ok(Merged { constants, conflict })
+}
+
+/// Whether a value given anew says nothing else than the one that is fixed (T-20, T-21, W-32); objects may be repeated in part.
+#[must_use]
+pub fn repeats(fixed: &Json, given: &Json, shape: &Shape) -> bool {
+    match (shape, fixed, given) {
+        (Shape::Flags(_), Json::Object(fixed), Json::Object(given)) => given.iter().all(|(name, flag)| match fixed.get(name) {
+            Some(fixed) => fixed == flag,
+            None => *flag == Json::Bool(false),
+        }),
+        (Shape::Object(_) | Shape::Map(_) | Shape::LowerMap(_), Json::Object(fixed), Json::Object(given)) => {
+            given.iter().all(|(name, value)| fixed.get(name) == Some(value))
+        }
+        _ => fixed == given,
+    }
+}
+
+/// Fills in the defaults of the template's contract version (T-40, T-51) and takes out what is explicitly unset.
+fn with_defaults(mut given: Object, template: &Template) -> Object {
+    let old = template.contract_version <= 105;
+    let mut kept = Object::new();
+    for field in CONSTANTS {
+        let value = given.shift_remove(field.name).or_else(|| match field.name {
+            "version" => Some(1_u64.into()),
+            "maxMembersCount" => Some(limits::MAX_MEMBERS.into()),
+            "visibility" => Some("open".into()),
+            "reservedRemovalTimeout" => Some(30_000_u64.into()),
+            "inactiveRemovalTimeout" => Some(if old { 7_200_000_u64 } else { 0 }.into()),
+            "readyRemovalTimeout" => Some(180_000_u64.into()),
+            "sessionEmptyTimeout" => Some(0_u64.into()),
+            "capabilities" => Some(Json::object()),
+            _ => None,
+        });
+        if let Some(value) = value.filter(|value| *value != Json::Null) {
+            kept.insert(field.name.into(), value);
+        }
+    }
+    kept
+}
+
+/// Constants that cannot stand together: path below `constants.system`, and why (T-30, T-31).
+#[must_use]
+pub fn contradictions(system: &Object) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    let has = |capability: &str| has_capability(system, capability);
+    let given = |name: &str| system.get(name).is_some_and(|value| *value != Json::Null);
+    let mut refuse = |wrong: bool, at: &str, why: &str| {
+        if wrong {
+            found.push((at.to_owned(), why.to_owned()));
+        }
+    };
+    for capability in ["connectivity", "autoPopulateServerCandidates", "userAuthorizationStyle", "team", "arbitration"] {
+        let at = format!("capabilities.{capability}");
+        refuse(has(capability) && has("large"), &at, "cannot be combined with the capability large (T-30)");
+    }
+    refuse(has("broadcast") && !has("large"), "capabilities.broadcast", "needs the capability large (T-30)");
+    refuse(has("team") && has("gameplay"), "capabilities.team", "cannot be combined with the capability gameplay (T-30)");
+    refuse(has("arbitration") && !has("gameplay"), "capabilities.arbitration", "needs the capability gameplay (T-30)");
+    let searchable = has("searchable") && has("userAuthorizationStyle") && !has("hasOwners");
+    refuse(searchable, "capabilities.searchable", "with userAuthorizationStyle it needs the capability hasOwners (T-30)");
+    for (name, capability) in [
+        ("metrics", "connectivity"),
+        ("cloudComputePackage", "cloudCompute"),
+        ("ownershipPolicies", "hasOwners"),
+        ("arbitration", "arbitration"),
+        ("broadcastViewerTitleIds", "broadcast"),
+    ] {
+        refuse(given(name) && !has(capability), name, &format!("needs the capability {capability} (T-31)"));
+    }
+    for name in
+        ["metrics", "memberInitialization", "peerToPeerRequirements", "peerToHostRequirements", "measurementServerAddresses"]
+    {
+        refuse(given(name) && has("large"), name, "cannot be set on large sessions (T-31)");
+    }
+    let count = system.get("maxMembersCount").and_then(Json::as_u64).unwrap_or(limits::MAX_MEMBERS);
+    refuse(count > limits::MAX_MEMBERS && !has("large"), "maxMembersCount", "more than 100 needs the capability large (T-31)");
+    let number = |object: &str, field: &str, default: u64| {
+        system.get(object).and_then(|object| object.get(field)).and_then(Json::as_u64).unwrap_or(default)
+    };
+    if given("memberInitialization") {
+        let needed = number("memberInitialization", "membersNeededToStart", 1);
+        refuse(needed > count, "memberInitialization.membersNeededToStart", "is more than maxMembersCount (T-40)");
+    }
+    if given("arbitration") {
+        let (forfeit, arbitration) =
+            (number("arbitration", "forfeitTimeout", 60_000), number("arbitration", "arbitrationTimeout", 300_000));
+        refuse(arbitration < forfeit, "arbitration.arbitrationTimeout", "is less than forfeitTimeout (T-31)");
+    }
+    let measured = |metric: &str| system.get("metrics").and_then(|all| all.get(metric)).and_then(Json::as_bool).unwrap_or(false);
+    let required = given("peerToPeerRequirements") || given("peerToHostRequirements");
+    for metric in ["latency", "bandwidthDown", "bandwidthUp"] {
+        let missing = given("metrics") && required && !measured(metric);
+        refuse(missing, &format!("metrics.{metric}"), "is needed by the peer requirements (M-60)");
+    }
+    found
+}
+
+/// Which part of the contract this version does not serve yet, if these constants ask for it.
+#[must_use]
+pub fn not_served(template: &Template, system: &Object) -> Option<Refusal> {
+    let capability = ["large", "hasOwners"].into_iter().find(|name| has_capability(system, name));
+    let at = if let Some(name) = capability {
+        format!("constants.system.capabilities.{name}")
+    } else if system.contains_key("memberInitialization") {
+        "constants.system.memberInitialization".to_owned()
+    } else if template.role_types.is_empty() {
+        return None;
+    } else {
+        "roleTypes".to_owned()
+    };
+    Some(Refusal::invalid(at, "this version of the service does not serve sessions of this kind yet"))
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+    use crate::json::parse;
+
+    fn json(text: &str) -> Json {
+        parse(text.as_bytes(), 32).expect("test data is JSON")
+    }
+
+    fn template(text: &str) -> Template {
+        Template::read(TemplateName::parse("T").unwrap(), &json(text)).expect("the template is valid").0
+    }
+
+    fn merged(published: &str, request: &str) -> Result<String, Refusal> {
+        let request = json(request);
+        let merged = merge(&template(published), request.as_object().unwrap(), None, &Limits::default())?;
+        match merged.conflict {
+            Some(conflict) => Err(conflict),
+            None => Ok(Json::Object(merged.constants.system).to_string()),
+        }
+    }
+
+    #[test]
+    fn t40_t41_defaults_are_filled_in_and_shown() {
+        assert_eq!(
+            merged("{}", "{}").unwrap(),
+            r#"{"version":1,"maxMembersCount":100,"visibility":"open","reservedRemovalTimeout":30000,"inactiveRemovalTimeout":0,"readyRemovalTimeout":180000,"sessionEmptyTimeout":0,"capabilities":{}}"#
+        );
+    }
+
+    #[test]
+    fn t51_defaults_follow_the_version_of_the_template() {
+        assert!(merged(r#"{"contractVersion":105}"#, "{}").unwrap().contains(r#""inactiveRemovalTimeout":7200000"#));
+    }
+
+    /// The table of T-20, row by row: template, request, what becomes of `sessionEmptyTimeout`.
+    #[rstest]
+    #[case::absent_value("{}", r#"{"sessionEmptyTimeout":5}"#, Some("5"))]
+    #[case::absent_absent("{}", "{}", Some("0"))]
+    #[case::absent_null("{}", r#"{"sessionEmptyTimeout":null}"#, Some(""))]
+    #[case::value_absent(r#"{"sessionEmptyTimeout":7}"#, "{}", Some("7"))]
+    #[case::value_equal(r#"{"sessionEmptyTimeout":7}"#, r#"{"sessionEmptyTimeout":7.0}"#, Some("7"))]
+    #[case::value_other(r#"{"sessionEmptyTimeout":7}"#, r#"{"sessionEmptyTimeout":8}"#, None)]
+    #[case::value_null(r#"{"sessionEmptyTimeout":7}"#, r#"{"sessionEmptyTimeout":null}"#, None)]
+    #[case::null_absent(r#"{"sessionEmptyTimeout":null}"#, "{}", Some(""))]
+    #[case::null_null(r#"{"sessionEmptyTimeout":null}"#, r#"{"sessionEmptyTimeout":null}"#, Some(""))]
+    #[case::null_value(r#"{"sessionEmptyTimeout":null}"#, r#"{"sessionEmptyTimeout":7}"#, None)]
+    fn t20_template_against_request(#[case] published: &str, #[case] request: &str, #[case] kept: Option<&str>) {
+        let result = merged(&format!(r#"{{"constants":{{"system":{published}}}}}"#), request);
+        match kept {
+            Some("") => assert!(!result.unwrap().contains("sessionEmptyTimeout")),
+            Some(value) => assert!(result.unwrap().contains(&format!(r#""sessionEmptyTimeout":{value}"#))),
+            None => assert_eq!(result.unwrap_err().kind, super::super::refusal::Kind::Conflict),
+        }
+    }
+
+    #[rstest]
+    #[case::may_repeat_a_part(r#"{"gameplay":true,"crossPlay":true}"#, r#"{"gameplay":true}"#, true)]
+    #[case::may_not_add(r#"{"gameplay":true}"#, r#"{"crossPlay":true}"#, false)]
+    #[case::empty_forbids_all("{}", r#"{"crossPlay":true}"#, false)]
+    #[case::false_is_not_there("{}", r#"{"crossPlay":false}"#, true)]
+    #[case::false_against_true(r#"{"gameplay":true}"#, r#"{"gameplay":false}"#, false)]
+    fn t21_capabilities_compare_one_by_one(#[case] fixed: &str, #[case] given: &str, #[case] fits: bool) {
+        let published = format!(r#"{{"constants":{{"system":{{"capabilities":{fixed}}}}}}}"#);
+        assert_eq!(merged(&published, &format!(r#"{{"capabilities":{given}}}"#)).is_ok(), fits);
+    }
+
+    #[test]
+    fn s08_false_capabilities_of_a_request_are_not_stored() {
+        let constants = merged("{}", r#"{"capabilities":{"gameplay":false,"crossPlay":true}}"#).unwrap();
+        assert!(constants.contains(r#""capabilities":{"crossPlay":true}"#), "{constants}");
+    }
+
+    #[test]
+    fn t55_templates_may_use_the_old_names() {
+        let system = r#"{"timeouts":{"inactive":5,"ready":null},"managedInitialization":{"autoEvaluate":true}}"#;
+        let constants = merged(&format!(r#"{{"constants":{{"system":{system}}}}}"#), "{}").unwrap();
+        assert!(constants.contains(r#""inactiveRemovalTimeout":5"#), "{constants}");
+        assert!(!constants.contains("readyRemovalTimeout"), "{constants}");
+        assert!(constants.contains(r#""memberInitialization":{"externalEvaluation":false}"#), "{constants}");
+    }
+
+    #[rstest]
+    #[case::t01(r#"{"members":{}}"#, "members")]
+    #[case::t07(r#"{"contractVersion":103}"#, "contractVersion")]
+    #[case::s09(r#"{"constants":{"system":{"fly":1}}}"#, "constants.system.fly")]
+    #[case::t30(
+        r#"{"constants":{"system":{"capabilities":{"large":true,"connectivity":true}}}}"#,
+        "constants.system.capabilities.connectivity"
+    )]
+    #[case::t31(r#"{"constants":{"system":{"maxMembersCount":101}}}"#, "constants.system.maxMembersCount")]
+    #[case::t31(r#"{"constants":{"system":{"metrics":{"latency":true}}}}"#, "constants.system.metrics")]
+    #[case::t33(r#"{"constants":{"system":{"capabilities":{"gameplay":1}}}}"#, "constants.system.capabilities.gameplay")]
+    #[case::t42(r#"{"constants":{"system":{"inactiveRemovalTimeout":2147483648}}}"#, "constants.system.inactiveRemovalTimeout")]
+    #[case::t55(
+        r#"{"constants":{"system":{"timeouts":{"ready":1},"readyRemovalTimeout":1}}}"#,
+        "constants.system.timeouts.ready"
+    )]
+    #[case::s55(r#"{"roleTypes":{"Class":{"roles":{}}}}"#, "roleTypes.Class")]
+    #[case::m82(r#"{"roleTypes":{"class":{"ownerManaged":true,"roles":{}}}}"#, "roleTypes.class.ownerManaged")]
+    fn t08_invalid_templates_are_reported_by_field(#[case] published: &str, #[case] at: &str) {
+        let remarks = Template::read(TemplateName::parse("T").unwrap(), &json(published)).expect_err("invalid");
+        assert!(remarks.iter().any(|remark| remark.fatal && remark.at == at), "{remarks:?}");
+    }
+
+    #[test]
+    fn t33_unknown_capabilities_of_a_template_are_kept_with_a_warning() {
+        let document = json(r#"{"constants":{"system":{"capabilities":{"fly":true}}}}"#);
+        let (template, remarks) = Template::read(TemplateName::parse("T").unwrap(), &document).unwrap();
+        assert!(!remarks[0].fatal && remarks[0].at == "constants.system.capabilities.fly", "{remarks:?}");
+        let merged = merge(&template, &Object::new(), None, &Limits::default()).unwrap();
+        assert!(Json::Object(merged.constants.system).to_string().contains(r#""fly":true"#));
+    }
+
+    #[test]
+    fn t02_published_form_keeps_nulls_and_shows_custom() {
+        let template = template(r#"{"constants":{"system":{"sessionEmptyTimeout":null}}}"#);
+        assert_eq!(
+            template.published().to_string(),
+            r#"{"contractVersion":107,"constants":{"system":{"sessionEmptyTimeout":null},"custom":{}}}"#
+        );
+    }
+}
