@@ -11,3 +11,4 @@ pub mod embedded;
 pub mod json;
 pub mod settings;
 pub mod store;
+pub mod wire;

@@ -14,7 +14,7 @@ pub struct Refusal {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// `If-None-Match: *` on an existing session, or `If-Match` on a missing one: no body (W-42, W-43).
-    Exists,
+    Precondition,
     /// The session is missing where the route needs one.
     Missing,
     /// The caller may not do this (E-12); the session is shown if the caller may read it.

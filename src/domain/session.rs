@@ -53,7 +53,7 @@ pub struct Session {
     pub search_handle: Option<HandleId>,
     /// Since when it has no members (M-23). Known to the service only.
     pub empty_since: Option<DateTime<Utc>>,
-    /// Users that were accepted members of this branch and left while it was open to their return (M-87). Known to the service only.
+    /// Accepted members that left since the record was loaded (M-87): to be remembered beside the document. Known to the service only.
     pub former: Vec<Xuid>,
 }
 

@@ -1,0 +1,101 @@
+//! Who may read a session and who may join it (access.md, A-10 to A-28).
+
+use super::names::Xuid;
+use super::principal::{Principal, User};
+use super::refusal::Refusal;
+use super::session::{Restriction, Session, Visibility};
+
+/// What the directory knows about the caller beyond the session itself.
+#[derive(Debug, Clone, Default)]
+pub struct Facts {
+    /// Users who follow the caller, at least all those that are members of the session.
+    pub followers: Vec<Xuid>,
+    /// The installation has everybody follow everybody.
+    pub everybody_follows: bool,
+    /// The caller was an accepted member of this branch before the record was loaded (M-87).
+    pub former: bool,
+}
+
+/// How near the caller is to a session, as far as restrictions ask.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Nearness {
+    /// The caller is a member or has a reservation.
+    pub member: bool,
+    /// An accepted member follows the caller.
+    pub followed: bool,
+    /// An active member is on the caller's device.
+    pub local: bool,
+}
+
+impl Nearness {
+    /// Whether a restriction is met.
+    #[must_use]
+    pub fn meets(self, restriction: Restriction) -> bool {
+        match restriction {
+            Restriction::None => true,
+            Restriction::Local => self.local,
+            Restriction::Followed => self.local || self.followed,
+        }
+    }
+
+    /// Whether a user so near may read a session.
+    #[must_use]
+    pub fn may_read(self, visibility: Visibility, read_restriction: Restriction) -> bool {
+        self.member || (visibility != Visibility::Private && self.meets(read_restriction))
+    }
+}
+
+/// How near a user is to a loaded session.
+#[must_use]
+pub fn nearness(session: &Session, user: &User, facts: &Facts) -> Nearness {
+    let local = user.device_id.is_some()
+        && session.members.iter().any(|member| member.state.is_active() && member.device_id == user.device_id);
+    let followed = session
+        .members
+        .iter()
+        .any(|member| member.state.is_accepted() && (facts.everybody_follows || facts.followers.contains(&member.xuid)));
+    Nearness { member: session.member(user.xuid).is_some(), followed, local }
+}
+
+/// Whether the caller may read the session; servers read everything in their service configs.
+#[must_use]
+pub fn may_read(session: &Session, principal: &Principal, facts: &Facts) -> bool {
+    match principal {
+        Principal::Server(_) => principal.is_server_for(&session.reference.scid),
+        Principal::User(user) => nearness(session, user, facts).may_read(session.visibility(), session.read_restriction()),
+        Principal::Admin { .. } => false,
+    }
+}
+
+/// Judges a user who is not in the member list yet and wants to be, but for the free slot, which is judged last (E-10).
+///
+/// # Errors
+/// 403 with the first condition that does not hold.
+pub fn admit(session: &Session, user: &User, facts: &Facts) -> Result<(), Refusal> {
+    may_play(user)?;
+    if session.visibility() != Visibility::Open {
+        return Err(Refusal::forbidden("the session is not open: joining it needs a reservation"));
+    }
+    let former = facts.former || session.former.contains(&user.xuid);
+    if session.flag("closed") && !(session.flag("locked") && former) {
+        return Err(Refusal::forbidden("the session is closed: joining it needs a reservation"));
+    }
+    let restriction = session.join_restriction();
+    if !nearness(session, user, facts).meets(restriction) {
+        return Err(Refusal::forbidden(match restriction {
+            Restriction::Followed => {
+                "joinRestriction is followed: joining needs a member that follows the caller, or a reservation"
+            }
+            _ => "joinRestriction is local: joining needs an active member on the caller's device, or a reservation",
+        }));
+    }
+    Ok(())
+}
+
+/// Whether a user may play with others at all (A-20 #1).
+///
+/// # Errors
+/// 403 without the multiplayer privilege.
+pub fn may_play(user: &User) -> Result<(), Refusal> {
+    if user.multiplayer { Ok(()) } else { Err(Refusal::forbidden("the caller lacks the multiplayer privilege")) }
+}

@@ -1,0 +1,124 @@
+//! What happened between two states of a record: found by comparing them, never told by hand (W-62, M-43, H-22, N-37).
+
+use super::names::{MemberIndex, Xuid};
+use super::session::{Member, MemberState, Record, Session};
+use crate::json::Json;
+
+/// The change types of N-37 as a set of bits; `everything` is any change at all and has no bit.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Kinds(pub u32);
+
+/// The bits of [`Kinds`], by the contract's names.
+pub const KINDS: &[(&str, Kinds)] = &[
+    ("host", Kinds(1)),
+    ("initialization", Kinds(1 << 1)),
+    ("matchmakingStatus", Kinds(1 << 2)),
+    ("membersList", Kinds(1 << 3)),
+    ("membersStatus", Kinds(1 << 4)),
+    ("joinability", Kinds(1 << 5)),
+    ("customProperty", Kinds(1 << 6)),
+    ("membersCustomProperty", Kinds(1 << 7)),
+    ("roles", Kinds(1 << 8)),
+    ("scheduledtime", Kinds(1 << 9)),
+    ("arbitrationPropertyChange", Kinds(1 << 10)),
+];
+
+impl Kinds {
+    fn add(&mut self, name: &str, happened: bool) {
+        if happened {
+            let (_, bit) = KINDS.iter().find(|(known, _)| *known == name).expect("the name is in the table");
+            self.0 |= bit.0;
+        }
+    }
+
+    /// Whether a change type is in the set, by its name.
+    #[must_use]
+    pub fn contains(self, name: &str) -> bool {
+        KINDS.iter().any(|(known, bit)| known.eq_ignore_ascii_case(name) && self.0 & bit.0 != 0)
+    }
+}
+
+/// A member that is there before a change and not after it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Departed {
+    /// Its key.
+    pub index: MemberIndex,
+    /// The user.
+    pub xuid: Xuid,
+    /// The connection it had registered: it is tapped once more (N-56).
+    pub connection: Option<String>,
+    /// The id of its subscription.
+    pub subscription: Option<String>,
+}
+
+/// The difference between two states.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Change {
+    /// The change types that apply (N-37).
+    pub kinds: Kinds,
+    /// Who left or was removed.
+    pub departed: Vec<Departed>,
+    /// Users that were active and are not any more: their activity for the session ends (H-22, M-43).
+    pub disengaged: Vec<Xuid>,
+}
+
+/// Finds what happened between two states of one record.
+#[must_use]
+pub fn between(before: &Record, after: &Record) -> Change {
+    let none: &[Member] = &[];
+    let old = before.as_ref().map_or(none, |session| &session.members);
+    let new = after.as_ref().map_or(none, |session| &session.members);
+    let find = |members: &'_ [Member], xuid| members.iter().position(|member: &Member| member.xuid == xuid);
+    let mut change = Change::default();
+    let mut kinds = Kinds::default();
+    for member in old {
+        let now = find(new, member.xuid).map(|at| &new[at]).filter(|now| now.index == member.index);
+        if now.is_none() {
+            change.departed.push(Departed {
+                index: member.index,
+                xuid: member.xuid,
+                connection: member.property("connection"),
+                subscription: subscription_id(member),
+            });
+        }
+        if member.state.is_active() && !now.is_some_and(|now| now.state.is_active()) {
+            change.disengaged.push(member.xuid);
+        }
+        kinds.add("membersList", now.is_none_or(|now| now.state.is_accepted() != member.state.is_accepted()));
+        kinds.add("membersStatus", now.is_none_or(|now| status(now) != status(member)));
+        if let Some(now) = now {
+            kinds.add("membersCustomProperty", now.properties.custom != member.properties.custom);
+            let arbitration = |member: &Member| member.properties.system.get("arbitration").cloned();
+            kinds.add("arbitrationPropertyChange", arbitration(now) != arbitration(member));
+        }
+    }
+    for member in new.iter().filter(|member| find(old, member.xuid).is_none_or(|at| old[at].index != member.index)) {
+        kinds.add("membersList", true);
+        kinds.add("membersStatus", member.state.is_accepted());
+        kinds.add("membersCustomProperty", member.properties.custom != Json::object());
+    }
+    let field = |record: &Record, name: &str| record.as_ref().and_then(|session| session.properties.system.get(name).cloned());
+    let differs = |name: &str| field(before, name) != field(after, name);
+    kinds.add("host", differs("host"));
+    kinds.add("scheduledtime", differs("scheduledTime"));
+    let full = |record: &Record| record.as_ref().is_some_and(Session::is_full);
+    let gates = ["closed", "locked", "joinRestriction", "readRestriction"].into_iter().any(differs);
+    kinds.add("joinability", gates || full(before) != full(after));
+    let custom = |record: &Record| record.as_ref().map_or_else(Json::object, |session| session.properties.custom.clone());
+    kinds.add("customProperty", custom(before) != custom(after));
+    change.kinds = kinds;
+    change
+}
+
+fn status(member: &Member) -> u8 {
+    match member.state {
+        MemberState::Reserved => 0,
+        MemberState::Inactive => 1,
+        MemberState::Ready => 2,
+        MemberState::Active { .. } => 3,
+    }
+}
+
+fn subscription_id(member: &Member) -> Option<String> {
+    member.properties.system.get("subscription")?.get("id")?.as_str().map(std::borrow::Cow::into_owned)
+}

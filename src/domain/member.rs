@@ -1,0 +1,322 @@
+//! A member's entry: how it is made, and what its user may do to it (members.md, States; W-31, W-33).
+
+use chrono::{DateTime, Utc};
+
+use super::bag::{self, BagDelta};
+use super::limits::Limits;
+use super::names::{MemberIndex, Xuid};
+use super::principal::User;
+use super::refusal::Refusal;
+use super::session::{Bag, Member, MemberState};
+use super::system::{self, MEMBER_CONSTANTS, MEMBER_PROPERTIES};
+use crate::json::{Json, Object};
+
+/// An entry of `members` in a request, taken apart.
+pub struct Entry<'a> {
+    /// The path of the entry, for messages.
+    pub at: String,
+    constants: BagDelta<'a>,
+    properties: BagDelta<'a>,
+}
+
+impl<'a> Entry<'a> {
+    /// Takes an entry apart.
+    ///
+    /// # Errors
+    /// 400 for keys that a request may not carry (S-10).
+    pub fn read(at: String, entry: &'a Object) -> Result<Self, Refusal> {
+        for key in entry.keys() {
+            match key.to_string().as_str() {
+                "constants" | "properties" => {}
+                "roles" => return Err(Refusal::invalid(format!("{at}.roles"), "the session defines no role types")),
+                _ => {
+                    return Err(Refusal::invalid(
+                        format!("{at}.{key}"),
+                        "a member entry holds constants, properties and roles only",
+                    ));
+                }
+            }
+        }
+        let constants = BagDelta::read(&format!("{at}.constants"), entry.get("constants"))?;
+        let properties = BagDelta::read(&format!("{at}.properties"), entry.get("properties"))?;
+        Ok(Self { at, constants, properties })
+    }
+
+    /// The xuid the entry names, if it names one (S-70).
+    ///
+    /// # Errors
+    /// 400 when it is no xuid.
+    pub fn xuid(&self) -> Result<Option<Xuid>, Refusal> {
+        let given = self.constants.system.and_then(|system| system.get("xuid"));
+        given.map(|value| system::xuid(&format!("{}.constants.system.xuid", self.at), value)).transpose()
+    }
+
+    /// Refuses `properties` in a reservation: they belong to their user (W-09).
+    ///
+    /// # Errors
+    /// 400.
+    pub fn without_properties(&self) -> Result<(), Refusal> {
+        if self.properties.system.is_some() || self.properties.custom.is_some() {
+            return Err(Refusal::invalid(format!("{}.properties", self.at), "a reservation carries constants only"));
+        }
+        Ok(())
+    }
+
+    /// The constants of a new member, without `xuid` and `index`.
+    ///
+    /// # Errors
+    /// 400 for unknown fields and wrong values.
+    pub fn new_constants(&self, limits: &Limits) -> Result<Bag, Refusal> {
+        let mut constants = Bag::default();
+        let at = format!("{}.constants", self.at);
+        if let Some(system) = self.constants.system {
+            bag::merge_system(
+                &mut constants.system,
+                system,
+                MEMBER_CONSTANTS,
+                &format!("{at}.system"),
+                limits,
+                &["xuid", "index"],
+            )?;
+        }
+        if let Some(custom) = self.constants.custom {
+            bag::merge_custom(&mut constants.custom, custom);
+            bag::check_custom(&format!("{at}.custom"), &constants.custom, limits.member_custom_bytes)?;
+        }
+        Ok(constants)
+    }
+
+    /// Compares constants given again with those the member has (W-31).
+    ///
+    /// For a reservation, what it does not have yet is added. Returns the first contradiction, to be refused once nothing is wrong
+    /// in itself (E-10).
+    ///
+    /// # Errors
+    /// 400 for unknown fields and wrong values.
+    pub fn repeat_constants(&self, member: &mut Member, limits: &Limits) -> Result<Option<Refusal>, Refusal> {
+        let given = self.new_constants(limits)?;
+        let reserved = member.state == MemberState::Reserved;
+        let mut conflict = None;
+        let mut differs = |at: String| {
+            let _ = conflict.get_or_insert_with(|| Refusal::conflict(at, "differs from what was set when the member was added"));
+        };
+        for field in MEMBER_CONSTANTS {
+            let asked = self.constants.system.is_some_and(|system| system.contains_key(field.name));
+            let at = format!("{}.constants.system.{}", self.at, field.name);
+            match (member.constants.system.get(field.name), given.system.get(field.name)) {
+                (None, Some(value)) if reserved => drop(member.constants.system.insert(field.name.into(), value.clone())),
+                (_, _) if field.name == "initialize" && !reserved => {}
+                (stored, value) if asked && stored != value && (value.is_some() || field.name != "initialize") => differs(at),
+                _ => {}
+            }
+        }
+        let at = format!("{}.constants.custom", self.at);
+        match (&mut member.constants.custom, self.constants.custom) {
+            (_, None) => {}
+            (Json::Object(stored), Some(Json::Object(asked))) => {
+                for (name, value) in asked {
+                    match stored.get(name) {
+                        None if *value == Json::Null => {}
+                        None if reserved => drop(stored.insert(name.clone(), value.clone())),
+                        Some(stored) if stored == value => {}
+                        _ => differs(format!("{at}.{name}")),
+                    }
+                }
+            }
+            (Json::Object(stored), Some(value)) if reserved && stored.is_empty() => {
+                if *value != Json::Null {
+                    member.constants.custom = value.clone();
+                }
+            }
+            (Json::Object(stored), Some(Json::Null)) if stored.is_empty() => {}
+            (stored, Some(value)) => {
+                if stored != value {
+                    differs(at);
+                }
+            }
+        }
+        Ok(conflict)
+    }
+
+    /// Merges the member's own properties and moves its state (W-12, M-01, Transitions).
+    ///
+    /// # Errors
+    /// 400 for unknown fields, wrong values and states that the session does not allow.
+    pub fn apply_properties(&self, member: &mut Member, rules: &Rules, user: &User) -> Result<(), Refusal> {
+        let at = format!("{}.properties", self.at);
+        if let Some(given) = self.properties.system {
+            let at = format!("{at}.system");
+            let flags = Flags::read(given, &at)?;
+            let stored = &mut member.properties.system;
+            bag::merge_system(
+                stored,
+                given,
+                MEMBER_PROPERTIES,
+                &at,
+                rules.limits,
+                &["active", "ready", "subscriptions", "secondarySubscriptions"],
+            )?;
+            for name in ["subscriptions", "secondarySubscriptions"] {
+                merge_by_id(stored, given, name, &at, rules.limits)?;
+            }
+            stored.shift_remove("encounters");
+            check(member, given, &at, rules)?;
+            flags.apply(member, &at, rules, user)?;
+        }
+        if let Some(custom) = self.properties.custom {
+            bag::merge_custom(&mut member.properties.custom, custom);
+            bag::check_custom(&format!("{at}.custom"), &member.properties.custom, rules.limits.member_custom_bytes)?;
+        }
+        Ok(())
+    }
+}
+
+/// What a member's properties depend on in their session.
+pub struct Rules<'a> {
+    /// The instant of the request.
+    pub now: DateTime<Utc>,
+    /// The installation's bounds.
+    pub limits: &'a Limits,
+    /// Capability `connectivity` (S-80).
+    pub connectivity: bool,
+    /// Capability `connectionRequiredForActiveMembers` (M-30).
+    pub connection_required: bool,
+    /// `membersInfo.next` after the request's own additions (S-81).
+    pub next_index: MemberIndex,
+}
+
+/// A member that somebody added (M-02).
+#[must_use]
+pub fn reserve(index: MemberIndex, xuid: Xuid, constants: Bag, now: DateTime<Utc>) -> Member {
+    Member {
+        index,
+        xuid,
+        state: MemberState::Reserved,
+        since: now,
+        joined_at: now,
+        gamertag: None,
+        device_id: None,
+        constants,
+        properties: Bag::default(),
+    }
+}
+
+/// Turns a reservation into a member by its user's own write (W-33): inactive, until a flag says otherwise.
+pub fn accept(member: &mut Member, user: &User, now: DateTime<Utc>) {
+    member.state = MemberState::Inactive;
+    member.since = now;
+    member.joined_at = now;
+    member.gamertag.clone_from(&user.gamertag);
+}
+
+/// The state flags of a request: `None` where it does not speak of one.
+struct Flags {
+    active: Option<bool>,
+    ready: Option<bool>,
+}
+
+impl Flags {
+    fn read(given: &Object, at: &str) -> Result<Self, Refusal> {
+        let flag = |name: &str| match given.get(name) {
+            None => Ok(None),
+            Some(Json::Null) => Ok(Some(false)),
+            Some(Json::Bool(set)) => Ok(Some(*set)),
+            Some(other) => {
+                Err(Refusal::invalid(format!("{at}.{name}"), format!("true or false is expected, not {}", other.kind())))
+            }
+        };
+        let flags = Self { active: flag("active")?, ready: flag("ready")? };
+        if flags.active == Some(true) && flags.ready == Some(true) {
+            return Err(Refusal::invalid(format!("{at}.ready"), "active and ready exclude each other"));
+        }
+        Ok(flags)
+    }
+
+    /// The transitions of a member by its own write; setting one flag clears the other (M-01).
+    fn apply(&self, member: &mut Member, at: &str, rules: &Rules, user: &User) -> Result<(), Refusal> {
+        let next = match (self.active, self.ready, member.state) {
+            (Some(true), _, state) if state.is_active() => state,
+            (Some(true), _, _) => MemberState::Active { title: user.title_id },
+            (_, Some(true), _) => MemberState::Ready,
+            (Some(false), _, state) if state.is_active() => MemberState::Inactive,
+            (_, Some(false), MemberState::Ready) => MemberState::Inactive,
+            (_, _, state) => state,
+        };
+        if self.active == Some(true) && rules.connection_required && !member.properties.system.contains_key("connection") {
+            return Err(Refusal::invalid(
+                format!("{at}.active"),
+                "members of this session need a connection to be active (connectionRequiredForActiveMembers)",
+            ));
+        }
+        if next != member.state {
+            member.state = next;
+            member.since = rules.now;
+        }
+        Ok(())
+    }
+}
+
+/// Merges a map entry by entry: `null` removes one without touching the others (W-12).
+fn merge_by_id(stored: &mut Object, given: &Object, name: &str, at: &str, limits: &Limits) -> Result<(), Refusal> {
+    let entries = match given.get(name) {
+        None => return Ok(()),
+        Some(Json::Null) => return Ok(drop(stored.shift_remove(name))),
+        Some(Json::Object(entries)) => entries,
+        Some(other) => {
+            return Err(Refusal::invalid(format!("{at}.{name}"), format!("an object is expected, not {}", other.kind())));
+        }
+    };
+    let mut kept = stored.get(name).and_then(Json::as_object).cloned().unwrap_or_default();
+    let mut fresh = Object::new();
+    for (id, entry) in entries {
+        if *entry == Json::Null {
+            kept.shift_remove(id);
+        } else {
+            fresh.insert(id.clone(), entry.clone());
+        }
+    }
+    if !fresh.is_empty() {
+        let mut one = Object::new();
+        let mut field = Object::new();
+        field.insert(name.into(), fresh.into());
+        bag::merge_system(&mut one, &field, MEMBER_PROPERTIES, at, limits, &[])?;
+        if let Some(Json::Object(fresh)) = one.shift_remove(name) {
+            kept.extend(fresh);
+        }
+    }
+    if kept.is_empty() {
+        stored.shift_remove(name);
+    } else {
+        bag::replace(stored, name, kept.into());
+    }
+    Ok(())
+}
+
+/// What the merged properties must fulfil together (S-77, S-80, S-81, S-84).
+fn check(member: &mut Member, given: &Object, at: &str, rules: &Rules) -> Result<(), Refusal> {
+    let asked = |name: &str| given.contains_key(name);
+    let token = member.device_token();
+    let stored = &mut member.properties.system;
+    if asked("subscription") && stored.get("subscription").is_some_and(|subscription| subscription.get("id").is_none()) {
+        return Err(Refusal::invalid(format!("{at}.subscription.id"), "a subscription needs an id"));
+    }
+    if asked("secureDeviceAddress") && stored.contains_key("secureDeviceAddress") && !rules.connectivity {
+        return Err(Refusal::invalid(format!("{at}.secureDeviceAddress"), "needs the capability connectivity"));
+    }
+    if asked("measurements") && token.is_some_and(|token| stored.get("measurements").is_some_and(|all| all.get(&token).is_some()))
+    {
+        return Err(Refusal::invalid(format!("{at}.measurements"), "a device does not measure itself"));
+    }
+    if asked("initializationGroup")
+        && let Some(Json::Array(group)) = stored.get_mut("initializationGroup")
+    {
+        if group.iter().any(|index| index.as_u64().is_none_or(|index| index >= u64::from(rules.next_index))) {
+            return Err(Refusal::invalid(format!("{at}.initializationGroup"), "names an index that no member ever had"));
+        }
+        let own = Json::from(member.index);
+        if !group.contains(&own) {
+            group.push(own);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,231 @@
+//! The two texts a session is stored as: its document, which is what clients get under 107, and what only the service knows.
+//!
+//! Together they are the state, stored once. `render` and `read` are each other's inverse: nothing is lost between them.
+
+use chrono::{DateTime, Utc};
+
+use crate::domain::names::{Branch, HandleId, MemberIndex, SessionReference, TitleId, Xuid};
+use crate::domain::session::{Bag, Member, MemberState, Session};
+use crate::domain::system::render_instant;
+use crate::domain::timers;
+use crate::json::{self, Json, Object};
+
+/// A session as two texts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    /// The document in the 107 rendering.
+    pub body: String,
+    /// What only the service knows, as JSON.
+    pub private: String,
+}
+
+/// Renders a session.
+#[must_use]
+pub fn render(session: &Session) -> Stored {
+    let mut body = String::with_capacity(4096);
+    json::write_object(&document(session), &mut body);
+    Stored { body, private: private(session) }
+}
+
+/// The document as clients see it (S-20 to S-30).
+fn document(session: &Session) -> Object {
+    let mut fields = Object::with_capacity(12);
+    let mut put = |name: &str, value: Json| drop(fields.insert(name.into(), value));
+    put("contractVersion", (100 * session.version() + 7).into());
+    put("branch", session.branch.to_string().into());
+    put("changeNumber", session.change_number.into());
+    put("correlationId", session.reference.sid().to_string().into());
+    put("startTime", render_instant(session.start_time).into());
+    if let Some(next) = timers::next(session) {
+        put("nextTimer", render_instant(next).into());
+    }
+    if let Some(handle) = session.search_handle {
+        put("searchHandle", handle.to_string().into());
+    }
+    put("constants", bag(&session.constants, Object::new()));
+    put("properties", bag(&session.properties, Object::new()));
+    put("servers", Json::object());
+    put("membersInfo", members_info(session));
+    put("members", members(session).into());
+    fields
+}
+
+/// Counts and ends of the member list (S-30).
+pub(super) fn members_info(session: &Session) -> Json {
+    let count = |n: usize| Json::from(n as u64);
+    let mut info = Object::with_capacity(5);
+    info.insert("first".into(), session.members.first().map_or(session.next_index, |first| first.index).into());
+    info.insert("next".into(), session.next_index.into());
+    info.insert("count".into(), count(session.members.len()));
+    info.insert("accepted".into(), count(session.accepted_count()));
+    info.insert("active".into(), count(session.active_count()));
+    info.into()
+}
+
+/// The members by index, each with the index of the one after it (S-60).
+pub(super) fn members(session: &Session) -> Object {
+    let turn = session.turn();
+    let after = session.members.iter().skip(1).map(|member| member.index).chain([session.next_index]);
+    let entries = session.members.iter().zip(after);
+    entries
+        .map(|(member, next)| (member.index.to_string().as_str().into(), entry(member, next, turn.contains(&member.index))))
+        .collect()
+}
+
+fn entry(member: &Member, next: MemberIndex, turn: bool) -> Json {
+    let mut fields = Object::with_capacity(10);
+    let mut put = |name: &str, value: Json| drop(fields.insert(name.into(), value));
+    put("next", next.into());
+    put("joinTime", render_instant(member.joined_at).into());
+    if member.state == MemberState::Reserved {
+        put("reserved", true.into());
+    }
+    if turn {
+        put("turn", true.into());
+    }
+    let mut constants = Object::with_capacity(4);
+    constants.insert("xuid".into(), member.xuid.to_string().into());
+    constants.insert("index".into(), member.index.into());
+    put("constants", bag(&member.constants, constants));
+    let mut flags = Object::with_capacity(4);
+    match member.state {
+        MemberState::Active { .. } => drop(flags.insert("active".into(), true.into())),
+        MemberState::Ready => drop(flags.insert("ready".into(), true.into())),
+        MemberState::Reserved | MemberState::Inactive => {}
+    }
+    put("properties", bag(&member.properties, flags));
+    if let Some(gamertag) = &member.gamertag {
+        put("gamertag", gamertag.as_str().into());
+    }
+    if let Some(token) = member.device_token() {
+        put("deviceToken", token.into());
+    }
+    if let MemberState::Active { title: Some(title) } = member.state {
+        put("activeTitleId", title.to_string().into());
+    }
+    fields.into()
+}
+
+/// A bag, its system fields behind those that stand apart.
+fn bag(bag: &Bag, mut system: Object) -> Json {
+    system.extend(bag.system.iter().map(|(name, value)| (name.clone(), value.clone())));
+    let mut fields = Object::with_capacity(2);
+    fields.insert("system".into(), system.into());
+    fields.insert("custom".into(), bag.custom.clone());
+    fields.into()
+}
+
+/// What only the service knows: per member, in order, since when its state lasts (µs) and its device; since when it is empty.
+fn private(session: &Session) -> String {
+    let micros = |at: DateTime<Utc>| Json::from(u64::try_from(at.timestamp_micros()).unwrap_or(0));
+    let members = session.members.iter().map(|member| {
+        let device = member.device_id.as_deref().map_or(Json::Null, Json::from);
+        Json::Array(vec![micros(member.since), device])
+    });
+    let mut fields = Object::new();
+    fields.insert("members".into(), members.collect());
+    if let Some(since) = session.empty_since {
+        fields.insert("emptySince".into(), micros(since));
+    }
+    Json::Object(fields).to_string()
+}
+
+/// A stored text that is not what `render` writes; the message names the field.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("stored session: {0}")]
+pub struct Corrupt(String);
+
+fn corrupt<T>(at: &str) -> Result<T, Corrupt> {
+    Err(Corrupt(format!("{at} is missing or malformed")))
+}
+
+/// Reads a session back from its two texts.
+///
+/// # Errors
+/// When a text is not of the form `render` gives it.
+pub fn read(reference: &SessionReference, body: &str, private: &str) -> Result<Session, Corrupt> {
+    let parse = |text: &str| json::parse(text.as_bytes(), json::STORED_DEPTH).map_err(|error| Corrupt(error.to_string()));
+    let (mut body, private) = (parse(body)?, parse(private)?);
+    let Json::Object(fields) = &mut body else { return corrupt("the document") };
+    let mut take = |name: &str| fields.shift_remove(name).ok_or_else(|| Corrupt(format!("{name} is missing")));
+    let mut constants = take_bag("constants", take("constants")?)?;
+    let mut properties = take_bag("properties", take("properties")?)?;
+    constants.system.shrink_to_fit();
+    properties.system.shrink_to_fit();
+    let entries = take("members")?;
+    let Json::Object(entries) = entries else { return corrupt("members") };
+    let known = private.get("members").and_then(Json::as_array).unwrap_or_default();
+    if known.len() != entries.len() {
+        return corrupt("private.members");
+    }
+    let members =
+        entries.into_iter().zip(known).map(|((_, entry), known)| read_member(entry, known)).collect::<Result<_, _>>()?;
+    let next = body.get("membersInfo").and_then(|info| info.get("next")).and_then(Json::as_u64);
+    let Some(branch) = body.get("branch").and_then(Json::as_str).and_then(|text| Branch::parse(&text)) else {
+        return corrupt("branch");
+    };
+    let (Some(change_number), Some(next_index)) =
+        (body.get("changeNumber").and_then(Json::as_u64), next.and_then(|n| n.try_into().ok()))
+    else {
+        return corrupt("changeNumber or membersInfo.next");
+    };
+    Ok(Session {
+        reference: reference.clone(),
+        branch,
+        change_number,
+        start_time: read_instant("startTime", body.get("startTime"))?,
+        constants,
+        properties,
+        members,
+        next_index,
+        search_handle: body.get("searchHandle").and_then(Json::as_str).and_then(|text| HandleId::parse(&text)),
+        empty_since: private.get("emptySince").map(|at| read_micros("emptySince", at)).transpose()?,
+        former: Vec::new(),
+    })
+}
+
+fn take_bag(at: &str, bag: Json) -> Result<Bag, Corrupt> {
+    let Json::Object(mut fields) = bag else { return corrupt(at) };
+    match (fields.shift_remove("system"), fields.shift_remove("custom")) {
+        (Some(Json::Object(system)), Some(custom)) => Ok(Bag { system, custom }),
+        _ => corrupt(at),
+    }
+}
+
+fn read_instant(at: &str, value: Option<&Json>) -> Result<DateTime<Utc>, Corrupt> {
+    let parsed = value.and_then(Json::as_str).and_then(|text| DateTime::parse_from_rfc3339(&text).ok());
+    parsed.map_or_else(|| corrupt(at), |instant| Ok(instant.with_timezone(&Utc)))
+}
+
+fn read_micros(at: &str, value: &Json) -> Result<DateTime<Utc>, Corrupt> {
+    let micros = value.as_u64().and_then(|micros| i64::try_from(micros).ok());
+    micros.and_then(DateTime::from_timestamp_micros).map_or_else(|| corrupt(at), Ok)
+}
+
+fn read_member(entry: Json, known: &Json) -> Result<Member, Corrupt> {
+    let Json::Object(mut fields) = entry else { return corrupt("a member") };
+    let mut take = |name: &str| fields.shift_remove(name).ok_or_else(|| Corrupt(format!("members.{name} is missing")));
+    let mut constants = take_bag("members.constants", take("constants")?)?;
+    let mut properties = take_bag("members.properties", take("properties")?)?;
+    let xuid = constants.system.shift_remove("xuid").as_ref().and_then(Json::as_str).and_then(|text| Xuid::parse(&text).ok());
+    let index = constants.system.shift_remove("index").as_ref().and_then(Json::as_u64).and_then(|index| index.try_into().ok());
+    let (Some(xuid), Some(index)) = (xuid, index) else { return corrupt("members.constants.system") };
+    let text = |name: &str| fields.get(name).and_then(Json::as_str).map(std::borrow::Cow::into_owned);
+    let active = properties.system.shift_remove("active").is_some();
+    let ready = properties.system.shift_remove("ready").is_some();
+    let state = if fields.contains_key("reserved") {
+        MemberState::Reserved
+    } else if active {
+        MemberState::Active { title: text("activeTitleId").and_then(|title| TitleId::parse(&title).ok()) }
+    } else if ready {
+        MemberState::Ready
+    } else {
+        MemberState::Inactive
+    };
+    let (since, device_id) = match known.as_array() {
+        Some([since, device]) => (read_micros("private.members", since)?, device.as_str().map(std::borrow::Cow::into_owned)),
+        _ => return corrupt("private.members"),
+    };
+    let joined_at = read_instant("members.joinTime", fields.get("joinTime"))?;
+    Ok(Member { index, xuid, state, since, joined_at, gamertag: text("gamertag"), device_id, constants, properties })
+}
