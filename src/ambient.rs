@@ -66,6 +66,7 @@ impl Clock {
     }
 
     /// Moves the service's time forward and returns the new [`Clock::now`]; real time stays. Stops at the end of the year 9999.
+    #[expect(clippy::must_use_candidate, reason = "moving the clock is the point")]
     pub fn advance(&self, by: Duration) -> DateTime<Utc> {
         add(&self.0.advanced, by);
         self.now()
@@ -75,6 +76,7 @@ impl Clock {
     ///
     /// # Panics
     /// On the machine's clock, which nobody can move.
+    #[expect(clippy::must_use_candidate, reason = "moving the clock is the point")]
     pub fn advance_real(&self, by: Duration) -> DateTime<Utc> {
         let Base::Manual(micros) = &self.0.base else { panic!("only a manual clock is told what time it is") };
         add(micros, by);
