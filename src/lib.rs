@@ -6,7 +6,9 @@
 
 pub mod ambient;
 pub mod auth;
+pub mod cli;
 pub mod domain;
 pub mod embedded;
 pub mod settings;
 pub mod store;
+pub mod telemetry;

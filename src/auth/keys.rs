@@ -20,7 +20,7 @@ pub enum KeyError {
     #[error("cannot read {}: {why}", path.display())]
     Unreadable { path: PathBuf, why: String },
     /// The generated key cannot be stored.
-    #[error("cannot write {}: {why}", path.display())]
+    #[error("cannot write {}: {why} (--data-dir names another data directory)", path.display())]
     Unwritable { path: PathBuf, why: String },
     /// A file does not hold what it should.
     #[error("{}: {why}", path.display())]

@@ -2,7 +2,8 @@
 //!
 //! A credential is a JSON Web Token that somebody we trust has signed. [`Verifier`] checks it against the public keys of a
 //! [`KeySet`] and remembers the outcome for a while, because checking a signature costs more than all else a small read does.
-//! `openmpsd token` makes tokens with the [`SigningKey`] of the data directory. The user hash of the header decides nothing.
+//! `openmpsd token` makes tokens with the [`SigningKey`] of the data directory. The user hash of the header decides nothing,
+//! not even beside a claim `uhs`: R-01 has it ignored, and clients send `*`.
 //!
 //! Deliberately not here: what a principal may do (`domain`), bans and title rules, which are judged per request because a token
 //! outlives them, keys fetched from URLs and client certificates.
