@@ -23,7 +23,7 @@ pub struct Arguments {
     #[arg(long, global = true, value_name = "DURATION", default_value = "8h", value_parser = lifetime::parse)]
     ttl: Duration,
     /// Data directory with the signing key, generated when missing [default: /var/lib/openmpsd as root, else
-    /// $XDG_DATA_HOME/openmpsd or ~/.local/share/openmpsd]
+    /// ~/.local/share/openmpsd]
     #[arg(long, global = true, value_name = "DIR")]
     data_dir: Option<PathBuf>,
     /// Settings file, for auth.issuer and auth.audience
