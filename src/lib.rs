@@ -6,9 +6,11 @@
 
 pub mod ambient;
 pub mod auth;
+pub mod cli;
 pub mod domain;
 pub mod embedded;
 pub mod json;
 pub mod settings;
 pub mod store;
+pub mod telemetry;
 pub mod wire;

@@ -1,1 +1,16 @@
-fn main() {}
+//! The program: parses the command line and has `cli` do what it says.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use openmpsd::cli::{self, Cli};
+
+fn main() -> ExitCode {
+    match cli::run(Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("openmpsd: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,1 +1,95 @@
-//! settings
+//! What an operator may set, read once at start and plain data ever after.
+//!
+//! Every key stands with its unit and default in `config/default.toml`, which the program carries inside itself. On top of it come,
+//! later ones winning, the file given with `--config`, the environment (`OPENMPSD__SECTION__KEY`, and `DATABASE_URL` for the one
+//! thing everybody calls so) and the command line's flags. Unknown keys and impossible values are refused by name, all at once.
+//! Deliberately not here: `--dev`, which no file and no variable may switch on by accident, and what the settings are used for.
+
+mod data_dir;
+mod environment;
+mod layers;
+mod parse;
+mod sections;
+mod validate;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+pub use data_dir::default_data_dir;
+pub use environment::Environment;
+pub use sections::{
+    AccessSettings, AuthSettings, DatabaseSettings, EmbeddedSettings, HandleSettings, LimitSettings, LogFormat, QueueSettings,
+    ServerSettings, ServiceSettings, SessionSettings, Settings, SocialSettings, TelemetrySettings, TimerSettings, UnknownFields,
+};
+
+/// What the command line's flags say; they win over everything else.
+#[derive(Debug, Clone, Default)]
+pub struct Overrides {
+    /// `--config`: the file between the built-in defaults and the environment.
+    pub config: Option<PathBuf>,
+    /// `--listen`: for `server.listen`.
+    pub listen: Option<SocketAddr>,
+    /// `--data-dir`: for `embedded.data_dir`.
+    pub data_dir: Option<PathBuf>,
+    /// `--services`: for `services.directory`.
+    pub services: Option<PathBuf>,
+}
+
+/// Settings, and what the operator should hear about them once there is a log.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// The settings, valid and complete.
+    pub settings: Settings,
+    /// Sentences to log as warnings.
+    pub warnings: Vec<String>,
+}
+
+/// Why there are no settings.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    /// The file given with `--config` is missing, unreadable or no TOML.
+    #[error("cannot read the settings file: {0}")]
+    File(String),
+    /// A variable meant for us is not valid UTF-8.
+    #[error("the environment variable {0} is not valid UTF-8")]
+    NotText(String),
+    /// Keys that do not exist, each with where it stands and the nearest one that does.
+    #[error("unknown settings: {}", .0.join("; "))]
+    Unknown(Vec<String>),
+    /// A value of the wrong type.
+    #[error("{0}")]
+    Type(String),
+    /// Values out of range or at odds with each other, each beginning with its key.
+    #[error("{}", .0.join("; "))]
+    Invalid(Vec<String>),
+    /// There is no home directory to put the data in.
+    #[error("there is no home directory for the data: set --data-dir or embedded.data_dir")]
+    NoDataDir,
+}
+
+impl Settings {
+    /// Reads the built-in defaults, the file, the environment and the flags, in this order, later ones winning.
+    ///
+    /// # Errors
+    /// When a source cannot be read, a key is unknown or a value impossible; every message names the key.
+    pub fn load(overrides: Overrides, environment: &Environment) -> Result<Loaded, SettingsError> {
+        let (mut settings, warnings) = layers::read(overrides.config.as_deref(), environment)?;
+        if let Some(listen) = overrides.listen {
+            settings.server.listen = listen;
+        }
+        if let Some(services) = overrides.services {
+            settings.services.directory = services;
+        }
+        if let Some(data_dir) = overrides.data_dir {
+            settings.embedded.data_dir = data_dir;
+        }
+        if settings.embedded.data_dir.as_os_str().is_empty() {
+            settings.embedded.data_dir = data_dir::default_in(environment)?;
+        }
+        validate::check(&settings)?;
+        Ok(Loaded { settings, warnings })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,45 @@
+//! The command line: what can be typed, and the one function that does it.
+//!
+//! A new command is a variant of `Command` with its arguments, a file beside this one, and a line in [`run`]. Answers go to standard
+//! output and nothing else does, so that they can be taken into a variable; everything said to a person goes to standard error.
+
+mod lifetime;
+mod token;
+
+use clap::{Parser, Subcommand};
+
+/// An open, self-hosted Multiplayer Session Directory.
+#[derive(Debug, Parser)]
+#[command(name = "openmpsd", version, about, propagate_version = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Make a token for a user, a server or an administrator, and print it
+    Token(token::Arguments),
+}
+
+/// Does what the command line says.
+///
+/// # Errors
+/// When it cannot be done; the chain of causes is meant for the person who typed it.
+pub fn run(cli: Cli) -> anyhow::Result<()> {
+    match cli.command {
+        Command::Token(arguments) => token::run(arguments),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,57 @@
+//! The process's environment, read in one place and handed on as data.
+
+use std::collections::HashMap;
+
+use super::SettingsError;
+
+/// What all our variables begin with; `__` stands where a key has its dot.
+pub(super) const PREFIX: &str = "OPENMPSD";
+
+/// The variable that many tools share for the database.
+pub(super) const DATABASE_URL: &str = "DATABASE_URL";
+
+const SHARED: [&str; 3] = [DATABASE_URL, "HOME", "XDG_DATA_HOME"];
+
+/// The variables that concern us: `OPENMPSD__…`, `DATABASE_URL`, and what names the home directory.
+///
+/// It prints nothing of itself: it holds passwords.
+#[derive(Clone, Default)]
+pub struct Environment(HashMap<String, String>);
+
+impl Environment {
+    /// The environment this process was started with.
+    ///
+    /// # Errors
+    /// When one of our variables is not valid UTF-8.
+    pub fn of_process() -> Result<Self, SettingsError> {
+        let mut variables = HashMap::new();
+        for (name, value) in std::env::vars_os() {
+            let Some(name) = name.to_str() else { continue };
+            if SHARED.contains(&name) || is_ours(name) {
+                let value = value.into_string().map_err(|_| SettingsError::NotText(name.to_owned()))?;
+                variables.insert(name.to_owned(), value);
+            }
+        }
+        Ok(Self(variables))
+    }
+
+    /// The value of a variable that is set and not empty.
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    /// Our own variables, for the layer they make.
+    pub(super) fn ours(&self) -> HashMap<String, String> {
+        self.0.iter().filter(|(name, _)| is_ours(name)).map(|(name, value)| (name.clone(), value.clone())).collect()
+    }
+}
+
+impl<'a> FromIterator<&'a (&'a str, &'a str)> for Environment {
+    fn from_iter<I: IntoIterator<Item = &'a (&'a str, &'a str)>>(variables: I) -> Self {
+        Self(variables.into_iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
+    }
+}
+
+fn is_ours(name: &str) -> bool {
+    name.strip_prefix(PREFIX).is_some_and(|rest| rest.starts_with("__"))
+}

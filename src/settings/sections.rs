@@ -1,0 +1,221 @@
+//! The sections of the settings, key by key as in `config/default.toml`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use secrecy::SecretString;
+use serde::Deserialize;
+
+use super::parse;
+
+/// Everything an operator may set.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// `[server]`: where requests come in.
+    pub server: ServerSettings,
+    /// `[database]`: a PostgreSQL of the operator's own.
+    pub database: DatabaseSettings,
+    /// `[embedded]`: the PostgreSQL the service runs by itself.
+    pub embedded: EmbeddedSettings,
+    /// `[services]`: where service configs are imported from.
+    pub services: ServiceSettings,
+    /// `[auth]`: whose tokens are believed.
+    pub auth: AuthSettings,
+    /// `[sessions]`: how session documents are read.
+    pub sessions: SessionSettings,
+    /// `[timers]`: the sweeper.
+    pub timers: TimerSettings,
+    /// `[social]`: who follows whom.
+    pub social: SocialSettings,
+    /// `[handles]`: lifetimes of handles.
+    pub handles: HandleSettings,
+    /// `[access]`: who is refused.
+    pub access: AccessSettings,
+    /// `[limits]`: sizes of requests and documents (S-95).
+    pub limits: LimitSettings,
+    /// `[queues]`: how many writes may wait.
+    pub queues: QueueSettings,
+    /// `[telemetry]`: the log.
+    pub telemetry: TelemetrySettings,
+}
+
+/// `[server]`: where requests come in.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServerSettings {
+    /// Address and port; port 0 takes a free one.
+    #[serde(deserialize_with = "parse::address")]
+    pub listen: SocketAddr,
+    /// Worker threads; 0 means one per core.
+    pub workers: usize,
+    /// How long running requests may take to finish at shutdown, in milliseconds.
+    pub shutdown_ms: u64,
+}
+
+/// `[database]`: a PostgreSQL of the operator's own.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DatabaseSettings {
+    /// Its URL; `None` means the embedded one.
+    #[serde(deserialize_with = "parse::secret")]
+    pub url: Option<SecretString>,
+    /// The same database for migrations, past any transaction pooler; `None` means `url`.
+    #[serde(deserialize_with = "parse::secret")]
+    pub migrate_url: Option<SecretString>,
+    /// Connections in the pool.
+    pub pool_max: u32,
+    /// When PostgreSQL gives up on a statement, in milliseconds.
+    pub statement_timeout_ms: u64,
+    /// How long a request waits for a free connection, in milliseconds.
+    pub acquire_timeout_ms: u64,
+}
+
+/// `[embedded]`: the PostgreSQL the service runs by itself.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EmbeddedSettings {
+    /// Where its data, the generated signing key and the lock live; never empty once loaded.
+    pub data_dir: PathBuf,
+    /// Folder with the PostgreSQL programs; `None` means to look for one.
+    #[serde(deserialize_with = "parse::path")]
+    pub binaries: Option<PathBuf>,
+    /// PostgreSQL's `shared_buffers`, in mebibytes.
+    pub shared_buffers_mb: u32,
+}
+
+/// `[services]`: where service configs are imported from.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServiceSettings {
+    /// The folder.
+    pub directory: PathBuf,
+}
+
+/// `[auth]`: whose tokens are believed.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AuthSettings {
+    /// What `iss` must say.
+    pub issuer: String,
+    /// What `aud` must say or contain.
+    pub audience: String,
+    /// Files and folders with public keys; empty means the generated key.
+    #[serde(deserialize_with = "parse::list")]
+    pub keys: Vec<PathBuf>,
+    /// How far token times may be off, in seconds.
+    pub leeway_s: u32,
+    /// Room for verified tokens, in bytes; 0 means none.
+    pub cache_bytes: usize,
+}
+
+/// `[sessions]`: how session documents are read.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SessionSettings {
+    /// What becomes of unknown system fields (S-09).
+    #[serde(deserialize_with = "parse::word")]
+    pub unknown_system_fields: UnknownFields,
+}
+
+/// What becomes of unknown fields in system objects (S-09).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UnknownFields {
+    /// The request is refused with 400.
+    Reject,
+    /// They are dropped.
+    Ignore,
+}
+
+/// `[timers]`: the sweeper.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TimerSettings {
+    /// Pause between two sweeps (M-27), in milliseconds.
+    pub sweep_interval_ms: u64,
+}
+
+/// `[social]`: who follows whom.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SocialSettings {
+    /// Whether every user counts as following every other.
+    pub everybody_follows_everybody: bool,
+}
+
+/// `[handles]`: lifetimes of handles.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HandleSettings {
+    /// How long an activity lives that no connection is bound to (H-21), in seconds.
+    pub unbound_activity_ttl_s: u32,
+}
+
+/// `[access]`: who is refused.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AccessSettings {
+    /// Users who are refused everywhere, by xuid.
+    #[serde(deserialize_with = "parse::list")]
+    pub banned_xuids: Vec<u64>,
+}
+
+/// `[limits]`: sizes of requests and documents (S-95).
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LimitSettings {
+    /// A request's body, in bytes.
+    pub request_body_bytes: usize,
+    /// The custom bag of a session, in bytes.
+    pub session_custom_bytes: usize,
+    /// The custom bag of a member, in bytes.
+    pub member_custom_bytes: usize,
+    /// A whole stored session that is not large, in bytes.
+    pub session_bytes: usize,
+    /// How deep JSON may nest, in levels.
+    pub json_depth: usize,
+    /// Entries of an array in a system object.
+    pub system_array_entries: usize,
+    /// Entries of a member's `changeTypes`.
+    pub change_types: usize,
+    /// Keywords of a session (S-44).
+    pub keywords: usize,
+}
+
+/// `[queues]`: how many writes may wait to be gathered into a commit.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct QueueSettings {
+    /// For one session.
+    pub per_session: usize,
+    /// In all.
+    pub total: usize,
+}
+
+/// `[telemetry]`: the log.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TelemetrySettings {
+    /// Its form.
+    #[serde(deserialize_with = "parse::word")]
+    pub format: LogFormat,
+    /// What is logged, as in `info,openmpsd=debug`.
+    pub filter: String,
+}
+
+/// The form of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Lines for people.
+    Pretty,
+    /// One JSON object a line.
+    Json,
+}
+
+impl parse::Word for UnknownFields {
+    const WORDS: &'static [(&'static str, Self)] = &[("reject", Self::Reject), ("ignore", Self::Ignore)];
+}
+
+impl parse::Word for LogFormat {
+    const WORDS: &'static [(&'static str, Self)] = &[("pretty", Self::Pretty), ("json", Self::Json)];
+}

@@ -1,0 +1,175 @@
+//! Every source, in its order, and every way to get a setting wrong.
+
+use std::fs;
+use std::path::Path;
+
+use rstest::rstest;
+use secrecy::ExposeSecret;
+
+use super::*;
+
+fn load(variables: &[(&str, &str)]) -> Result<Loaded, SettingsError> {
+    Settings::load(Overrides { data_dir: Some("/data".into()), ..Overrides::default() }, &variables.iter().collect())
+}
+
+/// A file that lives as long as its test.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new(name: &str, text: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("openmpsd-settings-{}-{name}.toml", std::process::id()));
+        fs::write(&path, text).unwrap();
+        Self(path)
+    }
+
+    fn load(&self, variables: &[(&str, &str)]) -> Result<Loaded, SettingsError> {
+        let overrides = Overrides { config: Some(self.0.clone()), data_dir: Some("/data".into()), ..Overrides::default() };
+        Settings::load(overrides, &variables.iter().collect())
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+/// No field has a default of its own and none unknown is taken, so loading proves that file and structs hold the same keys.
+#[test]
+fn default_toml_holds_exactly_the_keys_of_the_structs() {
+    let Loaded { settings, warnings } = load(&[]).unwrap();
+    assert_eq!(settings.server.listen.to_string(), "127.0.0.1:8080");
+    assert!(settings.database.url.is_none() && settings.embedded.binaries.is_none());
+    assert_eq!(settings.limits.request_body_bytes, 262_144, "S-95");
+    assert_eq!(settings.auth.leeway_s, 60, "A-01");
+    assert_eq!(settings.sessions.unknown_system_fields, UnknownFields::Reject, "S-09");
+    assert!(settings.auth.keys.is_empty() && settings.access.banned_xuids.is_empty());
+    assert_eq!(warnings, Vec::<String>::new());
+}
+
+#[test]
+fn every_key_of_default_toml_is_explained() {
+    let mut explained = false;
+    for line in include_str!("../../config/default.toml").lines() {
+        if line.contains(" = ") && !line.starts_with('#') {
+            assert!(explained, "{line} wants a comment");
+        } else {
+            explained = line.starts_with('#');
+        }
+    }
+}
+
+#[test]
+fn later_sources_win() {
+    let file = Scratch::new("order", "[server]\nworkers = 2\nshutdown_ms = 2\nlisten = \"127.0.0.2:2\"");
+    let environment = [("OPENMPSD__SERVER__SHUTDOWN_MS", "3"), ("OPENMPSD__SERVER__LISTEN", "127.0.0.3:3")];
+    let overrides = Overrides {
+        config: Some(file.0.clone()),
+        listen: Some("127.0.0.4:4".parse().unwrap()),
+        data_dir: Some("/flag".into()),
+        services: Some("/services".into()),
+    };
+    let settings = Settings::load(overrides, &environment.iter().collect()).unwrap().settings;
+    assert_eq!((settings.server.workers, settings.server.shutdown_ms), (2, 3));
+    assert_eq!(settings.server.listen.port(), 4);
+    assert_eq!(settings.embedded.data_dir, Path::new("/flag"));
+    assert_eq!(settings.services.directory, Path::new("/services"));
+    assert_eq!(settings.timers.sweep_interval_ms, 1000, "the default");
+}
+
+#[test]
+fn variables_hold_lists_words_and_switches() {
+    let settings = load(&[
+        ("OPENMPSD__AUTH__KEYS", "/etc/openmpsd/a.pem, /etc/openmpsd/b.json"),
+        ("OPENMPSD__ACCESS__BANNED_XUIDS", "2533274790000001,18446744073709551615"),
+        ("OPENMPSD__TELEMETRY__FORMAT", "json"),
+        ("OPENMPSD__SOCIAL__EVERYBODY_FOLLOWS_EVERYBODY", "true"),
+        ("OPENMPSD_TEST_DATABASE_URL", "is not ours"),
+    ])
+    .unwrap()
+    .settings;
+    assert_eq!(settings.auth.keys, [Path::new("/etc/openmpsd/a.pem"), Path::new("/etc/openmpsd/b.json")]);
+    assert_eq!(settings.access.banned_xuids, [2_533_274_790_000_001, u64::MAX]);
+    assert_eq!(settings.telemetry.format, LogFormat::Json);
+    assert!(settings.social.everybody_follows_everybody);
+}
+
+#[test]
+fn lists_in_a_file_take_texts_and_numbers() {
+    let file = Scratch::new("lists", "[access]\nbanned_xuids = [\"1\", 2]\n[auth]\nkeys = [\"keys\"]");
+    let settings = file.load(&[]).unwrap().settings;
+    assert_eq!(settings.access.banned_xuids, [1, 2]);
+    assert_eq!(settings.auth.keys, [Path::new("keys")]);
+}
+
+#[rstest]
+#[case::shared(&[("DATABASE_URL", "postgres://a/x")], "postgres://a/x", 0)]
+#[case::empty(&[("DATABASE_URL", ""), ("OPENMPSD__DATABASE__URL", "postgres://b/x")], "postgres://b/x", 0)]
+#[case::same(&[("DATABASE_URL", "postgres://a/x"), ("OPENMPSD__DATABASE__URL", "postgres://a/x")], "postgres://a/x", 0)]
+#[case::different(&[("DATABASE_URL", "postgres://a/x"), ("OPENMPSD__DATABASE__URL", "postgres://b/x")], "postgres://b/x", 1)]
+fn the_database_is_named_by_two_variables(#[case] variables: &[(&str, &str)], #[case] url: &str, #[case] warning_count: usize) {
+    let Loaded { settings, warnings } = load(variables).unwrap();
+    assert_eq!(settings.database.url.unwrap().expose_secret(), url);
+    assert_eq!(warnings.len(), warning_count, "{warnings:?}");
+}
+
+#[test]
+fn database_url_wins_over_the_file_with_a_warning() {
+    let file = Scratch::new("database", "[database]\nurl = \"postgres://file/x\"");
+    let Loaded { settings, warnings } = file.load(&[("DATABASE_URL", "postgres://shared/x")]).unwrap();
+    assert_eq!(settings.database.url.unwrap().expose_secret(), "postgres://shared/x");
+    assert_eq!(warnings, ["DATABASE_URL names another database than the settings file, and wins"]);
+}
+
+#[test]
+fn passwords_are_never_shown() {
+    let loaded = load(&[("DATABASE_URL", "postgres://u:hunter2@h/x")]).unwrap();
+    assert!(!format!("{loaded:?}").contains("hunter2"));
+    let refused = load(&[("DATABASE_URL", "mysql://u:hunter2@h/x")]).unwrap_err();
+    assert_eq!(refused.to_string(), "database.url: must begin with postgres:// or postgresql://");
+}
+
+#[rstest]
+#[case::key("OPENMPSD__SERVER__LISTN", "x", "unknown settings: server.listn in the environment (did you mean server.listen?)")]
+#[case::section("OPENMPSD__SEVER__LISTEN", "x", "unknown settings: sever in the environment (did you mean server?)")]
+#[case::far("OPENMPSD__SERVER__COLOUR", "x", "unknown settings: server.colour in the environment")]
+#[case::number("OPENMPSD__SERVER__WORKERS", "many", "server.workers in the environment: must be an integer, not string \"many\"")]
+#[case::negative("OPENMPSD__SERVER__WORKERS", "-1", "server.workers in the environment: must be an integer, not string \"-1\"")]
+#[case::range("OPENMPSD__DATABASE__POOL_MAX", "0", "database.pool_max: must be 1 to 1000, not 0")]
+#[case::word("OPENMPSD__TELEMETRY__FORMAT", "xml", "telemetry.format: must be \"pretty\" or \"json\", not \"xml\"")]
+#[case::address(
+    "OPENMPSD__SERVER__LISTEN",
+    "8080",
+    "server.listen: must be an IP address and a port, such as 127.0.0.1:8080 or [::1]:8080, not \"8080\""
+)]
+#[case::xuid("OPENMPSD__ACCESS__BANNED_XUIDS", "1,two", "access.banned_xuids: \"two\": invalid digit found in string")]
+#[case::empty("OPENMPSD__AUTH__ISSUER", "", "auth.issuer: must not be empty")]
+#[case::alone("OPENMPSD__DATABASE__MIGRATE_URL", "postgres://a/b", "database.migrate_url: needs database.url beside it")]
+#[case::pair("OPENMPSD__QUEUES__PER_SESSION", "9000", "queues.per_session: 9000 is more than queues.total, 8192")]
+#[case::shape("OPENMPSD__SERVER", "x", "server: invalid type: string \"x\", expected struct ServerSettings")]
+fn mistakes_are_named(#[case] variable: &str, #[case] value: &str, #[case] message: &str) {
+    assert_eq!(load(&[(variable, value)]).unwrap_err().to_string(), message);
+}
+
+#[test]
+fn mistakes_in_a_file_are_told_all_at_once() {
+    let file = Scratch::new("unknown", "[limits]\njson_deth = 3\n[tiemrs]\nsweep_interval_ms = 1");
+    let message = file.load(&[]).unwrap_err().to_string();
+    assert!(message.contains("limits.json_deth in ") && message.contains("(did you mean limits.json_depth?)"), "{message}");
+    assert!(message.contains("; tiemrs in ") && message.contains("(did you mean timers?)"), "{message}");
+
+    let file = Scratch::new("invalid", "[limits]\njson_depth = 3\n[timers]\nsweep_interval_ms = 1");
+    let message = file.load(&[]).unwrap_err().to_string();
+    assert_eq!(message, "timers.sweep_interval_ms: must be 10 to 60000, not 1; limits.json_depth: must be 8 to 128, not 3");
+}
+
+#[test]
+fn a_bad_file_is_named() {
+    let file = Scratch::new("bad", "[server\nlisten = 1");
+    let broken = file.load(&[]).unwrap_err().to_string();
+    fs::remove_file(&file.0).unwrap();
+    let missing = file.load(&[]).unwrap_err().to_string();
+    for message in [broken, missing] {
+        assert!(message.starts_with("cannot read the settings file: ") && message.contains("-bad.toml"), "{message}");
+    }
+}

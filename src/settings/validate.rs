@@ -1,0 +1,84 @@
+//! Whether values make sense, each alone and all together. The ranges stand in `config/default.toml` as well.
+
+use std::fmt::Display;
+use std::ops::RangeInclusive;
+
+use secrecy::{ExposeSecret, SecretString};
+
+use super::{Settings, SettingsError};
+
+const MIB: usize = 1024 * 1024;
+
+/// Collects everything that is wrong, so that an operator mends it in one go.
+pub fn check(settings: &Settings) -> Result<(), SettingsError> {
+    let mut problems = Problems(Vec::new());
+    let Settings { server, database, embedded, auth, timers, handles, limits, queues, .. } = settings;
+
+    problems.range("server.workers", server.workers, 0..=1024);
+    problems.range("server.shutdown_ms", server.shutdown_ms, 0..=600_000);
+    problems.url("database.url", database.url.as_ref());
+    problems.url("database.migrate_url", database.migrate_url.as_ref());
+    if database.migrate_url.is_some() && database.url.is_none() {
+        problems.add("database.migrate_url", "needs database.url beside it");
+    }
+    problems.range("database.pool_max", database.pool_max, 1..=1000);
+    problems.range("database.statement_timeout_ms", database.statement_timeout_ms, 100..=600_000);
+    problems.range("database.acquire_timeout_ms", database.acquire_timeout_ms, 10..=60_000);
+    problems.range("embedded.shared_buffers_mb", embedded.shared_buffers_mb, 16..=65_536);
+    problems.filled("services.directory", settings.services.directory.as_os_str().is_empty());
+    problems.filled("auth.issuer", auth.issuer.is_empty());
+    problems.filled("auth.audience", auth.audience.is_empty());
+    problems.range("auth.leeway_s", auth.leeway_s, 0..=600);
+    problems.range("auth.cache_bytes", auth.cache_bytes, 0..=1024 * MIB);
+    problems.range("timers.sweep_interval_ms", timers.sweep_interval_ms, 10..=60_000);
+    problems.range("handles.unbound_activity_ttl_s", handles.unbound_activity_ttl_s, 1..=31_536_000);
+    problems.range("limits.request_body_bytes", limits.request_body_bytes, 1024..=64 * MIB);
+    problems.range("limits.session_bytes", limits.session_bytes, 4096..=64 * MIB);
+    for (key, value) in
+        [("limits.session_custom_bytes", limits.session_custom_bytes), ("limits.member_custom_bytes", limits.member_custom_bytes)]
+    {
+        problems.range(key, value, 256..=16 * MIB);
+        if value > limits.session_bytes {
+            problems.add(key, &format!("{value} is more than limits.session_bytes, {}", limits.session_bytes));
+        }
+    }
+    problems.range("limits.json_depth", limits.json_depth, 8..=128);
+    problems.range("limits.system_array_entries", limits.system_array_entries, 8..=10_000);
+    problems.range("limits.change_types", limits.change_types, 8..=1000);
+    problems.range("limits.keywords", limits.keywords, 1..=1000);
+    problems.range("queues.per_session", queues.per_session, 1..=65_536);
+    problems.range("queues.total", queues.total, 1..=1_048_576);
+    if queues.per_session > queues.total {
+        problems.add("queues.per_session", &format!("{} is more than queues.total, {}", queues.per_session, queues.total));
+    }
+
+    if problems.0.is_empty() { Ok(()) } else { Err(SettingsError::Invalid(problems.0)) }
+}
+
+struct Problems(Vec<String>);
+
+impl Problems {
+    fn add(&mut self, key: &str, why: &str) {
+        self.0.push(format!("{key}: {why}"));
+    }
+
+    fn range<N: PartialOrd + Display + Copy>(&mut self, key: &str, value: N, range: RangeInclusive<N>) {
+        if !range.contains(&value) {
+            self.add(key, &format!("must be {} to {}, not {value}", range.start(), range.end()));
+        }
+    }
+
+    fn filled(&mut self, key: &str, is_empty: bool) {
+        if is_empty {
+            self.add(key, "must not be empty");
+        }
+    }
+
+    /// Never shows the URL: it holds a password.
+    fn url(&mut self, key: &str, url: Option<&SecretString>) {
+        let is_postgres = |url: &str| url.starts_with("postgres://") || url.starts_with("postgresql://");
+        if url.is_some_and(|url| !is_postgres(url.expose_secret())) {
+            self.add(key, "must begin with postgres:// or postgresql://");
+        }
+    }
+}
