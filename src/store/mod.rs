@@ -1,1 +1,114 @@
-//! store
+//! What is kept, in PostgreSQL and nothing else: load, save and find, each of them gathered, so that many requests share one
+//! statement and one commit.
+//!
+//! The store works on rows (`rows`): plain values that mirror the columns, with xuids as the unsigned numbers they are. Every
+//! statement is a file under `sql/`. A session is changed by one statement only, the save, which is a compare-and-swap on the
+//! version that was loaded; all that is projected from the session changes with it or not at all.
+//!
+//! Not here: any rule about sessions, the clock (every instant is a parameter), the meaning of `body` and `private`, and NOTIFY,
+//! which would make all commits of the database take turns.
+
+use std::time::Duration;
+
+use sqlx::Connection as _;
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+
+mod columns;
+mod decode;
+mod due;
+mod error;
+mod everything;
+mod handles;
+mod instances;
+mod log;
+pub mod migrate;
+mod queries;
+pub mod rows;
+mod save;
+mod sessions;
+mod social;
+mod templates;
+#[cfg(test)]
+mod tests;
+
+pub use due::Shard;
+pub use error::StoreError;
+pub use everything::{Holding, Page, StoredFormerMember, StoredKeyword, StoredMember, StoredTimer};
+pub use handles::ActivitiesAsk;
+pub use log::WriteAsk;
+pub use queries::{CandidatesByKeyword, CandidatesByXuid, PageKey, XuidAsk};
+pub use save::{HandleRemoval, KeywordDiff, MemberDiff, SessionSave, TimerChange, Version};
+pub use sessions::{FactsAsk, HandleAsk, LoadAsk, ReadAsk};
+pub use templates::{Catalog, Import, Publication};
+
+/// The most requests that share one statement (design: a batch is what queued up, never more than this).
+pub const BATCH_MAX: usize = 64;
+
+/// A connection that idled longer is tried before it is used.
+const TRUSTED_IDLE: Duration = Duration::from_secs(1);
+
+/// How the store reaches its database.
+#[derive(Debug, Clone)]
+pub struct StoreOptions {
+    /// Where the database is, and who asks.
+    pub connect: PgConnectOptions,
+    /// The most connections held at a time.
+    pub pool_max: u32,
+    /// After which a statement is given up.
+    pub statement_timeout: Duration,
+    /// How long a caller waits for a free connection.
+    pub acquire_timeout: Duration,
+}
+
+/// The database of the service: a pool of connections and the statements for it. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Store {
+    pool: PgPool,
+}
+
+impl Store {
+    /// Opens the pool and one connection, to fail early. The schema must be up to date (`migrate`).
+    ///
+    /// # Errors
+    /// `Unavailable` when the database cannot be reached within the acquire timeout.
+    pub async fn connect(options: StoreOptions) -> Result<Self, StoreError> {
+        let connect = options.connect.application_name("openmpsd").options([
+            ("statement_timeout", options.statement_timeout.as_millis().to_string()),
+            // The statements are few and large: plan each once per connection, whatever the number of rows asked for.
+            ("plan_cache_mode", "force_generic_plan".to_owned()),
+            ("jit", "off".to_owned()),
+            // A save decides by what is committed when it gets its locks.
+            ("default_transaction_isolation", "read committed".to_owned()),
+        ]);
+        let pool = PgPoolOptions::new()
+            .max_connections(options.pool_max)
+            .acquire_timeout(options.acquire_timeout)
+            .test_before_acquire(false)
+            .before_acquire(|connection, meta| {
+                Box::pin(async move {
+                    if meta.idle_for > TRUSTED_IDLE {
+                        connection.ping().await?;
+                    }
+                    Ok(true)
+                })
+            })
+            .connect_with(connect)
+            .await
+            .map_err(|error| StoreError::Unavailable(error.into()))?;
+        Ok(Self { pool })
+    }
+
+    /// Closes every connection, after the statements under way.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+
+    /// Whether the database answers (readiness).
+    ///
+    /// # Errors
+    /// `Unavailable` when it does not.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        let mut connection = self.pool.acquire().await?;
+        Ok(connection.ping().await?)
+    }
+}

@@ -1,0 +1,247 @@
+//! Rows turned into columns: a statement for many rows takes one array per column.
+
+use chrono::{DateTime, Utc};
+use sqlx::Postgres;
+use sqlx::postgres::PgArguments;
+use uuid::Uuid;
+
+use super::rows::{ChangeRow, HandleRow, MemberRow, SessionRow, xuid_to_column};
+use super::save::{HandleRemoval, SessionSave, TimerChange};
+
+type Query<'q> = sqlx::query::Query<'q, Postgres, PgArguments>;
+
+/// Declares one array per column, bound in the order of declaration.
+macro_rules! columns {
+    ($(#[$doc:meta])* $name:ident { $($column:ident: $type:ty),+ $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Default)]
+        struct $name<'a> { $($column: Vec<$type>,)+ _rows: std::marker::PhantomData<&'a ()> }
+
+        impl<'a> $name<'a> {
+            fn bind(self, query: Query<'a>) -> Query<'a> {
+                query$(.bind(self.$column))+
+            }
+        }
+    };
+}
+
+/// Where the parts of a flattened array lie, counted from 1 as SQL does; an empty part ends before it begins.
+#[derive(Default)]
+pub(super) struct Slices {
+    pub first: Vec<i32>,
+    pub last: Vec<i32>,
+}
+
+impl Slices {
+    /// Notes that the next part ends where the flattened array now has this length.
+    pub fn end_at(&mut self, length: usize) {
+        let last = i32::try_from(length).expect("a batch has less than 2^31 values");
+        self.first.push(self.last.last().map_or(1, |previous| previous + 1));
+        self.last.push(last);
+    }
+}
+
+columns! {
+    /// `ask`: which session, in which version, and what happens to it.
+    Asks { sid: Uuid, branch: Option<Uuid>, revision: Option<i64>, deletes: bool, clears_handles: bool, write_id: Uuid }
+}
+columns! {
+    /// Timers that are set, or cleared where there is no instant.
+    Timers { sid: Uuid, due_at: Option<DateTime<Utc>> }
+}
+columns! {
+    /// `after`: sessions as they shall be.
+    Sessions {
+        sid: Uuid, branch: Uuid, change_number: i64, scid: Uuid, start_time: DateTime<Utc>, next_timer_at: Option<DateTime<Utc>>,
+        version: i32, max_members: i32, member_count: i32, accepted_count: i32, visibility: i16, join_restriction: i16,
+        read_restriction: i16, closed: bool, scid_spelling: Option<&'a str>, template: &'a str, name: &'a str, first_keyword: i32,
+        last_keyword: i32, invite_protocol: Option<&'a str>, body: &'a str, private: &'a str, keywords: &'a str,
+    }
+}
+columns! {
+    RemovedMembers { sid: Uuid, index: i32 }
+}
+columns! {
+    Members {
+        sid: Uuid, index: i32, state: i16, turn: bool, xuid: i64, connection: Option<Uuid>, device_id: Option<&'a str>,
+    }
+}
+columns! {
+    Keywords { sid: Uuid, keyword: &'a str }
+}
+columns! {
+    /// People of a session: former members, or owners whose activities go.
+    People { sid: Uuid, xuid: i64 }
+}
+columns! {
+    Activities {
+        id: Uuid, sid: Uuid, scid_spelling: Option<&'a str>, template: &'a str, name: &'a str, owner: i64, title_id: Option<i64>,
+        created_at: DateTime<Utc>, expires_at: Option<DateTime<Utc>>, document: Option<&'a str>,
+    }
+}
+columns! {
+    Changes {
+        sid: Uuid, branch: Uuid, change_number: i64, at: DateTime<Utc>, kinds: i32, cause: i16, deleted: bool, actor: &'a str,
+        delta: Option<&'a str>, departed: Option<&'a str>,
+    }
+}
+
+/// The parameters of `save_sessions.sql`.
+#[derive(Default)]
+pub(super) struct SaveColumns<'a> {
+    asks: Asks<'a>,
+    timers: Timers<'a>,
+    sessions: Sessions<'a>,
+    keyword_slices: Slices,
+    removed_members: RemovedMembers<'a>,
+    members: Members<'a>,
+    removed_keywords: Keywords<'a>,
+    added_keywords: Keywords<'a>,
+    former_members: People<'a>,
+    removed_activities: People<'a>,
+    activities: Activities<'a>,
+    changes: Changes<'a>,
+}
+
+impl<'a> SaveColumns<'a> {
+    pub fn of(saves: &'a [SessionSave]) -> Self {
+        let mut columns = Self::default();
+        for save in saves {
+            columns.push(save);
+        }
+        columns
+    }
+
+    /// Binds everything, in the order of the parameters.
+    pub fn bind(mut self, query: Query<'a>) -> Query<'a> {
+        self.sessions.first_keyword = self.keyword_slices.first;
+        self.sessions.last_keyword = self.keyword_slices.last;
+        let query = self.sessions.bind(self.timers.bind(self.asks.bind(query)));
+        let query = self.members.bind(self.removed_members.bind(query));
+        let query = self.added_keywords.bind(self.removed_keywords.bind(query));
+        let query = self.removed_activities.bind(self.former_members.bind(query));
+        self.changes.bind(self.activities.bind(query))
+    }
+
+    fn push(&mut self, save: &'a SessionSave) {
+        let sid = save.sid;
+        self.asks.sid.push(sid);
+        self.asks.branch.push(save.expected.map(|version| version.branch));
+        self.asks.revision.push(save.expected.map(|version| version.revision));
+        self.asks.deletes.push(save.after.is_none());
+        self.asks.clears_handles.push(save.after.is_none() || save.handles_removed == HandleRemoval::AllButInvites);
+        self.asks.write_id.push(save.write_id);
+        if save.timer != TimerChange::Keep {
+            self.timers.sid.push(sid);
+            self.timers.due_at.push(if let TimerChange::Set(at) = save.timer { Some(at) } else { None });
+        }
+        if let Some(session) = &save.after {
+            self.push_session(sid, session);
+        }
+        for &index in &save.members.removed {
+            self.removed_members.sid.push(sid);
+            self.removed_members.index.push(index);
+        }
+        for member in &save.members.put {
+            self.push_member(sid, member);
+        }
+        for (keywords, columns) in
+            [(&save.keywords.removed, &mut self.removed_keywords), (&save.keywords.added, &mut self.added_keywords)]
+        {
+            columns.sid.extend(keywords.iter().map(|_| sid));
+            columns.keyword.extend(keywords.iter().map(String::as_str));
+        }
+        self.former_members.sid.extend(save.former_members.iter().map(|_| sid));
+        self.former_members.xuid.extend(save.former_members.iter().copied().map(xuid_to_column));
+        if let HandleRemoval::ActivitiesOf(owners) = &save.handles_removed {
+            self.removed_activities.sid.extend(owners.iter().map(|_| sid));
+            self.removed_activities.xuid.extend(owners.iter().copied().map(xuid_to_column));
+        }
+        for activity in &save.activities {
+            self.push_activity(sid, activity);
+        }
+        for change in &save.changes {
+            self.push_change(sid, change);
+        }
+    }
+
+    fn push_session(&mut self, sid: Uuid, session: &'a SessionRow) {
+        let to = &mut self.sessions;
+        to.sid.push(sid);
+        to.branch.push(session.branch);
+        to.change_number.push(session.change_number);
+        to.scid.push(session.reference.scid);
+        to.start_time.push(session.start_time);
+        to.next_timer_at.push(session.next_timer_at);
+        to.version.push(session.version);
+        to.max_members.push(session.max_members);
+        to.member_count.push(session.member_count);
+        to.accepted_count.push(session.accepted_count);
+        to.visibility.push(session.visibility);
+        to.join_restriction.push(session.join_restriction);
+        to.read_restriction.push(session.read_restriction);
+        to.closed.push(session.closed);
+        to.scid_spelling.push(session.reference.scid_spelling.as_deref());
+        to.template.push(&session.reference.template);
+        to.name.push(&session.reference.name);
+        to.invite_protocol.push(session.invite_protocol.as_deref());
+        to.body.push(&session.body);
+        to.private.push(&session.private);
+        to.keywords.extend(session.keywords.iter().map(String::as_str));
+        self.keyword_slices.end_at(to.keywords.len());
+    }
+
+    fn push_member(&mut self, sid: Uuid, member: &'a MemberRow) {
+        let to = &mut self.members;
+        to.sid.push(sid);
+        to.index.push(member.index);
+        to.state.push(member.state);
+        to.turn.push(member.turn);
+        to.xuid.push(xuid_to_column(member.xuid));
+        to.connection.push(member.connection);
+        to.device_id.push(member.device_id.as_deref());
+    }
+
+    fn push_activity(&mut self, sid: Uuid, activity: &'a HandleRow) {
+        let to = &mut self.activities;
+        to.id.push(activity.id);
+        to.sid.push(sid);
+        to.scid_spelling.push(activity.reference.scid_spelling.as_deref());
+        to.template.push(&activity.reference.template);
+        to.name.push(&activity.reference.name);
+        to.owner.push(xuid_to_column(activity.owner.expect("an activity belongs to a user (H-24)")));
+        to.title_id.push(activity.title_id.map(i64::from));
+        to.created_at.push(activity.created_at);
+        to.expires_at.push(activity.expires_at);
+        to.document.push(activity.document.as_deref());
+    }
+
+    fn push_change(&mut self, sid: Uuid, change: &'a ChangeRow) {
+        let to = &mut self.changes;
+        to.sid.push(sid);
+        to.branch.push(change.branch);
+        to.change_number.push(change.change_number);
+        to.at.push(change.at);
+        to.kinds.push(change.kinds);
+        to.cause.push(change.cause);
+        to.deleted.push(change.deleted);
+        to.actor.push(&change.actor);
+        to.delta.push(change.delta.as_deref());
+        to.departed.push(change.departed.as_deref());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_part_ends_before_it_begins() {
+        let mut slices = Slices::default();
+        for length in [2, 2, 3] {
+            slices.end_at(length);
+        }
+        assert_eq!(slices.first, [1, 3, 3]);
+        assert_eq!(slices.last, [2, 2, 3]);
+    }
+}

@@ -1,0 +1,189 @@
+//! Reads rows out of answers of the database, column by column.
+
+use sqlx::Row as _;
+use sqlx::postgres::PgRow;
+
+use super::rows::{
+    AccessFacts, ActivityRow, ActivitySessionRow, CandidateRow, ChangeRow, HandleReadRow, HandleRow, MemberRow, ReadRow,
+    ReferenceRow, SessionRow, StoredSession, xuid_from_column,
+};
+
+/// The place of an answer among the asks of a gathered statement.
+pub(super) fn place(row: &PgRow) -> Result<usize, sqlx::Error> {
+    let ordinal: i64 = row.try_get("n")?;
+    usize::try_from(ordinal - 1).map_err(|error| sqlx::Error::Decode(error.into()))
+}
+
+/// Whether the session joined to a row exists.
+fn has_session(row: &PgRow) -> Result<bool, sqlx::Error> {
+    Ok(row.try_get::<Option<uuid::Uuid>, _>("sid")?.is_some())
+}
+
+impl ReferenceRow {
+    pub(super) fn read(row: &PgRow) -> Result<Self, sqlx::Error> {
+        Ok(Self {
+            sid: row.try_get("sid")?,
+            scid: row.try_get("scid")?,
+            scid_spelling: row.try_get("scid_spelling")?,
+            template: row.try_get("template")?,
+            name: row.try_get("name")?,
+        })
+    }
+}
+
+impl SessionRow {
+    pub(super) fn read(row: &PgRow) -> Result<Self, sqlx::Error> {
+        Ok(Self {
+            reference: ReferenceRow::read(row)?,
+            branch: row.try_get("branch")?,
+            change_number: row.try_get("change_number")?,
+            start_time: row.try_get("start_time")?,
+            next_timer_at: row.try_get("next_timer_at")?,
+            visibility: row.try_get("visibility")?,
+            join_restriction: row.try_get("join_restriction")?,
+            read_restriction: row.try_get("read_restriction")?,
+            closed: row.try_get("closed")?,
+            version: row.try_get("version")?,
+            max_members: row.try_get("max_members")?,
+            member_count: row.try_get("member_count")?,
+            accepted_count: row.try_get("accepted_count")?,
+            keywords: row.try_get("keywords")?,
+            invite_protocol: row.try_get("invite_protocol")?,
+            body: row.try_get("body")?,
+            private: row.try_get("private")?,
+        })
+    }
+}
+
+impl ReadRow {
+    pub(super) fn read(row: &PgRow) -> Result<Self, sqlx::Error> {
+        Ok(Self {
+            reference: ReferenceRow::read(row)?,
+            branch: row.try_get("branch")?,
+            change_number: row.try_get("change_number")?,
+            next_timer_at: row.try_get("next_timer_at")?,
+            visibility: row.try_get("visibility")?,
+            read_restriction: row.try_get("read_restriction")?,
+            caller_state: row.try_get("caller_state")?,
+            body: row.try_get("body")?,
+        })
+    }
+}
+
+impl HandleRow {
+    /// Reads a handle whose reference columns are prefixed with `handle_`, as they stand beside those of the session.
+    pub(super) fn read(row: &PgRow) -> Result<Self, sqlx::Error> {
+        let xuid = |column: &str| Ok::<_, sqlx::Error>(row.try_get::<Option<i64>, _>(column)?.map(xuid_from_column));
+        Ok(Self {
+            id: row.try_get("id")?,
+            kind: row.try_get("type")?,
+            reference: ReferenceRow {
+                sid: row.try_get("handle_sid")?,
+                scid: row.try_get("handle_scid")?,
+                scid_spelling: row.try_get("handle_scid_spelling")?,
+                template: row.try_get("handle_template")?,
+                name: row.try_get("handle_name")?,
+            },
+            owner: xuid("owner")?,
+            title_id: row.try_get::<Option<i64>, _>("title_id")?.map(title_id_from_column).transpose()?,
+            invited: xuid("invited")?,
+            created_at: row.try_get("created_at")?,
+            expires_at: row.try_get("expires_at")?,
+            document: row.try_get("document")?,
+        })
+    }
+}
+
+impl CandidateRow {
+    pub(super) fn read(row: &PgRow) -> Result<Self, sqlx::Error> {
+        Ok(Self {
+            reference: ReferenceRow::read(row)?,
+            start_time: row.try_get("start_time")?,
+            next_timer_at: row.try_get("next_timer_at")?,
+            visibility: row.try_get("visibility")?,
+            join_restriction: row.try_get("join_restriction")?,
+            read_restriction: row.try_get("read_restriction")?,
+            closed: row.try_get("closed")?,
+            version: row.try_get("version")?,
+            max_members: row.try_get("max_members")?,
+            member_count: row.try_get("member_count")?,
+            accepted_count: row.try_get("accepted_count")?,
+            keywords: row.try_get("keywords")?,
+            member_state: row.try_get("member_state")?,
+            member_turn: row.try_get("member_turn")?,
+            caller_state: row.try_get("caller_state")?,
+            facts: AccessFacts { followed: row.try_get("followed")?, local: row.try_get("local")? },
+        })
+    }
+}
+
+impl ChangeRow {
+    pub(super) fn read(row: &PgRow) -> Result<Self, sqlx::Error> {
+        Ok(Self {
+            branch: row.try_get("branch")?,
+            change_number: row.try_get("change_number")?,
+            at: row.try_get("at")?,
+            actor: row.try_get("actor")?,
+            cause: row.try_get("cause")?,
+            delta: row.try_get("delta")?,
+            kinds: row.try_get("kinds")?,
+            departed: row.try_get("departed")?,
+            deleted: row.try_get("deleted")?,
+        })
+    }
+}
+
+/// A title id from its column, which holds the unsigned number of 32 bits in one of 64.
+pub(super) fn title_id_from_column(column: i64) -> Result<u32, sqlx::Error> {
+    u32::try_from(column).map_err(|error| sqlx::Error::Decode(error.into()))
+}
+
+impl StoredSession {
+    /// Reads a session that may not exist.
+    pub(super) fn read(row: &PgRow) -> Result<Option<Self>, sqlx::Error> {
+        if !has_session(row)? {
+            return Ok(None);
+        }
+        let former: Option<Vec<i64>> = row.try_get("former")?;
+        Ok(Some(Self {
+            revision: row.try_get("revision")?,
+            session: SessionRow::read(row)?,
+            former_members: former.unwrap_or_default().into_iter().map(xuid_from_column).collect(),
+        }))
+    }
+}
+
+impl HandleReadRow {
+    pub(super) fn read(row: &PgRow) -> Result<Self, sqlx::Error> {
+        let session = if has_session(row)? { Some(ReadRow::read(row)?) } else { None };
+        Ok(Self { handle: HandleRow::read(row)?, session })
+    }
+}
+
+impl ActivityRow {
+    pub(super) fn read(row: &PgRow) -> Result<Self, sqlx::Error> {
+        let session = if has_session(row)? {
+            Some(ActivitySessionRow {
+                candidate: CandidateRow::read(row)?,
+                invite_protocol: row.try_get("invite_protocol")?,
+                body: row.try_get("body")?,
+            })
+        } else {
+            None
+        };
+        Ok(Self { handle: HandleRow::read(row)?, session })
+    }
+}
+
+impl MemberRow {
+    pub(super) fn read(row: &PgRow) -> Result<Self, sqlx::Error> {
+        Ok(Self {
+            index: row.try_get("index")?,
+            xuid: xuid_from_column(row.try_get("xuid")?),
+            state: row.try_get("state")?,
+            connection: row.try_get("connection")?,
+            device_id: row.try_get("device_id")?,
+            turn: row.try_get("turn")?,
+        })
+    }
+}

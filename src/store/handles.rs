@@ -1,0 +1,90 @@
+//! Handles by themselves. Those that lead to a session are read in `sessions`; an activity for a session that exists begins and ends
+//! with a save of that session.
+
+use chrono::{DateTime, Utc};
+use tracing::instrument;
+use uuid::Uuid;
+
+use super::rows::{ActivityRow, HandleRow, xuid_to_column};
+use super::{Store, StoreError};
+
+/// Activities of owners, for a handle query.
+#[derive(Debug, Clone, Copy)]
+pub struct ActivitiesAsk<'a> {
+    /// The owners, in the order of the answer (H-59).
+    pub owners: &'a [u64],
+    /// Only in this service config (H-51).
+    pub scid: Option<Uuid>,
+    /// Who asks; a server is no user.
+    pub caller: Option<u64>,
+    /// The device of the caller's token.
+    pub device_id: Option<&'a str>,
+    /// Whether the documents of the sessions come along.
+    pub with_body: bool,
+    /// The most activities to find (H-59).
+    pub limit: i64,
+}
+
+impl Store {
+    /// Finds activities that have not expired at `now`, with their sessions, in the order of the owners, newest first within one.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Database`.
+    #[instrument(name = "db.handle.activities", level = "debug", skip_all, fields(owners = ask.owners.len()))]
+    pub async fn find_activities(&self, ask: ActivitiesAsk<'_>, now: DateTime<Utc>) -> Result<Vec<ActivityRow>, StoreError> {
+        let rows = sqlx::query(include_str!("sql/find_activities.sql"))
+            .bind(ask.owners.iter().copied().map(xuid_to_column).collect::<Vec<_>>())
+            .bind(ask.scid)
+            .bind(now)
+            .bind(ask.caller.map(xuid_to_column))
+            .bind(ask.device_id)
+            .bind(ask.with_body)
+            .bind(ask.limit)
+            .fetch_all(&self.pool)
+            .await?;
+        rows.iter().map(|row| Ok(ActivityRow::read(row)?)).collect()
+    }
+
+    /// Stores an activity for a session that does not exist, in place of the owner's former one in the service config (H-03, H-20,
+    /// H-21). The handle must have an owner.
+    ///
+    /// # Errors
+    /// `LostRace` when the session exists by now: then the activity is a command on that session. `Unavailable`, `Database`.
+    #[instrument(name = "db.handle.put_unbound", level = "debug", skip_all)]
+    pub async fn put_unbound_activity(&self, activity: &HandleRow) -> Result<(), StoreError> {
+        let stored = sqlx::query(include_str!("sql/put_unbound_activity.sql"))
+            .bind(activity.id)
+            .bind(activity.reference.sid)
+            .bind(activity.reference.scid)
+            .bind(activity.reference.scid_spelling.as_deref())
+            .bind(&activity.reference.template)
+            .bind(&activity.reference.name)
+            .bind(activity.owner.map(xuid_to_column))
+            .bind(activity.title_id.map(i64::from))
+            .bind(activity.created_at)
+            .bind(activity.expires_at)
+            .bind(activity.document.as_deref())
+            .fetch_optional(&self.pool)
+            .await?;
+        if stored.is_some() { Ok(()) } else { Err(StoreError::LostRace) }
+    }
+
+    /// Deletes a handle and says whether there was one.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Database`.
+    #[instrument(name = "db.handle.delete", level = "debug", skip_all)]
+    pub async fn delete_handle(&self, id: Uuid) -> Result<bool, StoreError> {
+        Ok(sqlx::query(include_str!("sql/delete_handle.sql")).bind(id).fetch_optional(&self.pool).await?.is_some())
+    }
+
+    /// Deletes handles that have expired at `now`, the oldest first, and returns how many.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Database`.
+    #[instrument(name = "db.handle.delete_expired", level = "debug", skip_all)]
+    pub async fn delete_expired_handles(&self, now: DateTime<Utc>, limit: i64) -> Result<u64, StoreError> {
+        let done = sqlx::query(include_str!("sql/delete_expired_handles.sql")).bind(now).bind(limit).execute(&self.pool).await?;
+        Ok(done.rows_affected())
+    }
+}

@@ -1,0 +1,81 @@
+//! The change log: what became of a write, the history of a session, and the days the log is kept in.
+
+use chrono::{DateTime, Utc};
+use sqlx::Row as _;
+use tracing::instrument;
+use uuid::Uuid;
+
+use super::decode::place;
+use super::rows::ChangeRow;
+use super::{Store, StoreError};
+
+/// A save whose outcome is unknown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WriteAsk {
+    /// The session it saved.
+    pub sid: Uuid,
+    /// The id it was saved under.
+    pub write_id: Uuid,
+    /// The id of an activity it made, if it made one: such a save may leave no row in the log.
+    pub handle: Option<Uuid>,
+}
+
+impl Store {
+    /// Tells which saves were committed, in the order of the asks.
+    ///
+    /// A save that changed no document and made no handle leaves nothing to find; deciding it again is harmless (W-34).
+    ///
+    /// # Errors
+    /// `Unavailable`, `Database`.
+    #[instrument(name = "db.log.find_writes", level = "debug", skip_all, fields(asks = asks.len()))]
+    pub async fn find_writes(&self, asks: &[WriteAsk]) -> Result<Vec<bool>, StoreError> {
+        let rows = sqlx::query(include_str!("sql/find_writes.sql"))
+            .bind(asks.iter().map(|ask| ask.sid).collect::<Vec<_>>())
+            .bind(asks.iter().map(|ask| ask.write_id).collect::<Vec<_>>())
+            .bind(asks.iter().map(|ask| ask.handle).collect::<Vec<_>>())
+            .fetch_all(&self.pool)
+            .await?;
+        let mut found = vec![false; asks.len()];
+        for row in &rows {
+            found[place(row)?] = true;
+        }
+        Ok(found)
+    }
+
+    /// Loads the first changes of a session that are still kept: branch after branch, in the order of their numbers.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Database`.
+    #[instrument(name = "db.log.load", level = "debug", skip_all)]
+    pub async fn load_changes(&self, sid: Uuid, limit: i64) -> Result<Vec<ChangeRow>, StoreError> {
+        let rows = sqlx::query(include_str!("sql/load_changes.sql")).bind(sid).bind(limit).fetch_all(&self.pool).await?;
+        rows.iter().map(|row| Ok(ChangeRow::read(row)?)).collect()
+    }
+
+    /// Makes the partitions from yesterday to three days ahead of `now` that are missing, and returns how many. To be called at start
+    /// and every few hours; a day without its partition costs nothing but a slower end.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Database`.
+    #[instrument(name = "db.log.ensure_partitions", level = "debug", skip_all)]
+    pub async fn ensure_partitions(&self, now: DateTime<Utc>) -> Result<i64, StoreError> {
+        Ok(sqlx::query(include_str!("sql/ensure_changes_partitions.sql"))
+            .bind(now)
+            .fetch_one(&self.pool)
+            .await?
+            .try_get("made")?)
+    }
+
+    /// Forgets all days before the UTC day of `before`, and returns how many partitions went.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Database`.
+    #[instrument(name = "db.log.drop_partitions", level = "debug", skip_all)]
+    pub async fn drop_partitions(&self, before: DateTime<Utc>) -> Result<i32, StoreError> {
+        Ok(sqlx::query(include_str!("sql/drop_changes_partitions.sql"))
+            .bind(before)
+            .fetch_one(&self.pool)
+            .await?
+            .try_get("dropped")?)
+    }
+}

@@ -1,0 +1,309 @@
+//! Rows as they are stored: plain values, one field per column. The projection from a session to its rows, and back, is not here, nor
+//! how they are read from answers of the database (`decode`).
+//!
+//! The small numbers are codes, the same in the columns and here:
+//!
+//! | Code | 0 | 1 | 2 | 3 |
+//! |---|---|---|---|---|
+//! | visibility | open | visible | private | |
+//! | join and read restriction | none | followed | local | |
+//! | member state | reserved | inactive | ready | active |
+//! | handle type | activity | invite | search | transfer |
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+/// The stored form of a xuid: the signed number of the same 64 bits. The only place, with `xuid_from_column`, that knows.
+pub(super) fn xuid_to_column(xuid: u64) -> i64 {
+    xuid.cast_signed()
+}
+
+/// The xuid behind its stored form.
+pub(super) fn xuid_from_column(column: i64) -> u64 {
+    column.cast_unsigned()
+}
+
+/// The session that a row is about: the reference in its case, and the id made from it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReferenceRow {
+    /// UUID v5 of the reference; equals `correlationId` (S-23).
+    pub sid: Uuid,
+    /// The service config.
+    pub scid: Uuid,
+    /// The service config as it was written, where that was not in lower case (S-05).
+    pub scid_spelling: Option<String>,
+    /// The template in its published case.
+    pub template: String,
+    /// The session name in the case of its creator.
+    pub name: String,
+}
+
+/// A session: its state (`body` and `private`) and the columns that repeat parts of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionRow {
+    /// Which session.
+    pub reference: ReferenceRow,
+    /// One life of the session, from creation to deletion.
+    pub branch: Uuid,
+    /// Counts changes of the document within the branch.
+    pub change_number: i64,
+    /// `startTime`.
+    pub start_time: DateTime<Utc>,
+    /// The earliest pending timer (M-29).
+    pub next_timer_at: Option<DateTime<Utc>>,
+    /// A code, see above.
+    pub visibility: i16,
+    /// A code, see above.
+    pub join_restriction: i16,
+    /// A code, see above.
+    pub read_restriction: i16,
+    /// `properties.system.closed`.
+    pub closed: bool,
+    /// `constants.system.version`.
+    pub version: i32,
+    /// `maxMembersCount`.
+    pub max_members: i32,
+    /// Members, reservations included.
+    pub member_count: i32,
+    /// Members without reservations.
+    pub accepted_count: i32,
+    /// In their spelling.
+    pub keywords: Vec<String>,
+    /// `inviteProtocol`.
+    pub invite_protocol: Option<String>,
+    /// The rendered 107 document.
+    pub body: String,
+    /// What only the service knows.
+    pub private: String,
+}
+
+/// A session as it was loaded, with the token that a save must bring back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredSession {
+    /// Rises with every save of the branch.
+    pub revision: i64,
+    /// The session.
+    pub session: SessionRow,
+    /// Xuids that were accepted members of this branch earlier, where `locked` asks for them (M-87).
+    pub former_members: Vec<u64>,
+}
+
+/// An edge of the social graph among the people a decision asks about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct FollowEdge {
+    /// Who follows: a member, or a caller who may become one.
+    pub follower: u64,
+    /// Who is followed: a caller.
+    pub followed: u64,
+}
+
+/// What a decision is made on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Loaded {
+    /// The session, if it exists.
+    pub stored: Option<StoredSession>,
+    /// Who follows the callers, where the restrictions of the session may ask for it.
+    pub edges: Vec<FollowEdge>,
+}
+
+/// A document for one caller, with what access and timers ask about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReadRow {
+    /// Which session.
+    pub reference: ReferenceRow,
+    /// Part of the `ETag`.
+    pub branch: Uuid,
+    /// Part of the `ETag`.
+    pub change_number: i64,
+    /// When this has passed, the session must be settled before it is shown (M-24).
+    pub next_timer_at: Option<DateTime<Utc>>,
+    /// A code, see above.
+    pub visibility: i16,
+    /// A code, see above.
+    pub read_restriction: i16,
+    /// The caller's own state as a member, if it is one.
+    pub caller_state: Option<i16>,
+    /// The rendered 107 document.
+    pub body: String,
+}
+
+/// A handle behind its id and, in the same read, the session it leads to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HandleReadRow {
+    /// The handle.
+    pub handle: HandleRow,
+    /// The session, if it exists.
+    pub session: Option<ReadRow>,
+}
+
+/// What restricted sessions ask about a stranger.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct AccessFacts {
+    /// An accepted member follows the caller.
+    pub followed: bool,
+    /// An active member is on the caller's device.
+    pub local: bool,
+}
+
+/// A member, as queries and connections look for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MemberRow {
+    /// Its place in the session, never used again (M-40).
+    pub index: i32,
+    /// Who.
+    pub xuid: u64,
+    /// A code, see above.
+    pub state: i16,
+    /// The registered connection.
+    pub connection: Option<Uuid>,
+    /// The device of its last write.
+    pub device_id: Option<String>,
+    /// `turn: true`.
+    pub turn: bool,
+}
+
+/// A handle of any type.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HandleRow {
+    /// The handle's own id.
+    pub id: Uuid,
+    /// A code, see above.
+    pub kind: i16,
+    /// The session it leads to, as its creator wrote it.
+    pub reference: ReferenceRow,
+    /// Who made it; a server leaves none.
+    pub owner: Option<u64>,
+    /// The title of its owner.
+    pub title_id: Option<u32>,
+    /// The invited user.
+    pub invited: Option<u64>,
+    /// `createTime`.
+    pub created_at: DateTime<Utc>,
+    /// When it dies; of an activity, when it dies unless its owner is active in the session (H-21).
+    pub expires_at: Option<DateTime<Utc>>,
+    /// What only its type knows, as JSON text.
+    pub document: Option<String>,
+}
+
+/// One committed change of a document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChangeRow {
+    /// The branch it belongs to.
+    pub branch: Uuid,
+    /// Its number in the branch.
+    pub change_number: i64,
+    /// When it was decided.
+    pub at: DateTime<Utc>,
+    /// Who did it.
+    pub actor: String,
+    /// Why it happened, as a code.
+    pub cause: i16,
+    /// What changed, in W-10's form.
+    pub delta: Option<String>,
+    /// Bit set of the change types of N-37.
+    pub kinds: i32,
+    /// Members that left in it, with their connection and subscription, as JSON text.
+    pub departed: Option<String>,
+    /// Whether it ended the branch.
+    pub deleted: bool,
+}
+
+/// A session that a query may report, with what its filters ask.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CandidateRow {
+    /// Which session.
+    pub reference: ReferenceRow,
+    /// First key of the order, newest first.
+    pub start_time: DateTime<Utc>,
+    /// When this has passed, none of the rest counts before the session is settled.
+    pub next_timer_at: Option<DateTime<Utc>>,
+    /// A code, see above.
+    pub visibility: i16,
+    /// A code, see above.
+    pub join_restriction: i16,
+    /// A code, see above.
+    pub read_restriction: i16,
+    /// `properties.system.closed`.
+    pub closed: bool,
+    /// `constants.system.version`.
+    pub version: i32,
+    /// `maxMembersCount`.
+    pub max_members: i32,
+    /// Members, reservations included.
+    pub member_count: i32,
+    /// Members without reservations.
+    pub accepted_count: i32,
+    /// In their spelling.
+    pub keywords: Vec<String>,
+    /// State of the user the session was found through.
+    pub member_state: Option<i16>,
+    /// Whether it is that user's turn.
+    pub member_turn: bool,
+    /// The caller's own state as a member, if it is one.
+    pub caller_state: Option<i16>,
+    /// What a read restriction asks; looked up only for a restricted session whose member the caller is not.
+    pub facts: AccessFacts,
+}
+
+/// An activity and, if it exists, its session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ActivityRow {
+    /// The handle.
+    pub handle: HandleRow,
+    /// The session; its `member_state` is the state of the owner.
+    pub session: Option<ActivitySessionRow>,
+}
+
+/// The session behind an activity, as far as `relatedInfo` and `customProperties` tell of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ActivitySessionRow {
+    /// What queries know of it.
+    pub candidate: CandidateRow,
+    /// `inviteProtocol`.
+    pub invite_protocol: Option<String>,
+    /// The document, when it was asked for.
+    pub body: Option<String>,
+}
+
+/// A timer that has passed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DueRow {
+    /// The session to settle.
+    pub sid: Uuid,
+    /// Since when.
+    pub due_at: DateTime<Utc>,
+}
+
+/// A service config and the titles that may use it; none means any.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServiceConfigRow {
+    /// The service config.
+    pub scid: Uuid,
+    /// Title ids.
+    pub titles: Vec<u32>,
+}
+
+/// A template as it was published.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TemplateRow {
+    /// The service config it belongs to.
+    pub scid: Uuid,
+    /// Its name in the published case; compared without case.
+    pub name: String,
+    /// The form of the document: 104, 105 or 107.
+    pub contract_version: i32,
+    /// The document as given.
+    pub document: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_xuid_survives_its_column() {
+        for xuid in [0, 1, 2_533_274_800_000_001, i64::MAX.cast_unsigned(), i64::MAX.cast_unsigned() + 1, u64::MAX] {
+            assert_eq!(xuid_from_column(xuid_to_column(xuid)), xuid);
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! The save: decided sessions, with all that follows from them, in one statement and one commit.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use sqlx::Row as _;
+use tracing::{instrument, warn};
+use uuid::Uuid;
+
+use super::columns::SaveColumns;
+use super::error::{Kind, kind};
+use super::rows::{ChangeRow, HandleRow, MemberRow, SessionRow};
+use super::{BATCH_MAX, Store, StoreError};
+
+/// How often a save is repeated when the database chose it as the victim of a deadlock.
+const ATTEMPTS: u32 = 5;
+
+/// What a save expects to find: the branch, because a session that was deleted and created again counts revisions from 1 again, and
+/// the revision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Version {
+    /// The branch that was loaded.
+    pub branch: Uuid,
+    /// The revision that was loaded.
+    pub revision: i64,
+}
+
+/// One session's way from what was loaded to what was decided. Its revision rises by one, whatever else changes.
+///
+/// A session that was deleted and created again while it was decided on is one save, an update to the final state: `members` then
+/// says how the rows differ, `keywords` names the old ones as removed and the new ones as added, and handles go as on deletion.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SessionSave {
+    /// The session.
+    pub sid: Uuid,
+    /// What must be stored for the save to win; `None`: nothing.
+    pub expected: Option<Version>,
+    /// What shall be stored; `None`: nothing, which also removes every satellite row but the keywords (those are named in `keywords`).
+    pub after: Option<SessionRow>,
+    /// For the log, oldest first; empty when the document did not change.
+    pub changes: Vec<ChangeRow>,
+    /// Finds this save in the log, should its outcome be unknown.
+    pub write_id: Uuid,
+    /// How the member rows change.
+    pub members: MemberDiff,
+    /// How the keyword rows change.
+    pub keywords: KeywordDiff,
+    /// How the timer row changes.
+    pub timer: TimerChange,
+    /// Xuids that became former members of the branch; repeating one is harmless.
+    pub former_members: Vec<u64>,
+    /// Handles that end with this change.
+    pub handles_removed: HandleRemoval,
+    /// Activities that begin with it, replacing the owner's former one in the service config under a new id (H-20).
+    pub activities: Vec<HandleRow>,
+}
+
+/// How the member rows of a session change; no index is in both parts.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct MemberDiff {
+    /// Indices that go.
+    pub removed: Vec<i32>,
+    /// Rows that are new or different.
+    pub put: Vec<MemberRow>,
+}
+
+/// How the keyword rows of a session change, in lower case.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct KeywordDiff {
+    /// Keywords of the stored session that go.
+    pub removed: Vec<String>,
+    /// Keywords that are new.
+    pub added: Vec<String>,
+}
+
+/// What happens to the timer row of a session.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum TimerChange {
+    /// The next timer is the one that is stored.
+    #[default]
+    Keep,
+    /// The next timer is due at this instant.
+    Set(DateTime<Utc>),
+    /// No timer is pending.
+    Clear,
+}
+
+/// Handles that end with a change of their session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HandleRemoval {
+    /// The activities of these owners for this session: they left or became inactive (H-22).
+    ActivitiesOf(Vec<u64>),
+    /// All but invites: the session ended, even if another one follows in the same save (W-62).
+    AllButInvites,
+}
+
+impl Default for HandleRemoval {
+    fn default() -> Self {
+        Self::ActivitiesOf(Vec::new())
+    }
+}
+
+impl Store {
+    /// Saves sessions and answers for each, in order.
+    ///
+    /// No two saves share a session, and no two name an activity of the same owner and service config. The saves are committed
+    /// together, or, if the database refuses one for its content, in parts, so that only that one fails. Up to 64 share a statement.
+    ///
+    /// # Errors
+    /// For each save on its own: `LostRace` when something else than `expected` is stored; then the save has left no trace. `Unknown`
+    /// when the connection broke around the commit. `Unavailable`. `Database` when this save is refused for its content.
+    #[instrument(name = "db.session.save", level = "debug", skip_all, fields(saves = saves.len()))]
+    pub async fn save_sessions(&self, saves: &[SessionSave]) -> Vec<Result<(), StoreError>> {
+        debug_assert!(are_disjoint(saves), "two saves of one batch share a session or an activity");
+        let mut outcomes = vec![Ok(()); saves.len()];
+        let mut pending: Vec<_> = (0..saves.len()).step_by(BATCH_MAX).map(|at| at..saves.len().min(at + BATCH_MAX)).collect();
+        while let Some(range) = pending.pop() {
+            match self.save_batch(&saves[range.clone()]).await {
+                Ok(won) => {
+                    for at in range.filter(|&at| !won.contains(&saves[at].sid)) {
+                        outcomes[at] = Err(StoreError::LostRace);
+                    }
+                }
+                Err(StoreError::Database(error)) if range.len() > 1 => {
+                    warn!(saves = range.len(), %error, "the database refused a batch of saves: looking for the one at fault");
+                    let middle = range.start + range.len() / 2;
+                    pending.extend([range.start..middle, middle..range.end]);
+                }
+                Err(error) => outcomes[range].fill(Err(error)),
+            }
+        }
+        outcomes
+    }
+
+    /// Runs the statement once, or again while the database asks for it, and returns the sessions that won.
+    async fn save_batch(&self, saves: &[SessionSave]) -> Result<HashSet<Uuid>, StoreError> {
+        let mut attempt = 1;
+        loop {
+            let mut connection = self.pool.acquire().await?;
+            let query = SaveColumns::of(saves).bind(sqlx::query(include_str!("sql/save_sessions.sql")));
+            match query.fetch_all(&mut *connection).await {
+                Ok(rows) => return rows.iter().map(|row| Ok(row.try_get("sid")?)).collect(),
+                Err(error) => match kind(&error) {
+                    Kind::Conflict if attempt < ATTEMPTS => attempt += 1,
+                    Kind::Conflict | Kind::Busy => return Err(StoreError::Unavailable(Arc::new(error))),
+                    Kind::Broken => return Err(StoreError::Unknown(Arc::new(error))),
+                    Kind::Refused => return Err(StoreError::Database(Arc::new(error))),
+                },
+            }
+        }
+    }
+}
+
+/// Whether no two saves touch the same session or the same owner's activity.
+fn are_disjoint(saves: &[SessionSave]) -> bool {
+    let mut sids = HashSet::new();
+    let mut activities = HashSet::new();
+    saves.iter().all(|save| {
+        sids.insert(save.sid) && save.activities.iter().all(|handle| activities.insert((handle.owner, handle.reference.scid)))
+    })
+}

@@ -1,0 +1,148 @@
+//! Sessions by their id: documents to show, records to decide on, and the facts that access asks for.
+
+use sqlx::Row as _;
+use tracing::instrument;
+use uuid::Uuid;
+
+use super::decode::place;
+use super::rows::{AccessFacts, FollowEdge, HandleReadRow, Loaded, ReadRow, StoredSession, xuid_from_column, xuid_to_column};
+use super::{Store, StoreError};
+
+/// A document to show to a caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReadAsk {
+    /// The session.
+    pub sid: Uuid,
+    /// Who asks; a server is no user.
+    pub caller: Option<u64>,
+}
+
+/// A handle to follow for a caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HandleAsk {
+    /// The handle.
+    pub id: Uuid,
+    /// Who asks; a server is no user.
+    pub caller: Option<u64>,
+}
+
+/// A stranger at the door of a restricted session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FactsAsk {
+    /// The session.
+    pub sid: Uuid,
+    /// Who asks.
+    pub caller: u64,
+    /// The device of the caller's token.
+    pub device_id: Option<String>,
+}
+
+/// A record to decide on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoadAsk {
+    /// The session.
+    pub sid: Uuid,
+    /// Every user whose command is queued for it.
+    pub callers: Vec<u64>,
+    /// Whether one of those commands writes a restriction: then edges are looked up whatever the stored restrictions are.
+    pub writes_restriction: bool,
+}
+
+impl Store {
+    /// Reads documents, in the order of the asks; `None` where there is no session.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Database`.
+    #[instrument(name = "db.session.read", level = "debug", skip_all, fields(asks = asks.len()))]
+    pub async fn read_sessions(&self, asks: &[ReadAsk]) -> Result<Vec<Option<ReadRow>>, StoreError> {
+        let sids: Vec<Uuid> = asks.iter().map(|ask| ask.sid).collect();
+        let callers: Vec<Option<i64>> = asks.iter().map(|ask| ask.caller.map(xuid_to_column)).collect();
+        let rows = sqlx::query(include_str!("sql/read_sessions.sql")).bind(sids).bind(callers).fetch_all(&self.pool).await?;
+        let mut answers = vec![None; asks.len()];
+        for row in &rows {
+            answers[place(row)?] = Some(ReadRow::read(row)?);
+        }
+        Ok(answers)
+    }
+
+    /// Reads handles with the sessions they lead to, in the order of the asks; `None` where the handle is unknown or expired at `now`.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Database`.
+    #[instrument(name = "db.handle.read", level = "debug", skip_all, fields(asks = asks.len()))]
+    pub async fn read_by_handles(
+        &self,
+        asks: &[HandleAsk],
+        now: chrono::DateTime<chrono::Utc>,
+    ) -> Result<Vec<Option<HandleReadRow>>, StoreError> {
+        let ids: Vec<Uuid> = asks.iter().map(|ask| ask.id).collect();
+        let callers: Vec<Option<i64>> = asks.iter().map(|ask| ask.caller.map(xuid_to_column)).collect();
+        let rows =
+            sqlx::query(include_str!("sql/read_by_handles.sql")).bind(ids).bind(callers).bind(now).fetch_all(&self.pool).await?;
+        let mut answers = vec![None; asks.len()];
+        for row in &rows {
+            answers[place(row)?] = Some(HandleReadRow::read(row)?);
+        }
+        Ok(answers)
+    }
+
+    /// Looks up what restricted sessions ask about strangers, in the order of the asks.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Database`.
+    #[instrument(name = "db.session.access", level = "debug", skip_all, fields(asks = asks.len()))]
+    pub async fn access_facts(&self, asks: &[FactsAsk]) -> Result<Vec<AccessFacts>, StoreError> {
+        let sids: Vec<Uuid> = asks.iter().map(|ask| ask.sid).collect();
+        let callers: Vec<i64> = asks.iter().map(|ask| xuid_to_column(ask.caller)).collect();
+        let devices: Vec<Option<&str>> = asks.iter().map(|ask| ask.device_id.as_deref()).collect();
+        let rows = sqlx::query(include_str!("sql/access_facts.sql"))
+            .bind(sids)
+            .bind(callers)
+            .bind(devices)
+            .fetch_all(&self.pool)
+            .await?;
+        let mut answers = vec![AccessFacts::default(); asks.len()];
+        for row in &rows {
+            answers[place(row)?] = AccessFacts { followed: row.try_get("followed")?, local: row.try_get("local")? };
+        }
+        Ok(answers)
+    }
+
+    /// Loads records to decide on, in the order of the asks.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Database`.
+    #[instrument(name = "db.session.load", level = "debug", skip_all, fields(asks = asks.len()))]
+    pub async fn load_sessions(&self, asks: &[LoadAsk]) -> Result<Vec<Loaded>, StoreError> {
+        let mut callers: Vec<i64> = Vec::with_capacity(asks.len());
+        let mut slices = super::columns::Slices::default();
+        for ask in asks {
+            callers.extend(ask.callers.iter().copied().map(xuid_to_column));
+            slices.end_at(callers.len());
+        }
+        let rows = sqlx::query(include_str!("sql/load_sessions.sql"))
+            .bind(asks.iter().map(|ask| ask.sid).collect::<Vec<_>>())
+            .bind(slices.first)
+            .bind(slices.last)
+            .bind(asks.iter().map(|ask| ask.writes_restriction).collect::<Vec<_>>())
+            .bind(callers)
+            .fetch_all(&self.pool)
+            .await?;
+        let mut answers = vec![Loaded { stored: None, edges: Vec::new() }; asks.len()];
+        for row in &rows {
+            let followed: Option<Vec<i64>> = row.try_get("callers")?;
+            let followers: Option<Vec<i64>> = row.try_get("followers")?;
+            let edges = followers.unwrap_or_default().into_iter().zip(followed.unwrap_or_default());
+            answers[place(row)?] = Loaded {
+                stored: StoredSession::read(row)?,
+                edges: edges
+                    .map(|(follower, followed)| FollowEdge {
+                        follower: xuid_from_column(follower),
+                        followed: xuid_from_column(followed),
+                    })
+                    .collect(),
+            };
+        }
+        Ok(answers)
+    }
+}

@@ -1,0 +1,1 @@
+delete from blocks where xuid = $1 and blocked = $2

@@ -1,0 +1,1 @@
+delete from follows where xuid = $1 and followed = $2

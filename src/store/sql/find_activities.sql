@@ -1,0 +1,26 @@
+-- Activities of some owners in the order of the owners, newest first within one, with what relatedInfo tells of their sessions
+-- (H-57, H-58, H-59, H-70). The body comes only when it is asked for.
+select h.id, h.type, h.owner, h.title_id, h.invited, h.created_at, h.expires_at, h.document,
+    h.sid as handle_sid, h.scid as handle_scid, h.scid_spelling as handle_scid_spelling, h.template as handle_template,
+    h.name as handle_name,
+    s.sid, s.scid, s.scid_spelling, s.template, s.name, s.start_time, s.visibility, s.join_restriction, s.read_restriction,
+    s.closed, s.version, s.max_members, s.member_count, s.accepted_count, s.keywords, s.next_timer_at, s.invite_protocol,
+    case when $6 then s.body end as body,
+    o.state as member_state, coalesce(o.turn, false) as member_turn, c.state as caller_state,
+    case when s.read_restriction = 1 and c.state is null then exists (
+        select
+        from members e
+        join follows f on f.xuid = e.xuid and f.followed = $4
+        where e.sid = s.sid and e.state > 0
+    ) else false end as followed,
+    case when s.read_restriction > 0 and c.state is null then exists (
+        select from members e where e.sid = s.sid and e.state = 3 and e.device_id = $5
+    ) else false end as local
+from unnest($1::bigint[]) with ordinality as ask (owner, n)
+join handles h on h.owner = ask.owner and h.type = 0 and ($2::uuid is null or h.scid = $2)
+left join sessions s on s.sid = h.sid
+left join members o on o.xuid = h.owner and o.scid = h.scid and o.sid = h.sid
+left join members c on c.xuid = $4 and c.scid = h.scid and c.sid = h.sid
+where h.expires_at is null or h.expires_at > $3 or o.state = 3
+order by ask.n, h.created_at desc, h.id
+limit $7

@@ -1,0 +1,1 @@
+select scid from service_configs where scid = $1

@@ -1,0 +1,4 @@
+select sid, index, xuid, state, connection, device_id, turn, scid, template_key
+from members
+where sid > $1 and sid <= $2
+order by sid, index

@@ -1,0 +1,1 @@
+select scid, titles, revision from service_configs order by scid

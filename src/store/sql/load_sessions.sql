@@ -1,0 +1,18 @@
+-- Records to decide on, and who follows whom among their members and callers. Edges are looked up only where a restriction may ask
+-- for them: it is "followed", may become so, or the session is yet to be created.
+select ask.n, s.sid, s.scid, s.scid_spelling, s.template, s.name, s.branch, s.revision, s.change_number, s.start_time,
+    s.visibility, s.join_restriction, s.read_restriction, s.closed, s.version, s.max_members, s.member_count, s.accepted_count,
+    s.keywords, s.invite_protocol, s.next_timer_at, s.body, s.private, former.xuids as former, edge.callers, edge.followers
+from unnest($1::uuid[], $2::int[], $3::int[], $4::boolean[]) with ordinality as ask (sid, first_caller, last_caller, any_restriction, n)
+left join sessions s on s.sid = ask.sid
+left join lateral (
+    select array_agg(f.xuid) as xuids from former_members f where f.sid = s.sid and f.branch = s.branch
+) former on true
+left join lateral (
+    select array_agg(f.followed) as callers, array_agg(f.xuid) as followers
+    from unnest(($5::bigint[])[ask.first_caller:ask.last_caller]) as caller (xuid)
+    join follows f on f.followed = caller.xuid
+    where (ask.any_restriction or s.sid is null or s.join_restriction = 1 or s.read_restriction = 1)
+        and (exists (select from members m where m.xuid = f.xuid and m.scid = s.scid and m.sid = s.sid)
+            or f.xuid = any (($5::bigint[])[ask.first_caller:ask.last_caller]))
+) edge on true

@@ -1,0 +1,1 @@
+insert into blocks (xuid, blocked) values ($1, $2) on conflict (xuid, blocked) do nothing

@@ -1,0 +1,13 @@
+-- Handles and the sessions they lead to. An expired handle is unknown, but an activity whose owner is active does not expire (H-21).
+select ask.n, h.id, h.type, h.owner, h.title_id, h.invited, h.created_at, h.expires_at, h.document,
+    h.sid as handle_sid, h.scid as handle_scid, h.scid_spelling as handle_scid_spelling, h.template as handle_template,
+    h.name as handle_name,
+    s.sid, s.scid, s.scid_spelling, s.template, s.name, s.branch, s.change_number, s.next_timer_at, s.visibility,
+    s.read_restriction, s.body, m.state as caller_state
+from unnest($1::uuid[], $2::bigint[]) with ordinality as ask (id, caller, n)
+join handles h on h.id = ask.id
+left join sessions s on s.sid = h.sid
+left join members m on m.xuid = ask.caller and m.scid = s.scid and m.sid = s.sid
+where h.expires_at is null or h.expires_at > $3
+    or (h.type = 0 and exists (
+        select from members o where o.xuid = h.owner and o.scid = h.scid and o.sid = h.sid and o.state = 3))

@@ -1,0 +1,1 @@
+delete from dev_lease where instance = $1

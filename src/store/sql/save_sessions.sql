@@ -1,0 +1,183 @@
+-- Saves decided sessions in one commit. Rows are locked in the order of sid, so that two batches never wait for each other in a
+-- circle. Versioned updates, versioned deletions and creations name in `won` the saves that found what they expected; every other
+-- part joins `won`, so a save that lost leaves no trace.
+with ask as materialized (
+    select *
+    from unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::boolean[], $5::boolean[], $6::uuid[])
+        as ask (sid, branch, revision, deletes, clears_handles, write_id)
+),
+after as materialized (
+    select *
+    from unnest(
+        $9::uuid[], $10::uuid[], $11::bigint[], $12::uuid[], $13::timestamptz[], $14::timestamptz[], $15::int[], $16::int[],
+        $17::int[], $18::int[], $19::smallint[], $20::smallint[], $21::smallint[], $22::boolean[], $23::text[], $24::text[],
+        $25::text[], $26::int[], $27::int[], $28::text[], $29::text[], $30::text[]
+    ) as after (
+        sid, branch, change_number, scid, start_time, next_timer_at, version, max_members, member_count, accepted_count, visibility,
+        join_restriction, read_restriction, closed, scid_spelling, template, name, first_keyword, last_keyword, invite_protocol,
+        body, private)
+),
+locked as materialized (
+    select s.sid, s.scid, s.start_time, s.name
+    from ask
+    join sessions s on s.sid = ask.sid
+    where ask.revision is not null
+    order by s.sid
+    for update of s
+),
+-- A count is known when the last row is: whoever reads it writes only after every lock is held.
+ready as materialized (
+    select count(*) as rows from locked
+),
+updated as (
+    update sessions s
+    set branch = after.branch, revision = s.revision + 1, change_number = after.change_number, start_time = after.start_time,
+        next_timer_at = after.next_timer_at, version = after.version, max_members = after.max_members,
+        member_count = after.member_count, accepted_count = after.accepted_count, visibility = after.visibility,
+        join_restriction = after.join_restriction, read_restriction = after.read_restriction, closed = after.closed,
+        scid_spelling = after.scid_spelling, template = after.template, name = after.name,
+        keywords = ($31::text[])[after.first_keyword:after.last_keyword], invite_protocol = after.invite_protocol,
+        body = after.body, private = after.private
+    from ready, ask, after
+    where s.sid = ask.sid and s.branch = ask.branch and s.revision = ask.revision and not ask.deletes and after.sid = ask.sid
+    returning s.sid
+),
+deleted as (
+    delete from sessions s
+    using ready, ask
+    where s.sid = ask.sid and s.branch = ask.branch and s.revision = ask.revision and ask.deletes
+    returning s.sid
+),
+created as (
+    insert into sessions (
+        sid, branch, revision, change_number, scid, start_time, next_timer_at, version, max_members, member_count, accepted_count,
+        visibility, join_restriction, read_restriction, closed, scid_spelling, template, name, keywords, invite_protocol, body, private)
+    select after.sid, after.branch, 1, change_number, scid, start_time, next_timer_at, version, max_members, member_count,
+        accepted_count, visibility, join_restriction, read_restriction, closed, scid_spelling, template, name,
+        ($31::text[])[first_keyword:last_keyword], invite_protocol, body, private
+    from ready, ask, after
+    where ask.revision is null and after.sid = ask.sid
+    order by after.sid
+    on conflict (sid) do nothing
+    returning sid
+),
+won as materialized (
+    select sid from updated union all select sid from deleted union all select sid from created
+),
+put_timers as (
+    insert into timers (sid, due_at)
+    select t.sid, t.due_at
+    from unnest($7::uuid[], $8::timestamptz[]) as t (sid, due_at)
+    join won on won.sid = t.sid
+    join after on after.sid = t.sid
+    where t.due_at is not null
+    on conflict (sid) do update set due_at = excluded.due_at, failures = 0
+),
+cleared_timers as (
+    delete from timers
+    using (
+        select t.sid
+        from unnest($7::uuid[], $8::timestamptz[]) as t (sid, due_at)
+        join won on won.sid = t.sid
+        where t.due_at is null
+        union
+        select sid from deleted
+    ) gone
+    where timers.sid = gone.sid
+),
+removed_members as (
+    delete from members m
+    using unnest($32::uuid[], $33::int[]) as r (sid, index), won
+    where won.sid = r.sid and m.sid = r.sid and m.index = r.index
+),
+members_of_deleted as (
+    delete from members m using deleted where m.sid = deleted.sid
+),
+put_members as (
+    insert into members (sid, index, state, turn, xuid, scid, connection, template_key, device_id)
+    select p.sid, p.index, p.state, p.turn, p.xuid, after.scid, p.connection, lower(after.template collate "C"), p.device_id
+    from unnest($34::uuid[], $35::int[], $36::smallint[], $37::boolean[], $38::bigint[], $39::uuid[], $40::text[])
+        as p (sid, index, state, turn, xuid, connection, device_id)
+    join won on won.sid = p.sid
+    join after on after.sid = p.sid
+    on conflict (sid, index) do update
+    set state = excluded.state, turn = excluded.turn, xuid = excluded.xuid, connection = excluded.connection,
+        template_key = excluded.template_key, device_id = excluded.device_id
+),
+-- A keyword row is found by the key of the stored session, which in a re-created session differs from the new one.
+removed_keywords as (
+    delete from keywords k
+    using unnest($41::uuid[], $42::text[]) as r (sid, keyword), won, locked
+    where won.sid = r.sid and locked.sid = r.sid
+        and k.scid = locked.scid and k.keyword = r.keyword and k.start_time = locked.start_time and k.name = locked.name
+        and k.sid = locked.sid
+        and not exists (
+            select
+            from unnest($43::uuid[], $44::text[]) as p (sid, keyword)
+            join after on after.sid = p.sid
+            where p.sid = r.sid and p.keyword = r.keyword and after.start_time = locked.start_time and after.name = locked.name)
+),
+put_keywords as (
+    insert into keywords (scid, keyword, start_time, name, sid, template_key)
+    select after.scid, p.keyword, after.start_time, after.name, after.sid, lower(after.template collate "C")
+    from unnest($43::uuid[], $44::text[]) as p (sid, keyword)
+    join won on won.sid = p.sid
+    join after on after.sid = p.sid
+    on conflict do nothing
+),
+put_former_members as (
+    insert into former_members (sid, branch, xuid)
+    select f.sid, after.branch, f.xuid
+    from unnest($45::uuid[], $46::bigint[]) as f (sid, xuid)
+    join won on won.sid = f.sid
+    join after on after.sid = f.sid
+    on conflict do nothing
+),
+former_members_of_ended as (
+    delete from former_members f
+    using won, ask left join after on after.sid = ask.sid
+    where ask.sid = won.sid and f.sid = ask.sid and f.branch = ask.branch and after.branch is distinct from ask.branch
+),
+activity as materialized (
+    select p.*, after.scid
+    from unnest(
+        $49::uuid[], $50::uuid[], $51::text[], $52::text[], $53::text[], $54::bigint[], $55::bigint[], $56::timestamptz[],
+        $57::timestamptz[], $58::text[]
+    ) as p (id, sid, scid_spelling, template, name, owner, title_id, created_at, expires_at, document)
+    join won on won.sid = p.sid
+    join after on after.sid = p.sid
+),
+put_activities as (
+    insert into handles (id, type, sid, scid, scid_spelling, template, name, owner, title_id, created_at, expires_at, document)
+    select id, 0, sid, scid, scid_spelling, template, name, owner, title_id, created_at, expires_at, document
+    from activity
+    order by owner, scid
+    on conflict (owner, scid) where type = 0 do update
+    set id = excluded.id, sid = excluded.sid, scid_spelling = excluded.scid_spelling, template = excluded.template,
+        name = excluded.name, title_id = excluded.title_id, created_at = excluded.created_at, expires_at = excluded.expires_at,
+        document = excluded.document
+),
+removed_activities as (
+    delete from handles h
+    using unnest($47::uuid[], $48::bigint[]) as r (sid, owner), won, locked
+    where won.sid = r.sid and locked.sid = r.sid
+        and h.owner = r.owner and h.scid = locked.scid and h.type = 0 and h.sid = r.sid
+        and not exists (select from activity a where a.owner = h.owner and a.scid = h.scid)
+),
+cleared_handles as (
+    delete from handles h
+    using ask, won
+    where won.sid = ask.sid and ask.clears_handles and h.sid = ask.sid and h.type <> 1
+        and not (h.type = 0 and exists (select from activity a where a.owner = h.owner and a.scid = h.scid))
+),
+logged as (
+    insert into changes (sid, branch, change_number, at, write_id, kinds, cause, deleted, actor, delta, departed)
+    select c.sid, c.branch, c.change_number, c.at, ask.write_id, c.kinds, c.cause, c.deleted, c.actor, c.delta, c.departed
+    from unnest(
+        $59::uuid[], $60::uuid[], $61::bigint[], $62::timestamptz[], $63::int[], $64::smallint[], $65::boolean[], $66::text[],
+        $67::text[], $68::text[]
+    ) as c (sid, branch, change_number, at, kinds, cause, deleted, actor, delta, departed)
+    join won on won.sid = c.sid
+    join ask on ask.sid = c.sid
+)
+select sid from won

@@ -1,0 +1,84 @@
+//! The change log and its days.
+
+use sqlx::{Executor as _, Row as _};
+
+use super::*;
+use crate::store::WriteAsk;
+
+async fn places_of(database: &Database, sid: Uuid) -> Vec<String> {
+    let query =
+        sqlx::query("select tableoid::regclass::text as place from changes where sid = $1 order by change_number").bind(sid);
+    query.fetch_all(&mut database.connection().await).await.unwrap().iter().map(|row| row.get("place")).collect()
+}
+
+#[tokio::test]
+async fn a_write_is_found_by_its_log_row_or_by_its_handle() {
+    let database = Database::new().await;
+    let store = &database.store;
+    let save = create(session("One"), vec![member(0, ALICE, ACTIVE)]);
+    save_one(store, save.clone()).await.unwrap();
+    let mut posted = update(&load(store, "One").await.unwrap());
+    posted.changes.clear();
+    posted.activities = vec![activity("One", ALICE)];
+    save_one(store, posted.clone()).await.unwrap();
+    let lost = create(session("One"), vec![]);
+    save_one(store, lost.clone()).await.unwrap_err();
+
+    let ask = |save: &SessionSave| WriteAsk {
+        sid: save.sid,
+        write_id: save.write_id,
+        handle: save.activities.first().map(|handle| handle.id),
+    };
+    assert_eq!(store.find_writes(&[ask(&lost), ask(&posted), ask(&save)]).await.unwrap(), [false, true, true]);
+}
+
+#[tokio::test]
+async fn days_are_made_ahead_and_take_over_what_came_before_them() {
+    let database = Database::new().await;
+    let store = &database.store;
+    let sid = created(store, session("One"), vec![]).await.session.reference.sid;
+    assert_eq!(places_of(&database, sid).await, ["changes_default"]);
+
+    let (one, other) = tokio::join!(store.ensure_partitions(start()), store.ensure_partitions(start() + seconds(60)));
+    assert_eq!(one.unwrap() + other.unwrap(), 5);
+    assert_eq!(store.ensure_partitions(start()).await.unwrap(), 0);
+    assert_eq!(store.ensure_partitions(start() + seconds(86_400)).await.unwrap(), 1);
+    assert_eq!(places_of(&database, sid).await, ["changes_20260101"]);
+
+    let mut late = update(&load(store, "One").await.unwrap());
+    late.changes[0].at = start() + seconds(400 * 86_400);
+    save_one(store, late).await.unwrap();
+    assert_eq!(places_of(&database, sid).await, ["changes_20260101", "changes_default"]);
+}
+
+#[tokio::test]
+async fn old_days_are_forgotten() {
+    let database = Database::new().await;
+    let store = &database.store;
+    store.ensure_partitions(start()).await.unwrap();
+    let first = created(store, session("One"), vec![]).await;
+    let mut old = update(&first);
+    old.changes[0].at = start() - seconds(10 * 86_400);
+    save_one(store, old).await.unwrap();
+    assert_eq!(places_of(&database, first.session.reference.sid).await, ["changes_20260101", "changes_default"]);
+
+    assert_eq!(store.drop_partitions(start()).await.unwrap(), 1, "yesterday goes");
+    assert_eq!(places_of(&database, first.session.reference.sid).await, ["changes_20260101"]);
+    assert_eq!(store.drop_partitions(start() + seconds(86_400)).await.unwrap(), 1);
+    assert_eq!(store.load_changes(first.session.reference.sid, 10).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn the_day_is_the_day_of_utc() {
+    let database = Database::new().await;
+    let mut connection = database.connection().await;
+    connection.execute("set timezone = 'Pacific/Auckland'").await.unwrap();
+    connection.execute("select ensure_changes_partition('2026-01-01')").await.unwrap();
+    let bounds = "set timezone = 'UTC'; select 1";
+    connection.execute(bounds).await.unwrap();
+    let row = connection
+        .fetch_one("select pg_get_expr(relpartbound, oid) as bounds from pg_class where relname = 'changes_20260101'")
+        .await
+        .unwrap();
+    assert_eq!(row.get::<String, _>("bounds"), "FOR VALUES FROM ('2026-01-01 00:00:00+00') TO ('2026-01-02 00:00:00+00')");
+}

@@ -1,0 +1,103 @@
+//! Every path of a query takes its index: with sequential scans priced out, a plan that still has one had no other way.
+
+use sqlx::{AssertSqlSafe, Executor as _, PgConnection, Row as _};
+
+use super::*;
+
+/// Thousands of rows in every table, with statistics.
+async fn fill(connection: &mut PgConnection) {
+    let seed = "
+        insert into sessions select sid, sid, 1, 1, scid, start + n * interval '1 second', null, 1, 8, 2, 2, n % 3, n % 3, n % 3, false,
+            null, 'Lobby', 'S' || n, array['eu'], null, repeat('x', 200), '{}'
+        from rows;
+        insert into timers select sid, start + n * interval '1 second' from rows where n % 4 = 0;
+        insert into members select sid, i, 3, false, (n + i * 997) % 3000, scid, md5(n::text || i)::uuid, 'lobby', 'device' || n % 500
+        from rows, generate_series(0, 7) i;
+        insert into former_members select sid, sid, n from rows;
+        insert into keywords select scid, 'k' || n % 20, start + n * interval '1 second', 'S' || n, sid, 'lobby' from rows;
+        insert into handles select md5('h' || n)::uuid, sid, scid, n, 1, n, start, start + n * interval '1 second', n % 4, null, 'Lobby',
+            'S' || n, null
+        from rows;
+        insert into changes select sid, sid, i, start, md5(n::text || i)::uuid, 1, 0, false, '', '', null
+        from rows, generate_series(1, 2) i;
+        insert into follows select n, n % 100, false from rows;
+        insert into blocks select n, n % 100 from rows";
+    let rows = "with rows as (
+        select md5('s' || n)::uuid as sid, '5f0c1a52-7c1e-4b52-9d0e-00007a11b0a7'::uuid as scid, n,
+            '2026-01-01'::timestamptz as start
+        from generate_series(1, 3000) n)";
+    for statement in seed.split(';') {
+        let (into, from) = statement.split_at(statement.find("select").unwrap());
+        connection.execute(AssertSqlSafe(format!("{into}{rows} {from}"))).await.unwrap();
+    }
+    connection.execute("analyze").await.unwrap();
+    connection.execute("set enable_seqscan = off").await.unwrap();
+    connection.execute("set plan_cache_mode = force_generic_plan").await.unwrap();
+}
+
+/// The generic plan of a statement, as the store runs it: the parameters are all null, which a generic plan does not look at.
+async fn plan_of(connection: &mut PgConnection, statement: &str) -> String {
+    connection.execute("deallocate all").await.unwrap();
+    connection.execute(AssertSqlSafe(format!("prepare asked as {statement}"))).await.unwrap();
+    let types = connection
+        .fetch_one("select cardinality(parameter_types) as count from pg_prepared_statements where name = 'asked'")
+        .await
+        .unwrap();
+    let nulls = vec!["null"; usize::try_from(types.get::<i32, _>("count")).unwrap()].join(", ");
+    let lines = connection.fetch_all(AssertSqlSafe(format!("explain execute asked({nulls})"))).await.unwrap();
+    lines.iter().map(|line| line.get::<String, _>(0)).collect::<Vec<_>>().join("\n")
+}
+
+macro_rules! path {
+    ($name:literal, $($index:literal),+) => {
+        ($name, include_str!(concat!("../sql/", $name, ".sql")), &[$($index),+] as &[&str])
+    };
+}
+
+#[tokio::test]
+async fn every_path_takes_its_index() {
+    let mut connection = Database::new().await.connection().await;
+    fill(&mut connection).await;
+    let paths = [
+        path!("read_sessions", "sessions_pkey", "members_xuid"),
+        path!("read_by_handles", "handles_pkey", "sessions_pkey", "members_xuid"),
+        path!("access_facts", "members_pkey"),
+        path!("load_sessions", "sessions_pkey", "follows_followed", "former_members_pkey", "members_xuid"),
+        path!("find_candidates_by_xuid", "members_xuid", "sessions_pkey", "keywords_order"),
+        path!("find_candidates_by_keyword", "keywords_order", "sessions_pkey", "members_xuid"),
+        path!("find_activities", "handles_activity", "sessions_pkey", "members_xuid"),
+        path!("find_due", "timers_due"),
+        path!("find_writes", "changes_default_pkey", "handles_pkey"),
+        path!("load_changes", "changes_default_pkey"),
+        path!("delete_handle", "handles_pkey"),
+        path!("delete_expired_handles", "handles_expiry"),
+        path!("put_unbound_activity", "sessions_pkey"),
+        path!("delete_follow", "follows_pkey"),
+        path!("delete_block", "blocks_pkey"),
+        path!(
+            "save_sessions",
+            "sessions_pkey",
+            "members_pkey",
+            "timers_pkey",
+            "keywords_order",
+            "handles_activity",
+            "handles_sid"
+        ),
+    ];
+    for (name, statement, indexes) in paths {
+        let plan = plan_of(&mut connection, statement).await;
+        assert!(!plan.contains("Seq Scan"), "{name} reads a whole table:\n{plan}");
+        for index in indexes {
+            assert!(plan.contains(&format!(" using {index} ")), "{name} does not use {index}:\n{plan}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_keyword_query_reads_nothing_but_its_index_and_stops_early() {
+    let mut connection = Database::new().await.connection().await;
+    fill(&mut connection).await;
+    let plan = plan_of(&mut connection, include_str!("../sql/find_candidates_by_keyword.sql")).await;
+    assert!(plan.contains("Index Only Scan using keywords_order"), "{plan}");
+    assert!(!plan.contains("Sort Key: keywords"), "{plan}");
+}

@@ -1,0 +1,72 @@
+//! Migrations, and every statement against the schema they make.
+
+use std::path::Path;
+
+use sqlx::{AssertSqlSafe, Executor as _, Row as _};
+
+use super::Database;
+use super::cluster::empty;
+use crate::store::migrate::{fingerprint, migrate};
+
+fn statements() -> Vec<(String, String)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store/sql");
+    let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    files.iter().map(|path| (path.display().to_string(), std::fs::read_to_string(path).unwrap())).collect()
+}
+
+#[tokio::test]
+async fn every_statement_can_be_prepared() {
+    let database = Database::new().await;
+    let mut connection = database.connection().await;
+    for (path, text) in statements() {
+        if let Err(error) = connection.prepare(sqlx::SqlSafeStr::into_sql_str(AssertSqlSafe(text))).await {
+            panic!("{path}: {error}");
+        }
+    }
+}
+
+#[test]
+fn every_statement_is_used() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store");
+    let sources: String = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "rs"))
+        .map(|path| std::fs::read_to_string(path).unwrap())
+        .collect();
+    for (path, _) in statements() {
+        let name = path.rsplit('/').next().unwrap();
+        assert!(sources.contains(&format!("sql/{name}\"")), "nobody uses {name}");
+    }
+}
+
+#[tokio::test]
+async fn migrating_twice_is_migrating_once() {
+    let url = empty().await;
+    let (one, other) = tokio::join!(migrate(&url), migrate(&url));
+    let (one, other) = (one.unwrap(), other.unwrap());
+    let applied = if one.is_empty() { other } else { one };
+    assert_eq!(applied.first().map(String::as_str), Some("V1__sessions"));
+    assert_eq!(migrate(&url).await.unwrap(), Vec::<String>::new());
+    assert_eq!(fingerprint().len(), 16 * applied.len());
+}
+
+#[tokio::test]
+async fn a_database_of_a_newer_service_is_refused() {
+    let database = Database::new().await;
+    let foreign = "insert into refinery_schema_history (version, name, applied_on, checksum)
+        values (99, 'tomorrow', '2030-01-01T00:00:00Z', '1')";
+    database.connection().await.execute(foreign).await.unwrap();
+    let error = migrate(&database.url).await.unwrap_err();
+    assert!(error.to_string().starts_with("the schema cannot be migrated: "), "{error}");
+}
+
+#[tokio::test]
+async fn a_xuid_reads_in_its_decimal_form() {
+    let mut connection = Database::new().await.connection().await;
+    for (xuid, text) in [(1_u64, "1"), (i64::MAX.cast_unsigned(), "9223372036854775807"), (u64::MAX, "18446744073709551615")] {
+        let row = sqlx::query("select xuid_text($1)").bind(xuid.cast_signed()).fetch_one(&mut connection).await.unwrap();
+        assert_eq!(row.get::<String, _>(0), text);
+    }
+}
