@@ -57,7 +57,7 @@ impl Search {
         for brew in ["/opt/homebrew/opt", "/usr/local/opt", "/home/linuxbrew/.linuxbrew/opt"] {
             places.extend(numbered(brew, "postgresql@", "bin"));
         }
-        places.extend(env::split_paths(&variable("PATH").unwrap_or_default()));
+        places.extend(env::split_paths(&variable("PATH").unwrap_or_default()).filter(|place| place.is_absolute()));
         Self::Usual(places)
     }
 

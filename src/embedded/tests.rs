@@ -15,6 +15,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_postgres::NoTls;
 
 use super::account::Account;
+use super::binaries::Search;
 use super::layout::Layout;
 use super::process::Child;
 use super::*;
@@ -274,14 +275,13 @@ async fn a_server_that_will_not_start_says_why() {
 
 #[tokio::test]
 async fn root_and_the_account_may_log_in_and_nobody_else() {
-    let Some(psql) = ["/usr/bin/psql", "/usr/local/bin/psql"].into_iter().find(|psql| Path::new(psql).exists()) else {
-        return;
-    };
     let folder = Folder::new();
     let postgres = folder.start().await;
     let account = Account::choose(&folder.0.join("pg")).unwrap();
+    let programs = Search::new(None, &[&default_data_dir()]).find(None, &account).unwrap();
+    let psql = programs.folder.join("psql");
     let asks = |account: Option<&Account>| {
-        let mut command = Command::new(psql);
+        let mut command = Command::new(&psql);
         command.arg(postgres.connection().url()).args(["-Atc", "select session_user"]).current_dir("/");
         if let Some(account) = account {
             account.apply(&mut command);
