@@ -65,10 +65,15 @@ impl Folder {
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        if let Ok(account) = Account::choose(&self.0.join("pg")) {
-            for (pid, _) in leftovers::servers_in(&self.0.join("pg"), &account).unwrap_or_default() {
-                let _ = kill(pid, Signal::SIGKILL);
-            }
+        // Only a test that failed leaves a server; a quick end removes its shared memory.
+        let pg = self.0.join("pg");
+        let serving = || leftovers::servers_in(&pg, &Account::choose(&pg).ok()?).ok();
+        let deadline = std::time::Instant::now() + Duration::from_secs(10);
+        for (pid, _) in serving().unwrap_or_default() {
+            let _ = kill(pid, Signal::SIGQUIT);
+        }
+        while serving().is_some_and(|found| !found.is_empty()) && std::time::Instant::now() < deadline {
+            std::thread::park_timeout(Duration::from_millis(10));
         }
         let _ = fs::remove_dir_all(&self.0);
     }
