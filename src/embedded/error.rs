@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::binaries::OLDEST_MAJOR;
 
-/// Why the private PostgreSQL cannot be started; each message names the place and the remedy.
+/// Why the private PostgreSQL cannot be started; each message is whole and names the place and the remedy.
 #[derive(Debug, thiserror::Error)]
 pub enum EmbeddedError {
     /// No folder with server binaries of a usable version was found.
@@ -97,17 +97,23 @@ pub enum EmbeddedError {
         tail: String,
     },
     /// The server answers, but refuses us.
-    #[error("log in to the embedded PostgreSQL")]
-    Refused(#[source] tokio_postgres::Error),
+    #[error("log in to the embedded PostgreSQL: {0}")]
+    Refused(String),
     /// A file or folder did not obey.
-    #[error("{what}")]
+    #[error("{what}: {cause}")]
     Io {
         /// What was attempted, with the path.
         what: String,
         /// The system's answer.
-        #[source]
-        source: io::Error,
+        cause: io::Error,
     },
+}
+
+impl From<tokio_postgres::Error> for EmbeddedError {
+    /// The driver's own words are only "db error"; the server's say what it is about.
+    fn from(error: tokio_postgres::Error) -> Self {
+        Self::Refused(error.as_db_error().map_or_else(|| error.to_string(), ToString::to_string))
+    }
 }
 
 /// Adds what was attempted, and where, to an I/O error.
@@ -118,6 +124,6 @@ pub(super) trait Attempt<T> {
 
 impl<T, E: Into<io::Error>> Attempt<T> for Result<T, E> {
     fn attempt(self, verb: &str, path: &Path) -> Result<T, EmbeddedError> {
-        self.map_err(|error| EmbeddedError::Io { what: format!("{verb} {}", path.display()), source: error.into() })
+        self.map_err(|error| EmbeddedError::Io { what: format!("{verb} {}", path.display()), cause: error.into() })
     }
 }

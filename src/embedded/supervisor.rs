@@ -128,10 +128,10 @@ impl Server {
                 // It serves, and more than we want.
                 Some(&SqlState::TOO_MANY_CONNECTIONS) => Ok(true),
                 Some(&SqlState::INVALID_CATALOG_NAME) => {
-                    create_database(config.dbname("postgres")).await.map_err(EmbeddedError::Refused)?;
+                    create_database(config.dbname("postgres")).await?;
                     Ok(true)
                 }
-                Some(_) => Err(EmbeddedError::Refused(error)),
+                Some(_) => Err(error.into()),
             },
         }
     }
