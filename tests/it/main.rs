@@ -1,1 +1,3 @@
+//! Every integration test, in one binary because linking is slow; a module per capability, named like the contract's chapters.
 
+mod cluster;

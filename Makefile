@@ -1,0 +1,33 @@
+# The manual: `make` lists what can be done.
+
+# rustup puts cargo here, and not every shell knows.
+export PATH := $(PATH):$(HOME)/.cargo/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint fmt bless toolchain postgres
+
+help: ## list what can be done
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST)
+
+run: toolchain ## serve on this machine, for development; ARGS="--port 9000" adds arguments
+	@[ -n "$$DATABASE_URL$$OPENMPSD__DATABASE__URL" ] || scripts/ensure-postgres
+	cargo run --release -- serve --dev $(ARGS)
+
+test: toolchain postgres ## run every test, against a PostgreSQL of their own; ARGS="writes" picks some
+	cargo test --workspace $(ARGS)
+
+lint: toolchain ## check formatting and lints as CI does
+	cargo fmt --all -- --check
+	cargo clippy --workspace --all-targets -- -D warnings
+
+fmt: toolchain ## format the sources
+	cargo fmt --all
+
+bless: toolchain postgres ## run every test and take what it shows as the new snapshots; review them with git diff
+	INSTA_UPDATE=always INSTA_FORCE_PASS=1 cargo test --workspace $(ARGS)
+
+toolchain:
+	@scripts/ensure-toolchain
+
+postgres:
+	@scripts/ensure-postgres
