@@ -38,6 +38,26 @@ impl Kinds {
     }
 }
 
+/// Why a record changed, as the change log says it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// Somebody asked for it.
+    Request,
+    /// A timer was due.
+    Timer,
+}
+
+impl Cause {
+    /// The code in the log.
+    #[must_use]
+    pub fn code(self) -> i16 {
+        match self {
+            Self::Request => 0,
+            Self::Timer => 1,
+        }
+    }
+}
+
 /// A member that is there before a change and not after it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Departed {

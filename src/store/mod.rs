@@ -22,6 +22,7 @@ mod handles;
 mod instances;
 mod log;
 pub mod migrate;
+pub mod projection;
 mod queries;
 pub mod rows;
 mod save;

@@ -135,6 +135,13 @@ fn private(session: &Session) -> String {
 #[error("stored session: {0}")]
 pub struct Corrupt(String);
 
+impl Corrupt {
+    /// A stored session that cannot be read for this reason.
+    pub fn new(why: impl Into<String>) -> Self {
+        Self(why.into())
+    }
+}
+
 fn corrupt<T>(at: &str) -> Result<T, Corrupt> {
     Err(Corrupt(format!("{at} is missing or malformed")))
 }

@@ -1,0 +1,109 @@
+//! The service configs and templates in memory: what exists, and who may use it (A-02, T-08).
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, RwLock};
+
+use tracing::{error, info, warn};
+use uuid::Uuid;
+
+use super::DirectoryError;
+use crate::domain::names::{Scid, TemplateName, TitleId};
+use crate::domain::principal::Principal;
+use crate::domain::refusal::Refusal;
+use crate::domain::template::Template;
+use crate::json::{self, STORED_DEPTH};
+use crate::store::{Store, StoreError};
+
+/// A service config.
+#[derive(Debug, Default)]
+pub struct Service {
+    titles: Vec<TitleId>,
+    /// By lower-case name.
+    templates: BTreeMap<String, Arc<Template>>,
+}
+
+/// All service configs as of one revision, replaced as a whole when the database has another.
+#[derive(Debug, Default)]
+pub struct Catalog {
+    current: RwLock<(i64, Arc<HashMap<Uuid, Arc<Service>>>)>,
+}
+
+impl Service {
+    /// Finds a template.
+    ///
+    /// # Errors
+    /// 404 when there is none of that name.
+    pub fn template(&self, name: &str) -> Result<&Arc<Template>, DirectoryError> {
+        self.templates.get(&name.to_ascii_lowercase()).ok_or_else(|| DirectoryError::UnknownTemplate(name.to_owned()))
+    }
+
+    /// The names of its templates in their published case, sorted (T-03).
+    #[must_use]
+    pub fn template_names(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = self.templates.values().map(|template| template.name.as_str()).collect();
+        names.sort_unstable();
+        names
+    }
+}
+
+impl Catalog {
+    /// Finds a service config for a caller.
+    ///
+    /// # Errors
+    /// 404 when it does not exist; 403 when the caller's title may not use it, when a server's credential does not name it
+    /// and for administrators.
+    pub fn service(&self, scid: &Scid, principal: &Principal) -> Result<Arc<Service>, DirectoryError> {
+        let services = self.current.read().expect("nobody panics while holding the catalog").1.clone();
+        let Some(service) = services.get(&scid.id()) else {
+            return Err(DirectoryError::UnknownService(scid.as_str().to_owned()));
+        };
+        let allowed = match principal {
+            Principal::User(user) => service.titles.is_empty() || user.title_id.is_some_and(|title| service.titles.contains(&title)),
+            Principal::Server(_) => principal.is_server_for(scid),
+            Principal::Admin { .. } => false,
+        };
+        if allowed {
+            Ok(service.clone())
+        } else {
+            Err(Refusal::forbidden("the service config cannot be accessed by this caller: its titles or the credential's scids do not allow it").into())
+        }
+    }
+
+    /// Reads the catalog again if the database has another revision than the one in memory.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Database`.
+    pub async fn refresh(&self, store: &Store) -> Result<(), StoreError> {
+        let known = self.current.read().expect("nobody panics while holding the catalog").0;
+        if store.catalog_revision().await? == known {
+            return Ok(());
+        }
+        let stored = store.load_catalog().await?;
+        let mut services: HashMap<Uuid, Service> = HashMap::new();
+        for row in stored.services {
+            services.entry(row.scid).or_default().titles = row.titles.into_iter().map(TitleId).collect();
+        }
+        for row in stored.templates {
+            let name = TemplateName::parse(&row.name);
+            let document = json::parse(row.document.as_bytes(), STORED_DEPTH);
+            let (Ok(name), Ok(document)) = (name, document) else {
+                error!(session.scid = %row.scid, session.template = row.name, "stored template is malformed and not served");
+                continue;
+            };
+            match Template::read(name, &document) {
+                Ok((template, _)) => {
+                    let service = services.entry(row.scid).or_default();
+                    service.templates.insert(template.name.key(), Arc::new(template));
+                }
+                Err(remarks) => {
+                    warn!(session.scid = %row.scid, session.template = row.name, ?remarks, "stored template is invalid and not served");
+                }
+            }
+        }
+        let count: usize = services.values().map(|service| service.templates.len()).sum();
+        info!(revision = stored.revision, "serving {} service configs with {count} templates", services.len());
+        let services = services.into_iter().map(|(scid, service)| (scid, Arc::new(service))).collect();
+        *self.current.write().expect("nobody panics while holding the catalog") = (stored.revision, Arc::new(services));
+        Ok(())
+    }
+}

@@ -1,0 +1,65 @@
+//! Gathering: many small reads that arrive together share one statement.
+//!
+//! A batch is what queued up while the last one was on its way; nobody waits for company.
+
+use std::future::Future;
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::store::{BATCH_MAX, StoreError};
+
+/// How many asks may wait for one gathering task.
+const QUEUE: usize = 4096;
+
+type Waiting<Ask, Answer> = (Ask, oneshot::Sender<Result<Answer, StoreError>>);
+
+/// The entrance to a gathering task; cheap to clone.
+pub struct Gather<Ask, Answer> {
+    queue: mpsc::Sender<Waiting<Ask, Answer>>,
+}
+
+impl<Ask, Answer> Clone for Gather<Ask, Answer> {
+    fn clone(&self) -> Self {
+        Self { queue: self.queue.clone() }
+    }
+}
+
+impl<Ask: Clone + Send + Sync + 'static, Answer: Send + 'static> Gather<Ask, Answer> {
+    /// Starts a task that answers batches by `run`, which returns as many answers as it got asks, in their order.
+    ///
+    /// The task ends when the last entrance is dropped. Must be called inside a tokio runtime.
+    pub fn start<Run, Answering>(run: Run) -> Self
+    where
+        Run: Fn(Vec<Ask>) -> Answering + Send + 'static,
+        Answering: Future<Output = Result<Vec<Answer>, StoreError>> + Send,
+    {
+        let (queue, mut waiting) = mpsc::channel::<Waiting<Ask, Answer>>(QUEUE);
+        tokio::spawn(async move {
+            let mut batch = Vec::with_capacity(BATCH_MAX);
+            while waiting.recv_many(&mut batch, BATCH_MAX).await > 0 {
+                let asks = batch.iter().map(|(ask, _)| ask.clone()).collect();
+                match run(asks).await {
+                    Ok(answers) => {
+                        for ((_, reply), answer) in batch.drain(..).zip(answers) {
+                            let _ = reply.send(Ok(answer));
+                        }
+                    }
+                    Err(error) => {
+                        for (_, reply) in batch.drain(..) {
+                            let _ = reply.send(Err(error.clone()));
+                        }
+                    }
+                }
+                batch.clear();
+            }
+        });
+        Self { queue }
+    }
+
+    /// Asks and waits for the answer. `None` when too many are waiting already.
+    pub async fn ask(&self, ask: Ask) -> Option<Result<Answer, StoreError>> {
+        let (reply, answer) = oneshot::channel();
+        self.queue.try_send((ask, reply)).ok()?;
+        answer.await.ok()
+    }
+}

@@ -1,0 +1,167 @@
+//! The use cases: load, decide, save, answer.
+//!
+//! A read is one gathered statement; a write is a command in a queue, decided together with whatever else waits for the same
+//! session and committed together with whatever else is ready (`writer`). Whoever calls gets plain values back: documents as text,
+//! outcomes, refusals with the session they may show. Gathering runs in tasks of its own, so a caller that goes away changes
+//! nothing.
+//!
+//! What is *not* here: HTTP, sockets, SQL, and rules about sessions.
+
+pub mod catalog;
+mod error;
+mod gather;
+mod handles;
+mod plan;
+mod queries;
+mod sessions;
+mod sweeper;
+mod writer;
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use tokio::sync::OnceCell;
+
+use crate::ambient::{Clock, Ids};
+use crate::domain::decide::Outcome;
+use crate::domain::limits::Limits;
+use crate::domain::names::ETag;
+use crate::domain::principal::Principal;
+use crate::store::rows::{HandleReadRow, ReadRow};
+use crate::store::{HandleAsk, ReadAsk, Store, StoreError};
+
+pub use error::DirectoryError;
+use gather::Gather;
+pub use sessions::{Through, WriteRequest};
+use writer::Writer;
+
+/// How the directory works; plain values from the settings.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The bounds of documents.
+    pub limits: Limits,
+    /// Everybody counts as following everybody.
+    pub everybody_follows: bool,
+    /// How many tasks gather reads, and how many gather writes.
+    pub gatherers: usize,
+    /// How many writes may wait for one session.
+    pub queue_per_session: usize,
+    /// How many writes may wait in all.
+    pub queue_total: usize,
+}
+
+/// A session's document, ready to be sent.
+#[derive(Debug, Clone)]
+pub struct Document {
+    /// The path-only form of its reference.
+    pub location: String,
+    /// Its strong validator (W-40).
+    pub etag: ETag,
+    /// When its next timer is due.
+    pub next_timer_at: Option<DateTime<Utc>>,
+    /// The 107 rendering.
+    pub body: String,
+}
+
+/// What a write came to.
+#[derive(Debug, Clone)]
+pub struct Written {
+    /// What happened.
+    pub outcome: Outcome,
+    /// The session afterwards, if there is one.
+    pub document: Option<Document>,
+    /// The tag of what is stored: of the document, or, after a write that only asked what would happen, of what is still there.
+    pub etag: Option<ETag>,
+}
+
+/// The directory: one per process, shared by all that serve requests.
+pub struct Directory {
+    store: Store,
+    clock: Clock,
+    ids: Ids,
+    options: Arc<Options>,
+    catalog: Arc<catalog::Catalog>,
+    readers: Vec<Gather<ReadAsk, Option<ReadRow>>>,
+    followers_of_handles: Vec<Gather<HandleAsk, Option<HandleReadRow>>>,
+    writer: Writer,
+    sweeping: tokio::sync::Mutex<()>,
+    started: OnceCell<()>,
+}
+
+impl Directory {
+    /// Starts the gathering tasks. Must be called inside the runtime that they shall live in.
+    #[must_use]
+    pub fn start(store: Store, clock: Clock, ids: Ids, options: Options) -> Self {
+        let options = Arc::new(options);
+        let gatherers = options.gatherers.max(1);
+        let read = |_| {
+            let store = store.clone();
+            Gather::start(move |asks: Vec<ReadAsk>| {
+                let store = store.clone();
+                async move { store.read_sessions(&asks).await }
+            })
+        };
+        let follow = |_| {
+            let (store, clock) = (store.clone(), clock.clone());
+            Gather::start(move |asks: Vec<HandleAsk>| {
+                let (store, now) = (store.clone(), clock.now());
+                async move { store.read_by_handles(&asks, now).await }
+            })
+        };
+        Self {
+            readers: (0..gatherers).map(read).collect(),
+            followers_of_handles: (0..gatherers).map(follow).collect(),
+            writer: Writer::start(&store, &clock, &ids, &options),
+            catalog: Arc::default(),
+            sweeping: tokio::sync::Mutex::default(),
+            started: OnceCell::new(),
+            store,
+            clock,
+            ids,
+            options,
+        }
+    }
+
+    /// Loads the catalog for the first time; later calls of `refresh_catalog` keep it current.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Database`.
+    pub async fn ready(&self) -> Result<(), StoreError> {
+        self.started.get_or_try_init(|| self.catalog.refresh(&self.store)).await.map(|_| ())
+    }
+
+    /// Takes over service configs and templates that were published since (checked each second).
+    ///
+    /// # Errors
+    /// `Unavailable`, `Database`.
+    pub async fn refresh_catalog(&self) -> Result<(), StoreError> {
+        self.catalog.refresh(&self.store).await
+    }
+
+    /// The service configs and templates.
+    #[must_use]
+    pub fn catalog(&self) -> &catalog::Catalog {
+        &self.catalog
+    }
+
+    /// The store, for administration and checks.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// The service's clock.
+    #[must_use]
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+}
+
+/// The actor of a change, as the log names it: `xuid:1`, `svc:name`.
+fn actor(principal: &Principal) -> String {
+    match principal {
+        Principal::User(user) => format!("xuid:{}", user.xuid),
+        Principal::Server(server) => format!("svc:{}", server.name),
+        Principal::Admin { name } => format!("admin:{name}"),
+    }
+}

@@ -1,0 +1,311 @@
+//! One session while its queued commands are decided: the record as it goes from one to the next, and what is to be saved of it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use super::{Document, DirectoryError, Written, actor};
+use crate::domain::access::{self, Facts};
+use crate::domain::change::{self, Cause, Departed};
+use crate::domain::command::Command;
+use crate::domain::decide::{Context, Decision, Outcome, decide};
+use crate::domain::limits::Limits;
+use crate::domain::names::{Branch, SessionReference, Xuid};
+use crate::domain::principal::Principal;
+use crate::domain::refusal::Refusal;
+use crate::domain::session::{Record, Session};
+use crate::domain::template::Template;
+use crate::domain::timers;
+use crate::json::{Json, Object};
+use crate::store::projection;
+use crate::store::rows::{ChangeRow, FollowEdge, HandleRow};
+use crate::store::{HandleRemoval, SessionSave, Version};
+use crate::wire::{delta, stored};
+
+/// What a command needs beside the record.
+#[derive(Debug, Clone)]
+pub(super) struct Asked {
+    /// The session's name, in the case that a new session would keep.
+    pub reference: SessionReference,
+    /// Its template.
+    pub template: Arc<Template>,
+    /// Who asks.
+    pub principal: Arc<Principal>,
+    /// What for.
+    pub command: Command,
+    /// The activity to be bound, with [`Command::BindActivity`].
+    pub activity: Option<HandleRow>,
+    /// Whether to say only what would happen.
+    pub nocommit: bool,
+}
+
+/// The installation's part of a decision.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct House<'a> {
+    pub limits: &'a Limits,
+    pub everybody_follows: bool,
+}
+
+/// One session on its way from what was loaded to what will be saved.
+pub(super) struct Plan {
+    stored: Option<Version>,
+    before: Record,
+    record: Record,
+    /// The rendering of `record`, if it is known.
+    document: Option<Document>,
+    private: Option<String>,
+    former: Vec<u64>,
+    edges: Vec<FollowEdge>,
+    now: DateTime<Utc>,
+    changes: Vec<ChangeRow>,
+    /// The last word on each owner's activity for this session: bound anew, or ended.
+    activities: BTreeMap<u64, Option<HandleRow>>,
+    ended: bool,
+    touched: bool,
+}
+
+impl Plan {
+    /// Starts from a loaded record and settles what is due (M-24).
+    ///
+    /// `loaded` is the record with its version; `document` and `private` are its texts.
+    pub fn new(loaded: Option<LoadedRecord>, edges: Vec<FollowEdge>, now: DateTime<Utc>) -> Self {
+        let (stored, before, body, private, former) = match loaded {
+            Some(loaded) => (Some(loaded.version), Some(loaded.session), Some(loaded.body), Some(loaded.private), loaded.former),
+            None => (None, None, None, None, Vec::new()),
+        };
+        let mut plan = Self {
+            document: before.as_ref().zip(body).map(|(session, body)| document(session, body)),
+            record: before.clone(),
+            stored,
+            before,
+            private,
+            former,
+            edges,
+            now,
+            changes: Vec::new(),
+            activities: BTreeMap::new(),
+            ended: false,
+            touched: false,
+        };
+        plan.settle();
+        plan
+    }
+
+    fn settle(&mut self) {
+        if let Some(after) = timers::settle(&self.record, self.now) {
+            let number = |session: &Session| session.change_number + 1;
+            let next = self.record.as_ref().map_or(1, number);
+            let after = after.map(|mut session| {
+                session.change_number = next;
+                session
+            });
+            let outcome = if after.is_some() { Outcome::Updated } else { Outcome::Gone };
+            self.take(Decision { after, outcome }, Cause::Timer, "timer".to_owned());
+        }
+    }
+
+    /// The session as it stands now.
+    pub fn session(&self) -> Option<&Session> {
+        self.record.as_ref()
+    }
+
+    /// The document as it stands now.
+    pub fn document(&mut self) -> Option<Document> {
+        if self.document.is_none()
+            && let Some(session) = &self.record
+        {
+            let texts = stored::render(session);
+            self.document = Some(document(session, texts.body));
+            self.private = Some(texts.private);
+        }
+        self.document.clone()
+    }
+
+    /// What is known about a caller.
+    pub fn facts(&self, principal: &Principal, everybody_follows: bool) -> Facts {
+        let Some(xuid) = principal.xuid() else { return Facts { everybody_follows, ..Facts::default() } };
+        let same_life = self.before.as_ref().zip(self.record.as_ref()).is_some_and(|(one, two)| one.branch == two.branch);
+        Facts {
+            followers: self.edges.iter().filter(|edge| edge.followed == xuid.0).map(|edge| Xuid(edge.follower)).collect(),
+            everybody_follows,
+            former: same_life && self.former.contains(&xuid.0),
+        }
+    }
+
+    /// Whether a session that was made in this very plan would end again: its end waits for the next, so that the log shows both.
+    pub fn must_wait(&self, outcome: Outcome) -> bool {
+        outcome == Outcome::Gone && self.stored.is_none() && self.record.is_some()
+    }
+
+    /// Decides one command on the record as it stands. `None` when it has to wait for the next plan.
+    pub fn run(&mut self, asked: &Asked, house: House, fresh: Uuid) -> Option<Result<Written, DirectoryError>> {
+        let facts = self.facts(&asked.principal, house.everybody_follows);
+        let context = Context {
+            now: self.now,
+            principal: &asked.principal,
+            reference: &asked.reference,
+            template: &asked.template,
+            facts: &facts,
+            limits: house.limits,
+            branch: Branch(fresh),
+        };
+        let decided = decide(&self.record, &asked.command, &context).and_then(|decision| {
+            let rendered = match (&decision.after, decision.outcome) {
+                (Some(session), Outcome::Created | Outcome::Updated) => Some(stored::render(session)),
+                _ => None,
+            };
+            let size = rendered.as_ref().map_or(0, |texts| texts.body.len());
+            if size > house.limits.session_bytes {
+                let most = house.limits.session_bytes;
+                return Err(Refusal::invalid("session", format!("the document would have {size} bytes: at most {most} can be stored")));
+            }
+            Ok((decision, rendered))
+        });
+        let (decision, rendered) = match decided {
+            Ok(decided) => decided,
+            Err(refusal) => {
+                let readable =
+                    self.record.as_ref().is_some_and(|session| access::may_read(session, &asked.principal, &facts));
+                return Some(Err(DirectoryError::about(refusal, readable, || self.document())));
+            }
+        };
+        let outcome = decision.outcome;
+        if asked.nocommit {
+            let etag = self.record.as_ref().map(Session::etag);
+            let document = match (&decision.after, rendered) {
+                (Some(session), Some(texts)) => Some(document(session, texts.body)),
+                (Some(_), None) => self.document(),
+                (None, _) => None,
+            };
+            return Some(Ok(Written { outcome, document, etag }));
+        }
+        if self.must_wait(outcome) {
+            return None;
+        }
+        self.take(decision, Cause::Request, actor(&asked.principal));
+        if let (Some(texts), Some(session)) = (rendered, &self.record) {
+            self.document = Some(document(session, texts.body));
+            self.private = Some(texts.private);
+        }
+        if let Some(activity) = &asked.activity
+            && let Some(owner) = activity.owner
+        {
+            self.activities.insert(owner, Some(activity.clone()));
+            self.touched = true;
+        }
+        let document = self.document();
+        Some(Ok(Written { outcome, etag: document.as_ref().map(|document| document.etag), document }))
+    }
+
+    /// Makes a decision the state of things, and notes what is to be saved of it.
+    fn take(&mut self, decision: Decision, cause: Cause, actor: String) {
+        let before = std::mem::replace(&mut self.record, decision.after);
+        if decision.outcome == Outcome::Unchanged {
+            self.touched |= before != self.record;
+            if before != self.record {
+                self.private = None;
+                self.document = None;
+            }
+            return;
+        }
+        self.document = None;
+        self.private = None;
+        if before.is_none() && self.record.is_none() {
+            return;
+        }
+        let change = change::between(&before, &self.record);
+        for owner in &change.disengaged {
+            self.activities.insert(owner.0, None);
+        }
+        let (branch, number) = match (&before, &self.record) {
+            (_, Some(after)) => (after.branch, after.change_number),
+            (Some(before), None) => (before.branch, before.change_number + 1),
+            (None, None) => return,
+        };
+        if self.record.is_none() {
+            self.activities.clear();
+            self.ended = true;
+        }
+        let text = match (&before, &self.record) {
+            (Some(before), Some(after)) if before.branch == after.branch => Some(delta::between(before, after)),
+            (_, Some(_)) => self.document().map(|document| document.body),
+            (_, None) => None,
+        };
+        self.changes.push(ChangeRow {
+            branch: branch.0,
+            change_number: number.cast_signed(),
+            at: self.now,
+            actor,
+            cause: cause.code(),
+            delta: text,
+            kinds: change.kinds.0.cast_signed(),
+            departed: (!change.departed.is_empty()).then(|| departed(&change.departed)),
+            deleted: self.record.is_none(),
+        });
+    }
+
+    /// What is to be saved, if anything is.
+    pub fn save(&mut self, sid: Uuid, write_id: Uuid) -> Option<SessionSave> {
+        if self.changes.is_empty() && !self.touched {
+            return None;
+        }
+        if self.stored.is_none() && self.record.is_none() {
+            return None;
+        }
+        let difference = projection::difference(&self.before, &self.record);
+        let body = self.document().map(|document| document.body);
+        let after = self.record.as_ref().map(|session| {
+            let texts = match (body, self.private.take()) {
+                (Some(body), Some(private)) => stored::Stored { body, private },
+                _ => stored::render(session),
+            };
+            projection::session_row(session, texts)
+        });
+        let ended: Vec<u64> = self.activities.iter().filter(|(_, activity)| activity.is_none()).map(|(owner, _)| *owner).collect();
+        Some(SessionSave {
+            sid,
+            expected: self.stored,
+            after,
+            changes: std::mem::take(&mut self.changes),
+            write_id,
+            members: difference.members,
+            keywords: difference.keywords,
+            timer: difference.timer,
+            former_members: self.record.as_ref().map(|session| session.former.iter().map(|xuid| xuid.0).collect()).unwrap_or_default(),
+            handles_removed: if self.ended { HandleRemoval::AllButInvites } else { HandleRemoval::ActivitiesOf(ended) },
+            activities: std::mem::take(&mut self.activities).into_values().flatten().collect(),
+        })
+    }
+}
+
+/// A record as the store gave it.
+pub(super) struct LoadedRecord {
+    pub version: Version,
+    pub session: Session,
+    pub body: String,
+    pub private: String,
+    pub former: Vec<u64>,
+}
+
+/// A rendered session with what its headers say.
+pub(super) fn document(session: &Session, body: String) -> Document {
+    Document { location: session.reference.path(), etag: session.etag(), next_timer_at: timers::next(session), body }
+}
+
+/// Who left, for the log: those whose sockets are to hear of it.
+fn departed(members: &[Departed]) -> String {
+    let one = |member: &Departed| {
+        let mut fields = Object::new();
+        fields.insert("index".into(), member.index.into());
+        fields.insert("xuid".into(), member.xuid.to_string().into());
+        for (name, value) in [("connection", &member.connection), ("subscription", &member.subscription)] {
+            if let Some(value) = value {
+                fields.insert(name.into(), value.as_str().into());
+            }
+        }
+        Json::Object(fields)
+    };
+    members.iter().map(one).collect::<Json>().to_string()
+}

@@ -1,0 +1,178 @@
+//! What of a session is repeated in columns and satellite rows, found by one function (the projection), and how two projections
+//! differ: the save writes just that, and the check of a whole database compares against it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::rows::{MemberRow, ReferenceRow, SessionRow};
+use super::{KeywordDiff, MemberDiff, TimerChange};
+use crate::domain::names::{ConnectionId, Scid, SessionName, SessionReference, TemplateName};
+use crate::domain::session::{MemberState, Record, Restriction, Session, Visibility};
+use crate::domain::timers;
+use crate::wire::stored::{self, Stored};
+
+/// The columns that name a session.
+#[must_use]
+pub fn reference_row(reference: &SessionReference) -> ReferenceRow {
+    let plain = reference.scid.id().hyphenated().to_string();
+    ReferenceRow {
+        sid: reference.sid(),
+        scid: reference.scid.id(),
+        scid_spelling: (reference.scid.as_str() != plain).then(|| reference.scid.as_str().to_owned()),
+        template: reference.template.as_str().to_owned(),
+        name: reference.name.as_str().to_owned(),
+    }
+}
+
+/// The session that columns name; `None` if they are malformed.
+#[must_use]
+pub fn reference_of(row: &ReferenceRow) -> Option<SessionReference> {
+    let scid = match &row.scid_spelling {
+        Some(spelling) => Scid::parse(spelling).ok()?,
+        None => row.scid.into(),
+    };
+    Some(SessionReference { scid, template: TemplateName::parse(&row.template).ok()?, name: SessionName::parse(&row.name).ok()? })
+}
+
+/// The code of a visibility.
+#[must_use]
+pub fn visibility_code(visibility: Visibility) -> i16 {
+    match visibility {
+        Visibility::Open => 0,
+        Visibility::Visible => 1,
+        Visibility::Private => 2,
+    }
+}
+
+/// The visibility of a code; whatever is unknown is private.
+#[must_use]
+pub fn visibility_of(code: i16) -> Visibility {
+    match code {
+        0 => Visibility::Open,
+        1 => Visibility::Visible,
+        _ => Visibility::Private,
+    }
+}
+
+/// The code of a restriction.
+#[must_use]
+pub fn restriction_code(restriction: Restriction) -> i16 {
+    match restriction {
+        Restriction::None => 0,
+        Restriction::Followed => 1,
+        Restriction::Local => 2,
+    }
+}
+
+/// The restriction of a code; whatever is unknown is the narrowest.
+#[must_use]
+pub fn restriction_of(code: i16) -> Restriction {
+    match code {
+        0 => Restriction::None,
+        1 => Restriction::Followed,
+        _ => Restriction::Local,
+    }
+}
+
+/// The code of a member's state.
+#[must_use]
+pub fn state_code(state: MemberState) -> i16 {
+    match state {
+        MemberState::Reserved => 0,
+        MemberState::Inactive => 1,
+        MemberState::Ready => 2,
+        MemberState::Active { .. } => 3,
+    }
+}
+
+/// The row of a session.
+#[must_use]
+pub fn session_row(session: &Session, stored: Stored) -> SessionRow {
+    let count = |n: usize| i32::try_from(n).unwrap_or(i32::MAX);
+    SessionRow {
+        reference: reference_row(&session.reference),
+        branch: session.branch.0,
+        change_number: session.change_number.cast_signed(),
+        start_time: session.start_time,
+        next_timer_at: timers::next(session),
+        visibility: visibility_code(session.visibility()),
+        join_restriction: restriction_code(session.join_restriction()),
+        read_restriction: restriction_code(session.read_restriction()),
+        closed: session.flag("closed"),
+        version: i32::try_from(session.version()).unwrap_or(i32::MAX),
+        max_members: count(session.max_members()),
+        member_count: count(session.members.len()),
+        accepted_count: count(session.accepted_count()),
+        keywords: session.keywords(),
+        invite_protocol: session.invite_protocol(),
+        body: stored.body,
+        private: stored.private,
+    }
+}
+
+/// Reads a session back from its row.
+///
+/// # Errors
+/// When the texts or the reference are malformed.
+pub fn session_of(row: &SessionRow) -> Result<Session, stored::Corrupt> {
+    let reference = reference_of(&row.reference).ok_or_else(|| stored::Corrupt::new("the reference is malformed"))?;
+    stored::read(&reference, &row.body, &row.private)
+}
+
+/// The member rows of a session, by index.
+#[must_use]
+pub fn member_rows(session: &Session) -> BTreeMap<i32, MemberRow> {
+    let turn = session.turn();
+    let rows = session.members.iter().map(|member| MemberRow {
+        index: i32::try_from(member.index).unwrap_or(i32::MAX),
+        xuid: member.xuid.0,
+        state: state_code(member.state),
+        connection: member.property("connection").and_then(|text| ConnectionId::parse(&text)).map(|id| id.0),
+        device_id: member.device_id.clone(),
+        turn: turn.contains(&member.index),
+    });
+    rows.map(|row| (row.index, row)).collect()
+}
+
+/// The keywords of a session in the form they are found by.
+#[must_use]
+pub fn keyword_keys(session: &Session) -> BTreeSet<String> {
+    session.keywords().iter().map(|keyword| keyword.to_lowercase()).collect()
+}
+
+/// How the satellite rows of one `sid` differ between two states.
+#[derive(Debug, Default)]
+pub struct Difference {
+    /// Member rows.
+    pub members: MemberDiff,
+    /// Keyword rows.
+    pub keywords: KeywordDiff,
+    /// The timer row.
+    pub timer: TimerChange,
+}
+
+/// Finds how the satellite rows differ between two states of one record.
+#[must_use]
+pub fn difference(before: &Record, after: &Record) -> Difference {
+    let rows = |record: &Record| record.as_ref().map(member_rows).unwrap_or_default();
+    let keys = |record: &Record| record.as_ref().map(keyword_keys).unwrap_or_default();
+    let next = |record: &Record| record.as_ref().and_then(timers::next);
+    let (old, new) = (rows(before), rows(after));
+    let (old_keys, new_keys) = (keys(before), keys(after));
+    let identity = |record: &Record| record.as_ref().map(|session| (session.branch, session.reference.name.as_str().to_owned()));
+    let reborn = before.is_some() && after.is_some() && identity(before) != identity(after);
+    let pick = |from: &BTreeSet<String>, without: &BTreeSet<String>| {
+        from.iter().filter(|key| reborn || !without.contains(*key)).cloned().collect()
+    };
+    Difference {
+        members: MemberDiff {
+            removed: old.keys().filter(|index| !new.contains_key(index)).copied().collect(),
+            put: new.iter().filter(|(index, row)| reborn || old.get(index) != Some(row)).map(|(_, row)| row.clone()).collect(),
+        },
+        keywords: KeywordDiff { removed: pick(&old_keys, &new_keys), added: pick(&new_keys, &old_keys) },
+        timer: match (next(before), next(after)) {
+            (old, new) if old == new => TimerChange::Keep,
+            (_, Some(at)) => TimerChange::Set(at),
+            (_, None) => TimerChange::Clear,
+        },
+    }
+}
