@@ -7,6 +7,7 @@
 pub mod ambient;
 pub mod auth;
 pub mod cli;
+pub mod directory;
 pub mod domain;
 pub mod embedded;
 pub mod json;

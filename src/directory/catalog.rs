@@ -58,14 +58,19 @@ impl Catalog {
             return Err(DirectoryError::UnknownService(scid.as_str().to_owned()));
         };
         let allowed = match principal {
-            Principal::User(user) => service.titles.is_empty() || user.title_id.is_some_and(|title| service.titles.contains(&title)),
+            Principal::User(user) => {
+                service.titles.is_empty() || user.title_id.is_some_and(|title| service.titles.contains(&title))
+            }
             Principal::Server(_) => principal.is_server_for(scid),
             Principal::Admin { .. } => false,
         };
         if allowed {
             Ok(service.clone())
         } else {
-            Err(Refusal::forbidden("the service config cannot be accessed by this caller: its titles or the credential's scids do not allow it").into())
+            Err(Refusal::forbidden(
+                "the service config cannot be accessed by this caller: its titles or the credential's scids do not allow it",
+            )
+            .into())
         }
     }
 

@@ -32,6 +32,7 @@ use crate::store::{HandleAsk, ReadAsk, Store, StoreError};
 
 pub use error::DirectoryError;
 use gather::Gather;
+pub use queries::Found;
 pub use sessions::{Through, WriteRequest};
 use writer::Writer;
 

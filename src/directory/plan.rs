@@ -6,7 +6,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{Document, DirectoryError, Written, actor};
+use super::{DirectoryError, Document, Written, actor};
 use crate::domain::access::{self, Facts};
 use crate::domain::change::{self, Cause, Departed};
 use crate::domain::command::Command;
@@ -159,15 +159,17 @@ impl Plan {
             let size = rendered.as_ref().map_or(0, |texts| texts.body.len());
             if size > house.limits.session_bytes {
                 let most = house.limits.session_bytes;
-                return Err(Refusal::invalid("session", format!("the document would have {size} bytes: at most {most} can be stored")));
+                return Err(Refusal::invalid(
+                    "session",
+                    format!("the document would have {size} bytes: at most {most} can be stored"),
+                ));
             }
             Ok((decision, rendered))
         });
         let (decision, rendered) = match decided {
             Ok(decided) => decided,
             Err(refusal) => {
-                let readable =
-                    self.record.as_ref().is_some_and(|session| access::may_read(session, &asked.principal, &facts));
+                let readable = self.record.as_ref().is_some_and(|session| access::may_read(session, &asked.principal, &facts));
                 return Some(Err(DirectoryError::about(refusal, readable, || self.document())));
             }
         };
@@ -263,7 +265,8 @@ impl Plan {
             };
             projection::session_row(session, texts)
         });
-        let ended: Vec<u64> = self.activities.iter().filter(|(_, activity)| activity.is_none()).map(|(owner, _)| *owner).collect();
+        let ended: Vec<u64> =
+            self.activities.iter().filter(|(_, activity)| activity.is_none()).map(|(owner, _)| *owner).collect();
         Some(SessionSave {
             sid,
             expected: self.stored,
@@ -273,7 +276,11 @@ impl Plan {
             members: difference.members,
             keywords: difference.keywords,
             timer: difference.timer,
-            former_members: self.record.as_ref().map(|session| session.former.iter().map(|xuid| xuid.0).collect()).unwrap_or_default(),
+            former_members: self
+                .record
+                .as_ref()
+                .map(|session| session.former.iter().map(|xuid| xuid.0).collect())
+                .unwrap_or_default(),
             handles_removed: if self.ended { HandleRemoval::AllButInvites } else { HandleRemoval::ActivitiesOf(ended) },
             activities: std::mem::take(&mut self.activities).into_values().flatten().collect(),
         })

@@ -1,8 +1,9 @@
 //! The social source: who follows whom, and who blocks whom. Every edge stands alone.
 
+use sqlx::Row as _;
 use tracing::instrument;
 
-use super::rows::xuid_to_column;
+use super::rows::{xuid_from_column, xuid_to_column};
 use super::{Store, StoreError};
 
 impl Store {
@@ -28,6 +29,20 @@ impl Store {
     #[instrument(name = "db.social.delete_follow", level = "debug", skip_all)]
     pub async fn delete_follow(&self, xuid: u64, followed: u64) -> Result<bool, StoreError> {
         self.delete_edge(sqlx::query(include_str!("sql/delete_follow.sql")), xuid, followed).await
+    }
+
+    /// Lists whom a user follows, or only the favourites among them, by xuid.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Database`.
+    #[instrument(name = "db.follow.list", level = "debug", skip_all)]
+    pub async fn list_follows(&self, xuid: u64, favorites: bool) -> Result<Vec<u64>, StoreError> {
+        let rows = sqlx::query(include_str!("sql/list_follows.sql"))
+            .bind(xuid_to_column(xuid))
+            .bind(favorites)
+            .fetch_all(&self.pool)
+            .await?;
+        rows.iter().map(|row| Ok(xuid_from_column(row.try_get("followed")?))).collect()
     }
 
     /// Notes that one user blocks another.

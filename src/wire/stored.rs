@@ -191,6 +191,17 @@ pub fn read(reference: &SessionReference, body: &str, private: &str) -> Result<S
     })
 }
 
+/// Reads a session as its readers see it, from the document alone: what only the service knows is missing.
+///
+/// # Errors
+/// When the document is not of the form `render` gives it.
+pub fn read_shown(reference: &SessionReference, body: &str) -> Result<Session, Corrupt> {
+    let document = json::parse(body.as_bytes(), json::STORED_DEPTH).map_err(|error| Corrupt(error.to_string()))?;
+    let members = document.get("members").and_then(Json::as_object).map_or(0, Object::len);
+    let unknown = vec!["[0,null]"; members].join(",");
+    read(reference, body, &format!(r#"{{"members":[{unknown}]}}"#))
+}
+
 fn take_bag(at: &str, bag: Json) -> Result<Bag, Corrupt> {
     let Json::Object(mut fields) = bag else { return corrupt(at) };
     match (fields.shift_remove("system"), fields.shift_remove("custom")) {

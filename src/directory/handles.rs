@@ -1,0 +1,240 @@
+//! Activities: made, shown, deleted and searched for (handles.md).
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use super::plan::Asked;
+use super::sessions::corrupt;
+use super::writer::Wish;
+use super::{Directory, DirectoryError};
+use crate::domain::access::{self, Nearness};
+use crate::domain::command::Command;
+use crate::domain::handle::{ActivityQuery, Handle, HandleType, Include, Owners};
+use crate::domain::names::{HandleId, SessionName, SessionReference, TitleId, Xuid};
+use crate::domain::principal::Principal;
+use crate::domain::refusal::Refusal;
+use crate::domain::session::{Session, Visibility};
+use crate::json::Json;
+use crate::store::projection;
+use crate::store::rows::{ActivityRow, HandleRow};
+use crate::store::{ActivitiesAsk, HandleAsk, StoreError};
+use crate::wire::handle::{HandleRequest, Shown, render};
+use crate::wire::stored;
+
+impl Directory {
+    /// Makes a session its caller's activity (H-20, H-21) and shows the handle.
+    ///
+    /// # Errors
+    /// 404 for an unknown service config or template; 403 for servers and for users who are not active in the session.
+    pub async fn create_activity(
+        &self,
+        request: HandleRequest,
+        principal: &Arc<Principal>,
+        include: Include,
+    ) -> Result<Json, DirectoryError> {
+        let service = self.catalog.service(&request.scid, principal)?;
+        let template = service.template(request.template.as_str())?;
+        let Some(user) = principal.user() else {
+            return Err(Refusal::forbidden("only a user has an activity").into());
+        };
+        access::may_play(user)?;
+        let name = match request.name {
+            Some(name) => name,
+            None => SessionName::parse(&self.ids.uuid().to_string()).expect("a GUID is a name"),
+        };
+        let reference = SessionReference { scid: request.scid, template: template.name.clone(), name };
+        let now = self.clock.now();
+        let handle = Handle {
+            id: HandleId(self.ids.uuid()),
+            kind: HandleType::Activity,
+            reference: reference.clone(),
+            owner: user.xuid,
+            title_id: user.title_id,
+            created_at: now,
+        };
+        let row = HandleRow {
+            id: handle.id.0,
+            kind: 0,
+            reference: projection::reference_row(&reference),
+            owner: Some(user.xuid.0),
+            title_id: user.title_id.map(|title| title.0),
+            invited: None,
+            created_at: now,
+            expires_at: now.checked_add_signed(self.options.limits.unbound_activity),
+            document: None,
+        };
+        let asked = Asked {
+            reference: reference.clone(),
+            template: Arc::clone(template),
+            principal: Arc::clone(principal),
+            command: Command::BindActivity,
+            activity: Some(row),
+            nocommit: false,
+        };
+        self.writer.ask(reference.sid(), Wish::Do(Box::new(asked))).await?;
+        self.show_handle(&handle, principal, include).await
+    }
+
+    /// Shows a handle to those who may see it (H-07).
+    ///
+    /// # Errors
+    /// 404 when it is unknown; 403 when the caller is neither its owner nor a reader of its session.
+    pub async fn read_handle(&self, id: HandleId, principal: &Arc<Principal>, include: Include) -> Result<Json, DirectoryError> {
+        let handle = self.find_handle(id).await?;
+        self.catalog.service(&handle.reference.scid, principal)?;
+        self.show_handle(&handle, principal, include).await
+    }
+
+    async fn show_handle(&self, handle: &Handle, principal: &Arc<Principal>, include: Include) -> Result<Json, DirectoryError> {
+        let view = self.view(handle.reference.sid(), principal).await?;
+        let readable = view.session.as_ref().is_some_and(|session| access::may_read(session, principal, &view.facts));
+        let own = principal.xuid() == Some(handle.owner) || principal.is_server_for(&handle.reference.scid);
+        if !own && !readable {
+            return Err(Refusal::forbidden("the handle is neither the caller's own nor of a session the caller may read").into());
+        }
+        Ok(render(&Shown { handle, session: view.session.as_ref(), readable }, include))
+    }
+
+    /// Deletes a handle (H-08).
+    ///
+    /// # Errors
+    /// 404 when it is unknown; 403 when it is neither the caller's own nor the caller a server.
+    pub async fn delete_handle(&self, id: HandleId, principal: &Arc<Principal>) -> Result<(), DirectoryError> {
+        let handle = self.find_handle(id).await?;
+        self.catalog.service(&handle.reference.scid, principal)?;
+        if !handle.may_delete(principal) {
+            return Err(
+                Refusal::forbidden("only the owner, from the title it was made by, and servers may delete an activity").into()
+            );
+        }
+        if self.store.delete_handle(id.0).await? { Ok(()) } else { Err(DirectoryError::UnknownHandle) }
+    }
+
+    /// Finds the activities of users (H-50 to H-59) and shows them.
+    ///
+    /// # Errors
+    /// 403 for somebody else's list of people (H-55) and for service configs the caller may not use.
+    pub async fn query_activities(
+        &self,
+        query: &ActivityQuery,
+        principal: &Arc<Principal>,
+        include: Include,
+    ) -> Result<Vec<Json>, DirectoryError> {
+        if let Some(scid) = &query.scid {
+            self.catalog.service(scid, principal)?;
+        }
+        let owners: Vec<u64> = match &query.owners {
+            Owners::Xuids(xuids) => xuids.iter().map(|xuid| xuid.0).collect(),
+            Owners::People { favorites, of } => {
+                let own = principal.xuid();
+                let Some(of) = of.or(own).filter(|of| own == Some(*of) || own.is_none()) else {
+                    return Err(Refusal::forbidden("owners.people.monikerXuid: only the caller's own list may be used").into());
+                };
+                self.store.list_follows(of.0, *favorites).await?
+            }
+        };
+        let by_people = matches!(query.owners, Owners::People { .. });
+        let user = principal.user();
+        let ask = ActivitiesAsk {
+            owners: &owners,
+            scid: query.scid.map(|scid| scid.id()),
+            caller: user.map(|user| user.xuid.0),
+            device_id: user.and_then(|user| user.device_id.as_deref()),
+            with_body: true,
+            limit: 1000,
+        };
+        let mut rows = self.store.find_activities(ask, self.clock.now()).await?;
+        if by_people {
+            rows.sort_by(|one, two| two.handle.created_at.cmp(&one.handle.created_at));
+        }
+        let mut results = Vec::new();
+        let mut seen = HashSet::new();
+        for row in rows {
+            if results.len() >= query.take {
+                break;
+            }
+            let scid = row.handle.reference.scid;
+            if self.catalog.service(&scid.into(), principal).is_err() || !seen.insert(row.handle.id) {
+                continue;
+            }
+            if let Some(shown) = self.show_activity(&row, principal, include).await? {
+                results.push(shown);
+            }
+        }
+        Ok(results)
+    }
+
+    /// Renders one activity for a query; `None` when the caller is not to see it (H-21, H-57, H-58).
+    async fn show_activity(
+        &self,
+        row: &ActivityRow,
+        principal: &Arc<Principal>,
+        include: Include,
+    ) -> Result<Option<Json>, DirectoryError> {
+        let handle = handle_of(&row.handle)?;
+        let Some(found) = &row.session else {
+            let shown = !include.related_info;
+            return Ok(shown.then(|| render(&Shown { handle: &handle, session: None, readable: false }, include)));
+        };
+        let candidate = &found.candidate;
+        let server = principal.is_server_for(&handle.reference.scid);
+        let (session, near) = if candidate.next_timer_at.is_some_and(|due| due <= self.clock.now()) {
+            let view = self.view(candidate.reference.sid, principal).await?;
+            let near = |session: &Session| {
+                principal.user().map_or_else(Nearness::default, |user| access::nearness(session, user, &view.facts))
+            };
+            let near = view.session.as_ref().map(near).unwrap_or_default();
+            let Some(session) = view.session.filter(|session| handle.is_lived(session)) else { return Ok(None) };
+            (session, near)
+        } else {
+            let reference = projection::reference_of(&candidate.reference).ok_or_else(|| corrupt(candidate.reference.sid))?;
+            let body = found.body.as_deref().unwrap_or("{}");
+            let session = stored::read_shown(&reference, body)
+                .map_err(|error| StoreError::Corrupt { reference: reference.to_string(), why: error.to_string() })?;
+            let near = Nearness {
+                member: candidate.caller_state.is_some(),
+                followed: candidate.facts.followed || self.options.everybody_follows,
+                local: candidate.facts.local,
+            };
+            (session, near)
+        };
+        let hidden = session.visibility() == Visibility::Private && !near.member && !server;
+        let idle = include.related_info && !handle.is_lived(&session);
+        if hidden || idle {
+            return Ok(None);
+        }
+        let readable = server || near.may_read(session.visibility(), session.read_restriction());
+        Ok(Some(render(&Shown { handle: &handle, session: Some(&session), readable }, include)))
+    }
+
+    async fn find_handle(&self, id: HandleId) -> Result<Handle, DirectoryError> {
+        Ok(handle_of(&self.find_handle_row(id).await?)?)
+    }
+
+    pub(super) async fn find_handle_row(&self, id: HandleId) -> Result<HandleRow, DirectoryError> {
+        let ask = HandleAsk { id: id.0, caller: None };
+        let rows = self.store.read_by_handles(&[ask], self.clock.now()).await?;
+        let row = rows.into_iter().next().flatten().ok_or(DirectoryError::UnknownHandle)?;
+        let mut handle = row.handle;
+        if let Some(session) = row.session {
+            handle.reference = session.reference;
+        }
+        Ok(handle)
+    }
+}
+
+fn handle_of(row: &HandleRow) -> Result<Handle, StoreError> {
+    let reference = projection::reference_of(&row.reference).ok_or_else(|| corrupt(row.id))?;
+    let owner = row
+        .owner
+        .map(Xuid)
+        .ok_or_else(|| StoreError::Corrupt { reference: row.id.to_string(), why: "it has no owner".into() })?;
+    Ok(Handle {
+        id: HandleId(row.id),
+        kind: HandleType::Activity,
+        reference,
+        owner,
+        title_id: row.title_id.map(TitleId),
+        created_at: row.created_at,
+    })
+}

@@ -1,0 +1,168 @@
+//! Reading and writing one session, by its reference or through a handle.
+
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use super::plan::Asked;
+use super::writer::{Done, View, Wish};
+use super::{Directory, DirectoryError, Document, Written};
+use crate::domain::access::{self, Nearness};
+use crate::domain::command::{Command, Write};
+use crate::domain::names::{Branch, ETag, HandleId, SessionReference};
+use crate::domain::principal::Principal;
+use crate::domain::refusal::Refusal;
+use crate::domain::session::{Restriction, Visibility};
+use crate::domain::template::Template;
+use crate::store::rows::ReadRow;
+use crate::store::{FactsAsk, HandleAsk, ReadAsk, StoreError, projection};
+
+/// A write on one session.
+#[derive(Debug, Clone)]
+pub struct WriteRequest {
+    /// The session.
+    pub reference: SessionReference,
+    /// Its template.
+    pub template: Arc<Template>,
+    /// Who asks.
+    pub principal: Arc<Principal>,
+    /// What for.
+    pub write: Write,
+    /// Whether to say only what would happen.
+    pub nocommit: bool,
+}
+
+/// What a handle leads to for a caller.
+#[derive(Debug, Clone)]
+pub struct Through {
+    /// The session the handle names, in the case of the session if it exists.
+    pub reference: SessionReference,
+}
+
+impl Directory {
+    /// Writes a session (W-38) and answers once it is durable.
+    ///
+    /// # Errors
+    /// What a rule refuses, and what the store cannot do.
+    pub async fn write(&self, request: WriteRequest) -> Result<Written, DirectoryError> {
+        let sid = request.reference.sid();
+        let asked = Asked {
+            reference: request.reference,
+            template: request.template,
+            principal: request.principal,
+            command: Command::Write(Box::new(request.write)),
+            activity: None,
+            nocommit: request.nocommit,
+        };
+        match self.writer.ask(sid, Wish::Do(Box::new(asked))).await? {
+            Done::Written(written) => Ok(written),
+            Done::Viewed(_) => unreachable!("a command is answered by what it came to"),
+        }
+    }
+
+    /// Evaluates what is due and shows what is there then (M-24).
+    pub(super) async fn view(&self, sid: Uuid, principal: &Arc<Principal>) -> Result<View, DirectoryError> {
+        match self.writer.ask(sid, Wish::View(Arc::clone(principal))).await? {
+            Done::Viewed(view) => Ok(*view),
+            Done::Written(_) => unreachable!("a look is answered by what there is to see"),
+        }
+    }
+
+    /// Reads a session; `None` when it does not exist.
+    ///
+    /// # Errors
+    /// 403 when the caller may not read it; what the store cannot do.
+    pub async fn read(
+        &self,
+        reference: &SessionReference,
+        principal: &Arc<Principal>,
+    ) -> Result<Option<Document>, DirectoryError> {
+        let sid = reference.sid();
+        let ask = ReadAsk { sid, caller: principal.xuid().map(|xuid| xuid.0) };
+        let row = self.readers[self.lane(sid)].ask(ask).await.ok_or(DirectoryError::Busy)??;
+        match row {
+            Some(row) => self.show(row, principal).await,
+            None => Ok(None),
+        }
+    }
+
+    /// Reads a session through a handle (R-53, H-45).
+    ///
+    /// # Errors
+    /// 404 when the handle is unknown; otherwise as `read`.
+    pub async fn read_through(&self, handle: HandleId, principal: &Arc<Principal>) -> Result<Option<Document>, DirectoryError> {
+        let ask = HandleAsk { id: handle.0, caller: principal.xuid().map(|xuid| xuid.0) };
+        let row = self.followers_of_handles[self.lane(handle.0)].ask(ask).await.ok_or(DirectoryError::Busy)??;
+        let row = row.ok_or(DirectoryError::UnknownHandle)?;
+        self.catalog.service(&row.handle.reference.scid.into(), principal)?;
+        match row.session {
+            Some(row) => self.show(row, principal).await,
+            None => Ok(None),
+        }
+    }
+
+    /// Finds the session that a handle leads to, for a write.
+    ///
+    /// # Errors
+    /// 404 when the handle is unknown; 403 when the caller may not use its service config.
+    pub async fn follow(&self, handle: HandleId, principal: &Arc<Principal>) -> Result<Through, DirectoryError> {
+        let row = self.find_handle_row(handle).await?;
+        let service = self.catalog.service(&row.reference.scid.into(), principal)?;
+        service.template(&row.reference.template)?;
+        let reference = projection::reference_of(&row.reference).ok_or_else(|| corrupt(row.id))?;
+        Ok(Through { reference })
+    }
+
+    fn lane(&self, id: Uuid) -> usize {
+        usize::from(id.as_bytes()[15]) % self.readers.len()
+    }
+
+    /// Shows a stored session to a caller, settled first if something is due.
+    async fn show(&self, row: ReadRow, principal: &Arc<Principal>) -> Result<Option<Document>, DirectoryError> {
+        if row.next_timer_at.is_some_and(|due| due <= self.clock.now()) {
+            let view = self.view(row.reference.sid, principal).await?;
+            return match (&view.session, view.document) {
+                (Some(session), document) if access::may_read(session, principal, &view.facts) => Ok(document),
+                (Some(_), _) => Err(unreadable()),
+                (None, _) => Ok(None),
+            };
+        }
+        let visibility = projection::visibility_of(row.visibility);
+        let restriction = projection::restriction_of(row.read_restriction);
+        let scid = row.reference.scid.into();
+        let readable = match &**principal {
+            Principal::Server(_) => principal.is_server_for(&scid),
+            Principal::Admin { .. } => false,
+            Principal::User(user) => {
+                let mut nearness =
+                    Nearness { member: row.caller_state.is_some(), followed: self.options.everybody_follows, local: false };
+                if !nearness.member && visibility != Visibility::Private && restriction != Restriction::None {
+                    let ask = FactsAsk { sid: row.reference.sid, caller: user.xuid.0, device_id: user.device_id.clone() };
+                    let facts = self.store.access_facts(&[ask]).await?;
+                    let facts = facts.first().copied().unwrap_or_default();
+                    nearness.followed |= facts.followed;
+                    nearness.local = facts.local;
+                }
+                nearness.may_read(visibility, restriction)
+            }
+        };
+        if !readable {
+            return Err(unreadable());
+        }
+        let reference = projection::reference_of(&row.reference).ok_or_else(|| corrupt(row.reference.sid))?;
+        Ok(Some(Document {
+            location: reference.path(),
+            etag: ETag { branch: Branch(row.branch), change_number: row.change_number.cast_unsigned() },
+            next_timer_at: row.next_timer_at,
+            body: row.body,
+        }))
+    }
+}
+
+pub(super) fn corrupt(id: Uuid) -> StoreError {
+    StoreError::Corrupt { reference: id.to_string(), why: "its reference is malformed".to_owned() }
+}
+
+fn unreadable() -> DirectoryError {
+    Refusal::forbidden("the caller may not read the session: it is private, or its readRestriction is not met").into()
+}

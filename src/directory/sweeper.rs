@@ -1,0 +1,82 @@
+//! The sweeper: evaluates sessions whose timer has passed, so that taps are sent and dead sessions leave queries (M-27).
+
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+use tracing::{debug, error, warn};
+
+use super::Directory;
+use crate::domain::principal::Principal;
+use crate::domain::timers;
+use crate::store::{Shard, StoreError};
+
+/// How many sessions are settled at a time.
+const PASS: i64 = 400;
+
+impl Directory {
+    /// Evaluates everything that is due by now and returns how many sessions were.
+    ///
+    /// Only one sweep runs at a time. A session that cannot be settled is put off, further each time, and does not hold up others.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Database`, when what is due cannot be found.
+    pub async fn sweep(&self) -> Result<usize, StoreError> {
+        let _alone = self.sweeping.lock().await;
+        let sweeper = Arc::new(Principal::Admin { name: "sweeper".to_owned() });
+        let mut settled = 0;
+        loop {
+            let now = self.clock.now();
+            let due = self.store.find_due(now, PASS, Shard::WHOLE).await?;
+            let full = i64::try_from(due.len()).is_ok_and(|found| found == PASS);
+            let views = join_all(due.iter().map(|row| self.view(row.sid, &sweeper))).await;
+            for (row, view) in due.iter().zip(views) {
+                match view {
+                    Ok(view) if view.session.as_ref().and_then(timers::next).is_none_or(|next| next > now) => settled += 1,
+                    Ok(_) => self.put_off(row.sid, "its timer is due still").await?,
+                    Err(failure) => self.put_off(row.sid, &failure.to_string()).await?,
+                }
+            }
+            self.drop_leftovers(&due, now).await?;
+            if !full {
+                if settled > 0 {
+                    debug!("settled {settled} sessions");
+                }
+                return Ok(settled);
+            }
+        }
+    }
+
+    /// A timer that is still there after its session was settled has no session to go with: it is put off and told.
+    async fn drop_leftovers(
+        &self,
+        due: &[crate::store::rows::DueRow],
+        now: chrono::DateTime<chrono::Utc>,
+    ) -> Result<(), StoreError> {
+        if due.is_empty() {
+            return Ok(());
+        }
+        let still = self.store.find_due(now, PASS, Shard::WHOLE).await?;
+        for row in still.iter().filter(|row| due.iter().any(|old| old.sid == row.sid && old.due_at == row.due_at)) {
+            self.put_off(row.sid, "its timer does not belong to it").await?;
+        }
+        Ok(())
+    }
+
+    async fn put_off(&self, sid: uuid::Uuid, why: &str) -> Result<(), StoreError> {
+        let failures = self.store.postpone_due(sid, self.clock.now()).await?;
+        if failures > 3 {
+            error!(session.sid = %sid, failures, why, "a session cannot be settled");
+        } else {
+            warn!(session.sid = %sid, failures, why, "failed to settle a session; it is put off");
+        }
+        Ok(())
+    }
+
+    /// Removes handles that have expired, a few at a time.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Database`.
+    pub async fn drop_expired_handles(&self) -> Result<u64, StoreError> {
+        self.store.delete_expired_handles(self.clock.now(), 1000).await
+    }
+}

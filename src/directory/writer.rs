@@ -1,0 +1,403 @@
+//! The write path: commands queue up, are decided session by session on one loaded record, and are committed together.
+//!
+//! A session belongs to one queue, so its commands are decided in the order they came in. While one round is being committed the
+//! next one queues up; nobody waits for company. A save that loses against another process is loaded and decided again. Answers are
+//! given after the commit, refusals too, because they may rest on what is being committed.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use tokio::sync::{mpsc, oneshot};
+use tracing::{debug, error, warn};
+use uuid::Uuid;
+
+use super::plan::{Asked, House, LoadedRecord, Plan};
+use super::{DirectoryError, Document, Options, Written};
+use crate::ambient::{Clock, Ids};
+use crate::domain::access::Facts;
+use crate::domain::command::Command;
+use crate::domain::decide::Outcome;
+use crate::domain::principal::Principal;
+use crate::domain::session::Session;
+use crate::store::rows::{HandleRow, Loaded};
+use crate::store::{BATCH_MAX, LoadAsk, SessionSave, Store, StoreError, Version, WriteAsk, projection};
+
+/// How many commands one round takes at most.
+const ROUND_MAX: usize = 1024;
+/// How often a command is decided again because other processes saved first.
+const ATTEMPTS: u32 = 64;
+
+/// What is wanted of a session.
+pub(super) enum Wish {
+    /// A command.
+    Do(Box<Asked>),
+    /// Its state once timers are evaluated, as this caller may see it.
+    View(Arc<Principal>),
+}
+
+/// What a wish comes to.
+pub(super) enum Done {
+    /// The command was done.
+    Written(Written),
+    /// The state.
+    Viewed(Box<View>),
+}
+
+/// A settled session and what is known about the one who looks at it.
+pub(super) struct View {
+    /// The session, if there is one.
+    pub session: Option<Session>,
+    /// Its document.
+    pub document: Option<Document>,
+    /// What is known about the caller.
+    pub facts: Facts,
+}
+
+type Answer = Result<Done, DirectoryError>;
+
+struct Job {
+    sid: Uuid,
+    wish: Wish,
+    attempt: u32,
+    reply: oneshot::Sender<Answer>,
+    _place: Place,
+}
+
+impl Job {
+    fn answer(self, answer: Answer) {
+        // Nobody listens when the client has gone; what was done stays done.
+        let _ = self.reply.send(answer);
+    }
+}
+
+/// A place in the queues, given back when the job is done.
+struct Place {
+    sid: Uuid,
+    counts: Arc<Counts>,
+}
+
+/// How many jobs wait, in all and per session.
+#[derive(Default)]
+struct Counts {
+    total: AtomicUsize,
+    sessions: Mutex<HashMap<Uuid, usize>>,
+}
+
+impl Counts {
+    fn take(counts: &Arc<Self>, sid: Uuid, options: &Options) -> Option<Place> {
+        if counts.total.fetch_add(1, Ordering::Relaxed) >= options.queue_total {
+            counts.total.fetch_sub(1, Ordering::Relaxed);
+            return None;
+        }
+        let mut sessions = counts.sessions.lock().expect("nobody panics while holding the counts");
+        let waiting = sessions.entry(sid).or_default();
+        *waiting += 1;
+        let full = *waiting > options.queue_per_session;
+        drop(sessions);
+        let place = Place { sid, counts: Arc::clone(counts) };
+        if full { None } else { Some(place) }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.counts.total.fetch_sub(1, Ordering::Relaxed);
+        let mut sessions = self.counts.sessions.lock().expect("nobody panics while holding the counts");
+        if let Some(waiting) = sessions.get_mut(&self.sid) {
+            *waiting -= 1;
+            if *waiting == 0 {
+                sessions.remove(&self.sid);
+            }
+        }
+    }
+}
+
+/// The entrance to the write path.
+pub(super) struct Writer {
+    queues: Vec<mpsc::UnboundedSender<Job>>,
+    counts: Arc<Counts>,
+    options: Arc<Options>,
+}
+
+impl Writer {
+    /// Starts the tasks; must be called inside the runtime they shall live in.
+    pub fn start(store: &Store, clock: &Clock, ids: &Ids, options: &Arc<Options>) -> Self {
+        let start = |_| {
+            let (queue, jobs) = mpsc::unbounded_channel();
+            let shard = Shard { store: store.clone(), clock: clock.clone(), ids: ids.clone(), options: Arc::clone(options) };
+            tokio::spawn(shard.run(jobs));
+            queue
+        };
+        Self { queues: (0..options.gatherers.max(1)).map(start).collect(), counts: Arc::default(), options: Arc::clone(options) }
+    }
+
+    /// Queues a wish and waits until it is done and committed.
+    ///
+    /// # Errors
+    /// `Busy` when too many wait; what deciding and saving come to.
+    pub async fn ask(&self, sid: Uuid, wish: Wish) -> Answer {
+        let place = Counts::take(&self.counts, sid, &self.options).ok_or(DirectoryError::Busy)?;
+        let (reply, answer) = oneshot::channel();
+        let queue = &self.queues[usize::from(sid.as_bytes()[15]) % self.queues.len()];
+        queue.send(Job { sid, wish, attempt: 0, reply, _place: place }).map_err(|_| DirectoryError::Busy)?;
+        answer.await.unwrap_or(Err(DirectoryError::Busy))
+    }
+}
+
+/// One queue's task.
+struct Shard {
+    store: Store,
+    clock: Clock,
+    ids: Ids,
+    options: Arc<Options>,
+}
+
+/// The jobs of one session in one round, with what they come to once the save is through.
+struct Group {
+    sid: Uuid,
+    decided: Vec<(Job, Answer)>,
+    unbound: Vec<(Job, HandleRow)>,
+    save: Option<SessionSave>,
+}
+
+impl Shard {
+    async fn run(self, mut queue: mpsc::UnboundedReceiver<Job>) {
+        let mut waiting: VecDeque<Job> = VecDeque::new();
+        let mut arrived = Vec::new();
+        loop {
+            if waiting.is_empty() {
+                if queue.recv_many(&mut arrived, ROUND_MAX).await == 0 {
+                    return;
+                }
+            } else {
+                while arrived.len() < ROUND_MAX
+                    && let Ok(job) = queue.try_recv()
+                {
+                    arrived.push(job);
+                }
+            }
+            waiting.extend(arrived.drain(..));
+            let round = take_round(&mut waiting);
+            for job in self.round(round).await.into_iter().rev() {
+                waiting.push_front(job);
+            }
+        }
+    }
+
+    /// Loads, decides, saves and answers; returns the jobs that have to be decided again, in their order.
+    async fn round(&self, jobs: Vec<(Uuid, Vec<Job>)>) -> Vec<Job> {
+        let asks: Vec<LoadAsk> = jobs.iter().map(|(sid, jobs)| load_ask(*sid, jobs)).collect();
+        let loaded = match self.store.load_sessions(&asks).await {
+            Ok(loaded) => loaded,
+            Err(error) => {
+                warn!(%error, "failed to load {} sessions", asks.len());
+                for job in jobs.into_iter().flat_map(|(_, jobs)| jobs) {
+                    job.answer(Err(error.clone().into()));
+                }
+                return Vec::new();
+            }
+        };
+        let mut again = Vec::new();
+        let mut groups = Vec::with_capacity(jobs.len());
+        for ((sid, jobs), loaded) in jobs.into_iter().zip(loaded) {
+            groups.push(self.decide(sid, jobs, loaded, &mut again));
+        }
+        for batch in disjoint(&groups) {
+            let saves: Vec<SessionSave> = batch.iter().filter_map(|at| groups[*at].save.clone()).collect();
+            let outcomes = self.store.save_sessions(&saves).await;
+            for (at, outcome) in batch.into_iter().zip(outcomes) {
+                let group = std::mem::replace(
+                    &mut groups[at],
+                    Group { sid: Uuid::nil(), decided: Vec::new(), unbound: Vec::new(), save: None },
+                );
+                self.conclude(group, outcome, &mut again).await;
+            }
+        }
+        for group in groups {
+            self.conclude(group, Ok(()), &mut again).await;
+        }
+        again
+    }
+
+    /// Decides the jobs of one session, one after another, on the same record.
+    fn decide(&self, sid: Uuid, jobs: Vec<Job>, loaded: Loaded, again: &mut Vec<Job>) -> Group {
+        let mut group = Group { sid, decided: Vec::with_capacity(jobs.len()), unbound: Vec::new(), save: None };
+        let record = match read_record(sid, &loaded) {
+            Ok(record) => record,
+            Err(error) => {
+                error!(session.sid = %sid, %error, "a stored session cannot be read");
+                group.decided.extend(jobs.into_iter().map(|job| (job, Err(error.clone().into()))));
+                return group;
+            }
+        };
+        let mut plan = Plan::new(record, loaded.edges, self.clock.now());
+        let house = House { limits: &self.options.limits, everybody_follows: self.options.everybody_follows };
+        let mut jobs = jobs.into_iter();
+        while let Some(job) = jobs.next() {
+            let answer = match &job.wish {
+                Wish::View(principal) => {
+                    let facts = plan.facts(principal, self.options.everybody_follows);
+                    let document = plan.document();
+                    Some(Ok(Done::Viewed(Box::new(View { session: plan.session().cloned(), document, facts }))))
+                }
+                Wish::Do(asked) => plan.run(asked, house, self.ids.uuid()).map(|written| written.map(Done::Written)),
+            };
+            let Some(answer) = answer else {
+                again.push(job);
+                again.extend(jobs);
+                break;
+            };
+            match (&job.wish, plan.session()) {
+                (Wish::Do(asked), None) if answer.is_ok() && !asked.nocommit && asked.activity.is_some() => {
+                    let activity = asked.activity.clone().expect("asked above");
+                    group.unbound.push((job, activity));
+                }
+                _ => group.decided.push((job, answer)),
+            }
+        }
+        group.save = plan.save(sid, self.ids.uuid());
+        group
+    }
+
+    /// Gives the answers of a session whose save came to `outcome`, or hands its jobs back.
+    async fn conclude(&self, group: Group, outcome: Result<(), StoreError>, again: &mut Vec<Job>) {
+        let outcome = match (outcome, &group.save) {
+            (Err(StoreError::Unknown(error)), Some(save)) => self.look_up(save, StoreError::Unknown(error)).await,
+            (outcome, _) => outcome,
+        };
+        match outcome {
+            Ok(()) => {
+                for (job, answer) in group.decided {
+                    job.answer(answer);
+                }
+                for (job, activity) in group.unbound {
+                    match self.store.put_unbound_activity(&activity).await {
+                        Ok(()) => job.answer(Ok(Done::Written(Written { outcome: Outcome::Gone, document: None, etag: None }))),
+                        Err(StoreError::LostRace) => retry(job, again),
+                        Err(error) => job.answer(Err(error.into())),
+                    }
+                }
+            }
+            Err(StoreError::LostRace) => {
+                debug!(session.sid = %group.sid, "lost a race: deciding again");
+                let jobs = group.decided.into_iter().map(|(job, _)| job).chain(group.unbound.into_iter().map(|(job, _)| job));
+                let lost: Vec<Job> = jobs.collect();
+                // Before those that were handed back already because they come after these.
+                let behind = again.iter().position(|job| job.sid == group.sid).unwrap_or(again.len());
+                let tail = again.split_off(behind);
+                for job in lost {
+                    retry(job, again);
+                }
+                again.extend(tail);
+            }
+            Err(error) => {
+                warn!(session.sid = %group.sid, %error, "failed to save a session");
+                for job in group.decided.into_iter().map(|(job, _)| job).chain(group.unbound.into_iter().map(|(job, _)| job)) {
+                    job.answer(Err(error.clone().into()));
+                }
+            }
+        }
+    }
+
+    /// Learns what became of a save whose connection broke: found means done, not found means decide again.
+    async fn look_up(&self, save: &SessionSave, unknown: StoreError) -> Result<(), StoreError> {
+        let handle = save.activities.first().map(|activity| activity.id);
+        let ask = WriteAsk { sid: save.sid, write_id: save.write_id, handle };
+        match self.store.find_writes(&[ask]).await {
+            Ok(found) if found.first() == Some(&true) => Ok(()),
+            Ok(_) => Err(StoreError::LostRace),
+            Err(_) => Err(unknown),
+        }
+    }
+}
+
+/// Puts a job back, unless it has been put back too often.
+fn retry(mut job: Job, again: &mut Vec<Job>) {
+    job.attempt += 1;
+    if job.attempt >= ATTEMPTS {
+        warn!(session.sid = %job.sid, "a write lost against other processes {ATTEMPTS} times");
+        job.answer(Err(DirectoryError::Busy));
+    } else {
+        again.push(job);
+    }
+}
+
+/// Takes the jobs of up to [`BATCH_MAX`] sessions out of the queue; the order within a session stays.
+fn take_round(waiting: &mut VecDeque<Job>) -> Vec<(Uuid, Vec<Job>)> {
+    let mut round: Vec<(Uuid, Vec<Job>)> = Vec::new();
+    let mut places: HashMap<Uuid, usize> = HashMap::new();
+    let mut rest = VecDeque::new();
+    for job in waiting.drain(..) {
+        match places.get(&job.sid) {
+            Some(at) => round[*at].1.push(job),
+            None if round.len() < BATCH_MAX => {
+                places.insert(job.sid, round.len());
+                round.push((job.sid, vec![job]));
+            }
+            None => rest.push_back(job),
+        }
+    }
+    *waiting = rest;
+    round
+}
+
+fn load_ask(sid: Uuid, jobs: &[Job]) -> LoadAsk {
+    let mut callers: Vec<u64> = jobs
+        .iter()
+        .filter_map(|job| match &job.wish {
+            Wish::Do(asked) => asked.principal.xuid(),
+            Wish::View(principal) => principal.xuid(),
+        })
+        .map(|xuid| xuid.0)
+        .collect();
+    callers.sort_unstable();
+    callers.dedup();
+    let writes_restriction = jobs.iter().any(|job| match &job.wish {
+        Wish::Do(asked) => match &asked.command {
+            Command::Write(write) => {
+                let system = write.delta.properties.as_ref().and_then(|properties| properties.get("system"));
+                system.is_some_and(|system| system.get("joinRestriction").is_some() || system.get("readRestriction").is_some())
+            }
+            Command::Settle | Command::BindActivity => false,
+        },
+        Wish::View(_) => false,
+    });
+    LoadAsk { sid, callers, writes_restriction }
+}
+
+fn read_record(sid: Uuid, loaded: &Loaded) -> Result<Option<LoadedRecord>, StoreError> {
+    let Some(stored) = &loaded.stored else { return Ok(None) };
+    let row = &stored.session;
+    let session = projection::session_of(row)
+        .map_err(|error| StoreError::Corrupt { reference: sid.to_string(), why: error.to_string() })?;
+    Ok(Some(LoadedRecord {
+        version: Version { branch: row.branch, revision: stored.revision },
+        session,
+        body: row.body.clone(),
+        private: row.private.clone(),
+        former: stored.former_members.clone(),
+    }))
+}
+
+/// Splits the groups that save something into batches in which no two touch one owner's activity in one service config.
+fn disjoint(groups: &[Group]) -> Vec<Vec<usize>> {
+    let mut batches: Vec<(HashSet<(u64, Uuid)>, Vec<usize>)> = Vec::new();
+    for (at, group) in groups.iter().enumerate() {
+        let Some(save) = &group.save else { continue };
+        let keys = activity_keys(save);
+        match batches.iter_mut().find(|(taken, _)| taken.is_disjoint(&keys)) {
+            Some((taken, batch)) => {
+                taken.extend(keys);
+                batch.push(at);
+            }
+            None => batches.push((keys, vec![at])),
+        }
+    }
+    batches.into_iter().map(|(_, batch)| batch).collect()
+}
+
+/// The activities a save binds, by owner and service config.
+fn activity_keys(save: &SessionSave) -> HashSet<(u64, Uuid)> {
+    save.activities.iter().filter_map(|activity| Some((activity.owner?, activity.reference.scid))).collect()
+}
