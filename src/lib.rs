@@ -10,6 +10,7 @@ pub mod cli;
 pub mod directory;
 pub mod domain;
 pub mod embedded;
+pub mod http;
 pub mod json;
 pub mod settings;
 pub mod store;

@@ -27,13 +27,13 @@ use crate::domain::decide::Outcome;
 use crate::domain::limits::Limits;
 use crate::domain::names::ETag;
 use crate::domain::principal::Principal;
-use crate::store::rows::{HandleReadRow, ReadRow};
-use crate::store::{HandleAsk, ReadAsk, Store, StoreError};
+use crate::store::rows::{AccessFacts, HandleReadRow, ReadRow};
+use crate::store::{FactsAsk, HandleAsk, ReadAsk, Store, StoreError};
 
 pub use error::DirectoryError;
 use gather::Gather;
 pub use queries::Found;
-pub use sessions::{Through, WriteRequest};
+pub use sessions::WriteRequest;
 use writer::Writer;
 
 /// How the directory works; plain values from the settings.
@@ -83,7 +83,8 @@ pub struct Directory {
     options: Arc<Options>,
     catalog: Arc<catalog::Catalog>,
     readers: Vec<Gather<ReadAsk, Option<ReadRow>>>,
-    followers_of_handles: Vec<Gather<HandleAsk, Option<HandleReadRow>>>,
+    handle_readers: Vec<Gather<HandleAsk, Option<HandleReadRow>>>,
+    doorkeeper: Gather<FactsAsk, AccessFacts>,
     writer: Writer,
     sweeping: tokio::sync::Mutex<()>,
     started: OnceCell<()>,
@@ -109,9 +110,15 @@ impl Directory {
                 async move { store.read_by_handles(&asks, now).await }
             })
         };
+        let facts = store.clone();
+        let doorkeeper = Gather::start(move |asks: Vec<FactsAsk>| {
+            let store = facts.clone();
+            async move { store.access_facts(&asks).await }
+        });
         Self {
+            doorkeeper,
             readers: (0..gatherers).map(read).collect(),
-            followers_of_handles: (0..gatherers).map(follow).collect(),
+            handle_readers: (0..gatherers).map(follow).collect(),
             writer: Writer::start(&store, &clock, &ids, &options),
             catalog: Arc::default(),
             sweeping: tokio::sync::Mutex::default(),

@@ -32,13 +32,6 @@ pub struct WriteRequest {
     pub nocommit: bool,
 }
 
-/// What a handle leads to for a caller.
-#[derive(Debug, Clone)]
-pub struct Through {
-    /// The session the handle names, in the case of the session if it exists.
-    pub reference: SessionReference,
-}
-
 impl Directory {
     /// Writes a session (W-38) and answers once it is durable.
     ///
@@ -92,7 +85,7 @@ impl Directory {
     /// 404 when the handle is unknown; otherwise as `read`.
     pub async fn read_through(&self, handle: HandleId, principal: &Arc<Principal>) -> Result<Option<Document>, DirectoryError> {
         let ask = HandleAsk { id: handle.0, caller: principal.xuid().map(|xuid| xuid.0) };
-        let row = self.followers_of_handles[self.lane(handle.0)].ask(ask).await.ok_or(DirectoryError::Busy)??;
+        let row = self.handle_readers[self.lane(handle.0)].ask(ask).await.ok_or(DirectoryError::Busy)??;
         let row = row.ok_or(DirectoryError::UnknownHandle)?;
         self.catalog.service(&row.handle.reference.scid.into(), principal)?;
         match row.session {
@@ -101,16 +94,20 @@ impl Directory {
         }
     }
 
-    /// Finds the session that a handle leads to, for a write.
+    /// Finds the session that a handle leads to, and its template, for a write.
     ///
     /// # Errors
     /// 404 when the handle is unknown; 403 when the caller may not use its service config.
-    pub async fn follow(&self, handle: HandleId, principal: &Arc<Principal>) -> Result<Through, DirectoryError> {
+    pub async fn follow(
+        &self,
+        handle: HandleId,
+        principal: &Arc<Principal>,
+    ) -> Result<(SessionReference, Arc<Template>), DirectoryError> {
         let row = self.find_handle_row(handle).await?;
         let service = self.catalog.service(&row.reference.scid.into(), principal)?;
-        service.template(&row.reference.template)?;
+        let template = Arc::clone(service.template(&row.reference.template)?);
         let reference = projection::reference_of(&row.reference).ok_or_else(|| corrupt(row.id))?;
-        Ok(Through { reference })
+        Ok((reference, template))
     }
 
     fn lane(&self, id: Uuid) -> usize {
@@ -138,8 +135,7 @@ impl Directory {
                     Nearness { member: row.caller_state.is_some(), followed: self.options.everybody_follows, local: false };
                 if !nearness.member && visibility != Visibility::Private && restriction != Restriction::None {
                     let ask = FactsAsk { sid: row.reference.sid, caller: user.xuid.0, device_id: user.device_id.clone() };
-                    let facts = self.store.access_facts(&[ask]).await?;
-                    let facts = facts.first().copied().unwrap_or_default();
+                    let facts = self.doorkeeper.ask(ask).await.ok_or(DirectoryError::Busy)??;
                     nearness.followed |= facts.followed;
                     nearness.local = facts.local;
                 }

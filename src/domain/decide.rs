@@ -152,7 +152,7 @@ fn update(session: &Session, write: &Write, context: &Context) -> Result<Record,
     if write.preconditions.if_none_match.as_ref().is_some_and(|tags| tags.match_tag(&etag)) {
         return Err(Refusal::new(Kind::Precondition, "the session exists already"));
     }
-    let idle = may_write(session, &write.delta, context)?;
+    let idle = may_write(session, write, context)?;
     if write.preconditions.if_match.as_ref().is_some_and(|tags| !tags.match_tag(&etag)) {
         return Err(Refusal::new(Kind::Stale, "the session has changed since"));
     }
@@ -166,7 +166,8 @@ fn update(session: &Session, write: &Write, context: &Context) -> Result<Record,
 }
 
 /// Whether the caller may send this request at all (W-30, A-10, E-10 #11); true if it asks for nothing that is left to do.
-fn may_write(session: &Session, delta: &Delta, context: &Context) -> Result<bool, Refusal> {
+fn may_write(session: &Session, write: &Write, context: &Context) -> Result<bool, Refusal> {
+    let delta = &write.delta;
     may_touch_others(Some(session), delta, context)?;
     let Principal::User(user) = context.principal else { return Ok(false) };
     match (session.member(user.xuid), delta.me()) {
@@ -174,7 +175,8 @@ fn may_write(session: &Session, delta: &Delta, context: &Context) -> Result<bool
         (Some(_), _) => Ok(false),
         (None, Some(Some(_))) => access::admit(session, user, context.facts).map(|()| false),
         (None, Some(None)) if delta.only_leaves() => {
-            if access::may_read(session, context.principal, context.facts) {
+            // Deleting what is not there succeeds for everybody; a PUT shows the session (W-35).
+            if write.target == Target::Element || access::may_read(session, context.principal, context.facts) {
                 Ok(true)
             } else {
                 Err(Refusal::forbidden("the caller is not a member of the session and may not read it"))

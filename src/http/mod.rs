@@ -1,0 +1,145 @@
+//! HTTP: from a request to one call on the directory, and back.
+//!
+//! Every request goes through [`dispatch`], which makes the checks in the order of E-10: credential, route and verb, contract
+//! version, path. Then one short function per route, in the file of its group, reads what the route takes, calls the directory and
+//! renders. What is *not* here: rules about sessions, SQL, and sockets.
+
+mod admin;
+mod error;
+mod extract;
+mod handles;
+mod queries;
+mod reply;
+mod route;
+mod sessions;
+
+use std::future::Future;
+use std::sync::Arc;
+
+use actix_web::http::header::AUTHORIZATION;
+use actix_web::http::{Method, StatusCode};
+use actix_web::{HttpRequest, HttpResponse, web};
+use tokio::runtime::Handle;
+
+use crate::ambient::Clock;
+use crate::auth::Verifier;
+use crate::directory::Directory;
+use crate::domain::principal::Principal;
+
+use error::ApiError;
+use route::Route;
+
+/// What the handlers share.
+pub struct Service {
+    /// The use cases.
+    pub directory: Arc<Directory>,
+    /// Who callers are.
+    pub verifier: Verifier,
+    /// Both clocks.
+    pub clock: Clock,
+    /// The runtime the directory lives in: whatever awaits the database runs there.
+    pub runtime: Handle,
+    /// What the installation decides.
+    pub rules: Rules,
+}
+
+/// The installation's part in answering requests.
+#[derive(Debug, Clone)]
+pub struct Rules {
+    /// The largest body, in bytes (S-95).
+    pub body_bytes: usize,
+    /// How deep JSON may nest (S-95).
+    pub json_depth: usize,
+    /// Users who are refused everything (A-43).
+    pub banned: Vec<u64>,
+    /// Whether the development clock can be moved.
+    pub dev: bool,
+}
+
+type Answer = Result<HttpResponse, ApiError>;
+
+/// One request after the checks that all routes share.
+struct Call<'a> {
+    service: &'a web::Data<Service>,
+    request: &'a HttpRequest,
+    payload: web::Payload,
+    principal: Arc<Principal>,
+    /// The contract version's minor number; 0 on administrative routes, which have none.
+    minor: u32,
+}
+
+impl Service {
+    /// Runs a use case in the directory's runtime and waits for it there.
+    async fn run<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> T {
+        self.runtime.spawn(work).await.expect("use cases do not panic and are not aborted")
+    }
+}
+
+/// Makes every path go through [`dispatch`], but for the health of the process.
+pub fn configure(config: &mut web::ServiceConfig) {
+    config.route("/health", web::get().to(live)).route("/health/ready", web::get().to(ready)).default_service(web::to(dispatch));
+}
+
+/// Whether the process runs (R-70).
+async fn live() -> HttpResponse {
+    reply::json(StatusCode::OK, r#"{"status":"live"}"#)
+}
+
+/// Whether requests can be answered: the catalog is loaded and the database is there.
+async fn ready(service: web::Data<Service>) -> HttpResponse {
+    let directory = Arc::clone(&service.directory);
+    let answer = service.run(async move {
+        directory.ready().await?;
+        directory.store().ping().await
+    });
+    match answer.await {
+        Ok(()) => reply::json(StatusCode::OK, r#"{"status":"ready"}"#),
+        Err(error) => {
+            tracing::warn!(%error, "not ready");
+            reply::json(StatusCode::SERVICE_UNAVAILABLE, r#"{"status":"not ready","why":"the database cannot be reached"}"#)
+        }
+    }
+}
+
+/// Answers a request.
+async fn dispatch(service: web::Data<Service>, request: HttpRequest, payload: web::Payload) -> HttpResponse {
+    answer(&service, &request, payload).await.unwrap_or_else(ApiError::answer)
+}
+
+async fn answer(service: &web::Data<Service>, request: &HttpRequest, payload: web::Payload) -> Answer {
+    let credential = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let principal = service.verifier.verify(credential, service.clock.real())?;
+    if principal.xuid().is_some_and(|xuid| service.rules.banned.contains(&xuid.0)) {
+        return Err(ApiError::Forbidden("the caller is banned from this service"));
+    }
+    let route = Route::find(request.path()).ok_or_else(|| ApiError::NotFound("there is no such path".to_owned()))?;
+    if !route.verbs().contains(request.method()) {
+        return Err(ApiError::WrongVerb(route.verbs()));
+    }
+    let minor = if route.is_administrative() {
+        if !matches!(*principal, Principal::Admin { .. }) {
+            return Err(ApiError::Forbidden("administration needs an administrator's token"));
+        }
+        0
+    } else {
+        extract::contract_minor(request.headers())?
+    };
+    let call = Call { service, request, payload, principal, minor };
+    match (route, request.method()) {
+        (Route::Session(path), &Method::GET) => sessions::read(call, &path).await,
+        (Route::Session(path), _) => sessions::write(call, &path).await,
+        (Route::Properties(path), _) => sessions::write_properties(call, &path).await,
+        (Route::OwnMember(path), _) => sessions::leave(call, &path).await,
+        (Route::Templates(scid), _) => queries::templates(&call, &scid),
+        (Route::Template(scid, name), _) => queries::template(&call, &scid, &name),
+        (Route::Sessions(scid, template), _) => queries::sessions(call, &scid, template.as_deref()).await,
+        (Route::Handles, _) => handles::create(call).await,
+        (Route::HandlesQuery, _) => handles::query(call).await,
+        (Route::Handle(id), &Method::GET) => handles::read(call, &id).await,
+        (Route::Handle(id), _) => handles::delete(call, &id).await,
+        (Route::HandleSession(id), &Method::GET) => handles::read_session(call, &id).await,
+        (Route::HandleSession(id), _) => handles::write_session(call, &id).await,
+        (Route::Edge(kind, xuid, other), _) => admin::edge(call, kind, &xuid, &other).await,
+        (Route::DevClock, _) => admin::advance_clock(call).await,
+    }
+}

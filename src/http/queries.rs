@@ -1,0 +1,34 @@
+//! Session queries and the template routes (routes.md, Query routes, Template routes).
+
+use std::sync::Arc;
+
+use actix_web::http::StatusCode;
+
+use super::{Answer, Call, reply};
+use crate::domain::names::Scid;
+use crate::json::Json;
+use crate::wire::query;
+
+/// GET …/sessions: the sessions of a service config, or of one template.
+pub async fn sessions(call: Call<'_>, scid: &str, template: Option<&str>) -> Answer {
+    let scid = Scid::parse(scid)?;
+    let service = call.service.directory.catalog().service(&scid, &call.principal)?;
+    let template = template.map(|name| service.template(name).map(|template| template.name.clone())).transpose()?;
+    let query = query::read(scid, template, call.request.query_string(), call.minor)?;
+    let (directory, principal) = (Arc::clone(&call.service.directory), Arc::clone(&call.principal));
+    let found = call.service.run(async move { directory.query(&query, &principal).await }).await?;
+    let results = found.iter().map(|found| query::result(&found.candidate, found.xuid)).collect();
+    Ok(reply::json(StatusCode::OK, query::results(results)))
+}
+
+/// GET …/sessiontemplates
+pub fn templates(call: &Call, scid: &str) -> Answer {
+    let service = call.service.directory.catalog().service(&Scid::parse(scid)?, &call.principal)?;
+    Ok(reply::json(StatusCode::OK, query::results(service.template_names().into_iter().map(Json::from).collect())))
+}
+
+/// GET …/sessiontemplates/{template}
+pub fn template(call: &Call, scid: &str, name: &str) -> Answer {
+    let service = call.service.directory.catalog().service(&Scid::parse(scid)?, &call.principal)?;
+    Ok(reply::value(StatusCode::OK, service.template(name)?.published()))
+}

@@ -1,0 +1,151 @@
+//! The paths this service knows, told apart without regard to case.
+
+use std::borrow::Cow;
+
+use actix_web::http::Method;
+
+/// A path, its variable parts decoded but not judged yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Route {
+    /// `/serviceconfigs/{scid}/sessiontemplates/{template}/sessions/{name}`
+    Session(SessionPath),
+    /// `{session}/properties`
+    Properties(SessionPath),
+    /// `{session}/members/me`
+    OwnMember(SessionPath),
+    /// `/serviceconfigs/{scid}/sessiontemplates`
+    Templates(String),
+    /// `/serviceconfigs/{scid}/sessiontemplates/{template}`
+    Template(String, String),
+    /// `/serviceconfigs/{scid}/sessions` and `/serviceconfigs/{scid}/sessiontemplates/{template}/sessions`
+    Sessions(String, Option<String>),
+    /// `/handles`
+    Handles,
+    /// `/handles/query`
+    HandlesQuery,
+    /// `/handles/{id}`
+    Handle(String),
+    /// `/handles/{id}/session`
+    HandleSession(String),
+    /// `/admin/social/{xuid}/follows/{other}` and `…/blocks/{other}`
+    Edge(EdgeKind, String, String),
+    /// `/admin/dev/clock`
+    DevClock,
+}
+
+/// What one user may have to do with another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EdgeKind {
+    /// Follows.
+    Follow,
+    /// Blocks.
+    Block,
+}
+
+/// The three variable parts of a session's path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionPath {
+    /// The service config id.
+    pub scid: String,
+    /// The template's name.
+    pub template: String,
+    /// The session's name.
+    pub name: String,
+}
+
+impl Route {
+    /// Finds the route of a path; one trailing slash is tolerated.
+    #[must_use]
+    pub fn find(path: &str) -> Option<Self> {
+        let path = path.strip_prefix('/')?;
+        let path = path.strip_suffix('/').unwrap_or(path);
+        let parts: Vec<Cow<'_, str>> = path.split('/').map(decode).collect::<Option<_>>()?;
+        let words: Vec<String> = parts.iter().map(|part| part.to_ascii_lowercase()).collect();
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let part = |at: usize| parts[at].clone().into_owned();
+        let session = || SessionPath { scid: part(1), template: part(3), name: part(5) };
+        Some(match words.as_slice() {
+            ["serviceconfigs", _, "sessions"] => Self::Sessions(part(1), None),
+            ["serviceconfigs", _, "sessiontemplates"] => Self::Templates(part(1)),
+            ["serviceconfigs", _, "sessiontemplates", _] => Self::Template(part(1), part(3)),
+            ["serviceconfigs", _, "sessiontemplates", _, "sessions"] => Self::Sessions(part(1), Some(part(3))),
+            ["serviceconfigs", _, "sessiontemplates", _, "sessions", _] => Self::Session(session()),
+            ["serviceconfigs", _, "sessiontemplates", _, "sessions", _, "properties"] => Self::Properties(session()),
+            ["serviceconfigs", _, "sessiontemplates", _, "sessions", _, "members", "me"] => Self::OwnMember(session()),
+            ["handles"] => Self::Handles,
+            ["handles", "query"] => Self::HandlesQuery,
+            ["handles", _] => Self::Handle(part(1)),
+            ["handles", _, "session"] => Self::HandleSession(part(1)),
+            ["admin", "social", _, "follows", _] => Self::Edge(EdgeKind::Follow, part(2), part(4)),
+            ["admin", "social", _, "blocks", _] => Self::Edge(EdgeKind::Block, part(2), part(4)),
+            ["admin", "dev", "clock"] => Self::DevClock,
+            _ => return None,
+        })
+    }
+
+    /// The verbs of the route, for `Allow`.
+    #[must_use]
+    pub fn verbs(&self) -> &'static [Method] {
+        match self {
+            Self::Session(_) | Self::HandleSession(_) => &[Method::GET, Method::PUT],
+            Self::Properties(_) => &[Method::PUT],
+            Self::OwnMember(_) => &[Method::DELETE],
+            Self::Templates(_) | Self::Template(..) | Self::Sessions(..) => &[Method::GET],
+            Self::Handles | Self::HandlesQuery | Self::DevClock => &[Method::POST],
+            Self::Handle(_) => &[Method::GET, Method::DELETE],
+            Self::Edge(..) => &[Method::PUT, Method::DELETE],
+        }
+    }
+
+    /// Whether the route belongs to administration, outside the contract and its version.
+    #[must_use]
+    pub fn is_administrative(&self) -> bool {
+        matches!(self, Self::Edge(..) | Self::DevClock)
+    }
+}
+
+/// Decodes `%XX`; `None` for what is no UTF-8 then.
+fn decode(part: &str) -> Option<Cow<'_, str>> {
+    if !part.contains('%') {
+        return Some(Cow::Borrowed(part));
+    }
+    let mut bytes = Vec::with_capacity(part.len());
+    let mut rest = part.as_bytes();
+    while let Some((&first, tail)) = rest.split_first() {
+        let digits = tail.get(..2).filter(|digits| digits.iter().all(u8::is_ascii_hexdigit));
+        match digits.and_then(|digits| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()) {
+            Some(byte) if first == b'%' => {
+                bytes.push(byte);
+                rest = &tail[2..];
+            }
+            _ => {
+                bytes.push(first);
+                rest = tail;
+            }
+        }
+    }
+    String::from_utf8(bytes).ok().map(Cow::Owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn r04_literals_match_in_any_case_and_names_keep_theirs() {
+        let route = Route::find("/ServiceConfigs/A/sessionTemplates/Lobby/Sessions/Foo%28x%29/");
+        assert_eq!(
+            route,
+            Some(Route::Session(SessionPath { scid: "A".into(), template: "Lobby".into(), name: "Foo(x)".into() }))
+        );
+        assert_eq!(Route::find("/HANDLES/Query"), Some(Route::HandlesQuery));
+        assert_eq!(Route::find("/serviceconfigs/a/SESSIONS"), Some(Route::Sessions("a".into(), None)));
+    }
+
+    #[test]
+    fn r08_other_paths_are_unknown() {
+        for path in ["/", "", "/handles//", "/serviceconfigs", "/serviceconfigs/a/b", "/x", "/handles/1/session/2", "/%ff"] {
+            assert_eq!(Route::find(path), None, "{path}");
+        }
+    }
+}

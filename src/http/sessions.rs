@@ -1,0 +1,78 @@
+//! The session routes: read, write, write properties, leave (routes.md, Session routes).
+
+use std::sync::Arc;
+
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+
+use super::extract::{body, form, preconditions};
+use super::route::SessionPath;
+use super::{Answer, ApiError, Call, reply};
+use crate::directory::{Document, WriteRequest, Written};
+use crate::domain::command::{Delta, Target, Write};
+use crate::domain::names::{Scid, SessionName, SessionReference};
+use crate::domain::template::Template;
+use crate::wire::query::switch;
+use crate::wire::request;
+
+/// Finds what a session's path names: 404 for malformed and unknown parts, 403 for a title's service config (E-10 #5 to #7).
+fn locate(call: &Call, path: &SessionPath) -> Result<(SessionReference, Arc<Template>), ApiError> {
+    let scid = Scid::parse(&path.scid)?;
+    let name = SessionName::parse(&path.name)?;
+    let service = call.service.directory.catalog().service(&scid, &call.principal)?;
+    let template = Arc::clone(service.template(&path.template)?);
+    Ok((SessionReference { scid, template: template.name.clone(), name }, template))
+}
+
+/// GET {S}
+pub async fn read(call: Call<'_>, path: &SessionPath) -> Answer {
+    let (reference, _) = locate(&call, path)?;
+    let found = call.service.directory.read(&reference, &call.principal).await?;
+    Ok(show(&call, found))
+}
+
+/// A session that was read, or that there is none, or that it has not changed (W-44).
+pub fn show(call: &Call, found: Option<Document>) -> HttpResponse {
+    let Some(document) = found else { return reply::empty(StatusCode::NO_CONTENT) };
+    match preconditions(call.request.headers()).if_none_match {
+        Some(tags) if tags.match_tag(&document.etag.to_string()) => reply::not_modified(document.etag),
+        _ => reply::session(StatusCode::OK, document),
+    }
+}
+
+/// PUT {S}
+pub async fn write(mut call: Call<'_>, path: &SessionPath) -> Answer {
+    let (reference, template) = locate(&call, path)?;
+    let body = body(&mut call).await?;
+    let delta = request::read_delta(&body, call.service.rules.json_depth)?;
+    Ok(reply::written(submit(&call, reference, template, delta, Target::Session).await?))
+}
+
+/// PUT {S}/properties
+pub async fn write_properties(mut call: Call<'_>, path: &SessionPath) -> Answer {
+    let (reference, template) = locate(&call, path)?;
+    let body = body(&mut call).await?;
+    let delta = request::read_properties(&body, call.service.rules.json_depth)?;
+    Ok(reply::written(submit(&call, reference, template, delta, Target::Element).await?))
+}
+
+/// DELETE {S}/members/me
+pub async fn leave(call: Call<'_>, path: &SessionPath) -> Answer {
+    let (reference, template) = locate(&call, path)?;
+    submit(&call, reference, template, request::leaving(), Target::Element).await?;
+    Ok(reply::empty(StatusCode::NO_CONTENT))
+}
+
+/// Hands a write to the directory.
+pub async fn submit(
+    call: &Call<'_>,
+    reference: SessionReference,
+    template: Arc<Template>,
+    delta: Delta,
+    target: Target,
+) -> Result<Written, ApiError> {
+    let write = Write { delta, preconditions: preconditions(call.request.headers()), target, form: form(call.minor) };
+    let nocommit = switch(call.request.query_string(), "nocommit");
+    let request = WriteRequest { reference, template, principal: Arc::clone(&call.principal), write, nocommit };
+    Ok(call.service.directory.write(request).await?)
+}
