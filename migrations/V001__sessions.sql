@@ -36,8 +36,25 @@ create table sessions (
     private          text        not null
 ) with (fillfactor = 70);
 
--- Documents stay in the row as long as they fit a page: a read is one page, not three.
-alter table sessions alter column body set storage main, alter column private set storage main;
+-- A session is one page: documents stay in the row as long as they fit. That must be said of every column of varying length, or the
+-- short ones are moved out first to make room.
+alter table sessions
+    alter column body set storage main,
+    alter column private set storage main,
+    alter column keywords set storage main,
+    alter column name set storage main,
+    alter column template set storage main,
+    alter column scid_spelling set storage main,
+    alter column invite_protocol set storage main;
+
+-- lz4 takes a fraction of the time of the older method, but not every build of PostgreSQL has it.
+do $$
+begin
+    alter table sessions alter column body set compression lz4, alter column private set compression lz4;
+exception when feature_not_supported then
+    null;
+end
+$$;
 
 comment on table sessions is 'one row per session; the document is body + private, the other columns repeat it for queries';
 comment on column sessions.sid is 'uuid v5 of scid and lower(template)/lower(name); equals correlationId';

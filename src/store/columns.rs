@@ -6,7 +6,7 @@ use sqlx::postgres::PgArguments;
 use uuid::Uuid;
 
 use super::rows::{ChangeRow, HandleRow, MemberRow, SessionRow, xuid_to_column};
-use super::save::{HandleRemoval, SessionSave, TimerChange};
+use super::save::{HandleRemoval, KeywordDiff, SessionSave, TimerChange};
 
 type Query<'q> = sqlx::query::Query<'q, Postgres, PgArguments>;
 
@@ -43,7 +43,12 @@ impl Slices {
 
 columns! {
     /// `ask`: which session, in which version, and what happens to it.
-    Asks { sid: Uuid, branch: Option<Uuid>, revision: Option<i64>, deletes: bool, clears_handles: bool, write_id: Uuid }
+    Asks { sid: Uuid, branch: Option<Uuid>, revision: Option<i64>, deletes: bool, clears_handles: bool }
+}
+columns! {
+    /// The version again, beside the session as it shall be: the update then needs no join of `after` with `ask`, which would read all
+    /// documents of the batch for each of them.
+    Versions { branch: Option<Uuid>, revision: Option<i64> }
 }
 columns! {
     /// Timers that are set, or cleared where there is no instant.
@@ -82,11 +87,34 @@ columns! {
 columns! {
     Changes {
         sid: Uuid, branch: Uuid, change_number: i64, at: DateTime<Utc>, kinds: i32, cause: i16, deleted: bool, actor: &'a str,
-        delta: Option<&'a str>, departed: Option<&'a str>,
+        delta: Option<&'a str>, departed: Option<&'a str>, write_id: Uuid,
     }
 }
 
-/// The parameters of `save_sessions.sql`.
+/// How much a batch of saves touches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Scope {
+    /// Sessions that are there and stay, their members and timers.
+    Updates,
+    /// Also creations, deletions, keywords, former members or handles.
+    Everything,
+}
+
+impl Scope {
+    pub fn of(saves: &[SessionSave]) -> Self {
+        let is_update = |save: &SessionSave| {
+            let Some((expected, after)) = save.expected.zip(save.after.as_ref()) else { return false };
+            expected.branch == after.branch
+                && save.keywords == KeywordDiff::default()
+                && save.former_members.is_empty()
+                && save.handles_removed == HandleRemoval::default()
+                && save.activities.is_empty()
+        };
+        if saves.iter().all(is_update) { Self::Updates } else { Self::Everything }
+    }
+}
+
+/// The parameters of a save.
 #[derive(Default)]
 pub(super) struct SaveColumns<'a> {
     asks: Asks<'a>,
@@ -101,6 +129,7 @@ pub(super) struct SaveColumns<'a> {
     removed_activities: People<'a>,
     activities: Activities<'a>,
     changes: Changes<'a>,
+    versions: Versions<'a>,
 }
 
 impl<'a> SaveColumns<'a> {
@@ -112,15 +141,23 @@ impl<'a> SaveColumns<'a> {
         columns
     }
 
-    /// Binds everything, in the order of the parameters.
-    pub fn bind(mut self, query: Query<'a>) -> Query<'a> {
+    /// Makes the query: the parameters of `save_updates.sql` are the first of those of `save_sessions.sql`.
+    pub fn into_query(mut self, scope: Scope) -> Query<'a> {
         self.sessions.first_keyword = self.keyword_slices.first;
         self.sessions.last_keyword = self.keyword_slices.last;
-        let query = self.sessions.bind(self.timers.bind(self.asks.bind(query)));
-        let query = self.members.bind(self.removed_members.bind(query));
-        let query = self.added_keywords.bind(self.removed_keywords.bind(query));
-        let query = self.removed_activities.bind(self.former_members.bind(query));
-        self.changes.bind(self.activities.bind(query))
+        let query = sqlx::query(match scope {
+            Scope::Updates => include_str!("sql/save_updates.sql"),
+            Scope::Everything => include_str!("sql/save_sessions.sql"),
+        });
+        let query = self.timers.bind(self.versions.bind(self.sessions.bind(query)));
+        let query = self.changes.bind(self.members.bind(self.removed_members.bind(query)));
+        match scope {
+            Scope::Updates => query,
+            Scope::Everything => {
+                let query = self.added_keywords.bind(self.removed_keywords.bind(self.asks.bind(query)));
+                self.activities.bind(self.removed_activities.bind(self.former_members.bind(query)))
+            }
+        }
     }
 
     fn push(&mut self, save: &'a SessionSave) {
@@ -130,13 +167,14 @@ impl<'a> SaveColumns<'a> {
         self.asks.revision.push(save.expected.map(|version| version.revision));
         self.asks.deletes.push(save.after.is_none());
         self.asks.clears_handles.push(save.after.is_none() || save.handles_removed == HandleRemoval::AllButInvites);
-        self.asks.write_id.push(save.write_id);
         if save.timer != TimerChange::Keep {
             self.timers.sid.push(sid);
             self.timers.due_at.push(if let TimerChange::Set(at) = save.timer { Some(at) } else { None });
         }
         if let Some(session) = &save.after {
             self.push_session(sid, session);
+            self.versions.branch.push(save.expected.map(|version| version.branch));
+            self.versions.revision.push(save.expected.map(|version| version.revision));
         }
         for &index in &save.members.removed {
             self.removed_members.sid.push(sid);
@@ -161,7 +199,7 @@ impl<'a> SaveColumns<'a> {
             self.push_activity(sid, activity);
         }
         for change in &save.changes {
-            self.push_change(sid, change);
+            self.push_change(sid, change, save.write_id);
         }
     }
 
@@ -216,7 +254,7 @@ impl<'a> SaveColumns<'a> {
         to.document.push(activity.document.as_deref());
     }
 
-    fn push_change(&mut self, sid: Uuid, change: &'a ChangeRow) {
+    fn push_change(&mut self, sid: Uuid, change: &'a ChangeRow, write_id: Uuid) {
         let to = &mut self.changes;
         to.sid.push(sid);
         to.branch.push(change.branch);
@@ -228,6 +266,7 @@ impl<'a> SaveColumns<'a> {
         to.actor.push(&change.actor);
         to.delta.push(change.delta.as_deref());
         to.departed.push(change.departed.as_deref());
+        to.write_id.push(write_id);
     }
 }
 

@@ -78,6 +78,8 @@ impl Store {
             // The statements are few and large: plan each once per connection, whatever the number of rows asked for.
             ("plan_cache_mode", "force_generic_plan".to_owned()),
             ("jit", "off".to_owned()),
+            // A plan made while a table is small outlives that; every statement has its index.
+            ("enable_seqscan", "off".to_owned()),
             // A save decides by what is committed when it gets its locks.
             ("default_transaction_isolation", "read committed".to_owned()),
         ]);

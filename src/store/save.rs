@@ -8,7 +8,7 @@ use sqlx::Row as _;
 use tracing::{instrument, warn};
 use uuid::Uuid;
 
-use super::columns::SaveColumns;
+use super::columns::{SaveColumns, Scope};
 use super::error::{Kind, kind};
 use super::rows::{ChangeRow, HandleRow, MemberRow, SessionRow};
 use super::{BATCH_MAX, Store, StoreError};
@@ -138,7 +138,7 @@ impl Store {
         let mut attempt = 1;
         loop {
             let mut connection = self.pool.acquire().await?;
-            let query = SaveColumns::of(saves).bind(sqlx::query(include_str!("sql/save_sessions.sql")));
+            let query = SaveColumns::of(saves).into_query(Scope::of(saves));
             match query.fetch_all(&mut *connection).await {
                 Ok(rows) => return rows.iter().map(|row| Ok(row.try_get("sid")?)).collect(),
                 Err(error) => match kind(&error) {

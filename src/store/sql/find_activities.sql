@@ -19,8 +19,12 @@ select h.id, h.type, h.owner, h.title_id, h.invited, h.created_at, h.expires_at,
 from unnest($1::bigint[]) with ordinality as ask (owner, n)
 join handles h on h.owner = ask.owner and h.type = 0 and ($2::uuid is null or h.scid = $2)
 left join sessions s on s.sid = h.sid
-left join members o on o.xuid = h.owner and o.scid = h.scid and o.sid = h.sid
-left join members c on c.xuid = $4 and c.scid = h.scid and c.sid = h.sid
+left join lateral (
+    select state, turn from members where xuid = h.owner and scid = h.scid and sid = h.sid limit 1
+) o on true
+left join lateral (
+    select state from members where xuid = $4 and scid = h.scid and sid = h.sid limit 1
+) c on true
 where h.expires_at is null or h.expires_at > $3 or o.state = 3
 order by ask.n, h.created_at desc, h.id
 limit $7

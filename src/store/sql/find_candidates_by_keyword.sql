@@ -22,5 +22,7 @@ from (
     limit $9
 ) k
 join sessions s on s.sid = k.sid
-left join members c on c.xuid = $7 and c.scid = $1 and c.sid = s.sid
+left join lateral (
+    select state from members where xuid = $7 and scid = $1 and sid = s.sid limit 1
+) c on true
 order by k.start_time desc, k.name, k.sid

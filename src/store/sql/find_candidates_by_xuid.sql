@@ -17,7 +17,9 @@ cross join lateral (
         ) else false end as local
     from members m
     join sessions s on s.sid = m.sid
-    left join members c on c.xuid = $8 and c.scid = $5 and c.sid = s.sid
+    left join lateral (
+        select state from members where xuid = $8 and scid = $5 and sid = s.sid limit 1
+    ) c on true
     where m.xuid = ask.xuid and m.scid = $5
         and ($6::text is null or m.template_key = $6)
         and ($7::text is null or exists (

@@ -11,8 +11,9 @@ left join lateral (
 left join lateral (
     select array_agg(f.followed) as callers, array_agg(f.xuid) as followers
     from unnest(($5::bigint[])[ask.first_caller:ask.last_caller]) as caller (xuid)
-    join follows f on f.followed = caller.xuid
+    -- Caller by caller, whatever the planner believes about the table; offset keeps it from looking further.
+    cross join lateral (select xuid, followed from follows where followed = caller.xuid offset 0) f
     where (ask.any_restriction or s.sid is null or s.join_restriction = 1 or s.read_restriction = 1)
-        and (exists (select from members m where m.xuid = f.xuid and m.scid = s.scid and m.sid = s.sid)
+        and (f.xuid in (select m.xuid from members m where m.sid = ask.sid)
             or f.xuid = any (($5::bigint[])[ask.first_caller:ask.last_caller]))
 ) edge on true

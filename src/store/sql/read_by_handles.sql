@@ -7,7 +7,9 @@ select ask.n, h.id, h.type, h.owner, h.title_id, h.invited, h.created_at, h.expi
 from unnest($1::uuid[], $2::bigint[]) with ordinality as ask (id, caller, n)
 join handles h on h.id = ask.id
 left join sessions s on s.sid = h.sid
-left join members m on m.xuid = ask.caller and m.scid = s.scid and m.sid = s.sid
+left join lateral (
+    select state from members where xuid = ask.caller and scid = s.scid and sid = s.sid limit 1
+) m on true
 where h.expires_at is null or h.expires_at > $3
     or (h.type = 0 and exists (
         select from members o where o.xuid = h.owner and o.scid = h.scid and o.sid = h.sid and o.state = 3))

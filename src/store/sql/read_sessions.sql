@@ -3,4 +3,6 @@ select ask.n, s.sid, s.scid, s.scid_spelling, s.template, s.name, s.branch, s.ch
     s.read_restriction, s.body, m.state as caller_state
 from unnest($1::uuid[], $2::bigint[]) with ordinality as ask (sid, caller, n)
 join sessions s on s.sid = ask.sid
-left join members m on m.xuid = ask.caller and m.scid = s.scid and m.sid = s.sid
+left join lateral (
+    select state from members where xuid = ask.caller and scid = s.scid and sid = s.sid limit 1
+) m on true

