@@ -5,6 +5,7 @@
 //! `json`, `settings` and `ambient` are leaves, `embedded` stands beside the store.
 
 pub mod ambient;
+pub mod app;
 pub mod auth;
 pub mod cli;
 pub mod directory;

@@ -4,6 +4,7 @@
 //! output and nothing else does, so that they can be taken into a variable; everything said to a person goes to standard error.
 
 mod lifetime;
+mod serve;
 mod token;
 
 use clap::{Parser, Subcommand};
@@ -18,6 +19,8 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run the service
+    Serve(serve::Arguments),
     /// Make a token for a user, a server or an administrator, and print it
     Token(token::Arguments),
 }
@@ -28,6 +31,7 @@ enum Command {
 /// When it cannot be done; the chain of causes is meant for the person who typed it.
 pub fn run(cli: Cli) -> anyhow::Result<()> {
     match cli.command {
+        Command::Serve(arguments) => serve::run(arguments),
         Command::Token(arguments) => token::run(arguments),
     }
 }

@@ -1,0 +1,316 @@
+//! The composition root: from settings to a running service, and down again.
+//!
+//! `Parts` puts the rooms together over a database that is there; `serve` gets that database first, be it an outside one or the
+//! private one, and keeps the chores going: the sweeper, the catalog, partitions, the lease of the development clock.
+
+use std::net::{SocketAddr, TcpListener};
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::dev::ServerHandle;
+use actix_web::{App, HttpServer, web};
+use anyhow::Context as _;
+use chrono::TimeDelta;
+use secrecy::ExposeSecret;
+use sqlx::postgres::PgConnectOptions;
+use tokio::runtime::Handle;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinSet;
+use tokio::time::{MissedTickBehavior, interval};
+use tracing::{error, info, warn};
+use uuid::Uuid;
+
+use crate::ambient::{Clock, Ids};
+use crate::auth::{KeySet, Rules as TokenRules, Situation, Verifier};
+use crate::directory::{self, Directory};
+use crate::domain::limits::{Limits, UnknownFields};
+use crate::embedded::{EmbeddedOptions, EmbeddedPostgres};
+use crate::http::{self, Rules, Service};
+use crate::services;
+use crate::settings::{self, Settings};
+use crate::store::{Store, StoreError, StoreOptions, migrate};
+
+/// How often the catalog is compared with the database.
+const CATALOG_INTERVAL: Duration = Duration::from_secs(1);
+/// How often partitions are made ahead and expired handles removed.
+const HOUSEKEEPING_INTERVAL: Duration = Duration::from_secs(600);
+/// How long the lease of the development clock lasts, and how often it is renewed.
+const LEASE: TimeDelta = TimeDelta::seconds(5);
+const LEASE_INTERVAL: Duration = Duration::from_secs(1);
+/// The most connections of the private server: the pool, and room for people with psql.
+const SPARE_CONNECTIONS: u32 = 20;
+
+/// What a service is made of once it has a database.
+pub struct Parts {
+    /// The database, migrated.
+    pub store: Store,
+    /// Both clocks.
+    pub clock: Clock,
+    /// Where ids come from.
+    pub ids: Ids,
+    /// Who callers are.
+    pub verifier: Verifier,
+    /// How the directory works.
+    pub options: directory::Options,
+    /// What the installation decides about requests.
+    pub rules: Rules,
+    /// Where requests come in; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Worker threads; 0 means one per core.
+    pub workers: usize,
+    /// How long running requests may take at shutdown.
+    pub shutdown: Duration,
+}
+
+/// A service that answers requests.
+pub struct Running {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// The use cases.
+    pub directory: Arc<Directory>,
+    server: ServerHandle,
+    served: tokio::task::JoinHandle<std::io::Result<()>>,
+}
+
+impl Parts {
+    /// Starts answering requests. Must be called inside the runtime that the directory shall live in.
+    ///
+    /// # Errors
+    /// When the catalog cannot be loaded or the address is taken.
+    pub async fn start(self) -> anyhow::Result<Running> {
+        let directory = Arc::new(Directory::start(self.store, self.clock.clone(), self.ids, self.options));
+        directory.ready().await.context("failed to load the service configs")?;
+        let service = web::Data::new(Service {
+            directory: Arc::clone(&directory),
+            verifier: self.verifier,
+            clock: self.clock,
+            runtime: Handle::current(),
+            rules: self.rules,
+        });
+        let listener = TcpListener::bind(self.listen).with_context(|| format!("failed to listen on {}", self.listen))?;
+        let address = listener.local_addr()?;
+        let mut server = HttpServer::new(move || App::new().app_data(service.clone()).configure(http::configure))
+            .disable_signals()
+            .backlog(4096)
+            .shutdown_timeout(self.shutdown.as_secs().max(1));
+        if self.workers > 0 {
+            server = server.workers(self.workers);
+        }
+        let server = server.listen(listener)?.run();
+        let handle = server.handle();
+        Ok(Running { address, directory, server: handle, served: tokio::spawn(server) })
+    }
+}
+
+impl Running {
+    /// Stops accepting, lets running requests finish, and closes the pool.
+    pub async fn stop(self) {
+        self.server.stop(true).await;
+        if let Ok(Err(error)) = self.served.await {
+            error!(%error, "the server did not end well");
+        }
+        self.directory.store().close().await;
+    }
+}
+
+/// Runs the service until it is asked to end (SIGTERM, SIGINT).
+///
+/// # Errors
+/// Whatever keeps it from starting, in words for the operator.
+pub async fn serve(settings: Settings, dev: bool) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let outside = settings.database.url.as_ref().map(|url| url.expose_secret().to_owned());
+    let situation = Situation { dev, outside_database: outside.is_some(), listen: settings.server.listen };
+    let keys = KeySet::open(&settings.auth.keys, &settings.embedded.data_dir, &situation)?;
+    if keys.is_generated() {
+        warn!("tokens are signed with a generated key, good for development: list your own public keys in auth.keys");
+    }
+    let private = match outside {
+        None => Some(EmbeddedPostgres::start(embedded_options(&settings)).await.context("failed to start the private PostgreSQL")?),
+        Some(_) => None,
+    };
+    let url = outside.unwrap_or_else(|| private.as_ref().map(|private| private.connection().url()).unwrap_or_default());
+    let served = tokio::select! {
+        served = serve_on(&url, &settings, dev, keys, private.is_some()) => served,
+        _ = terminate.recv() => Ok(None),
+        _ = interrupt.recv() => Ok(None),
+    };
+    let ended = match served {
+        Ok(Some((running, mut chores))) => {
+            tokio::select! {
+                _ = terminate.recv() => info!("asked to end (SIGTERM)"),
+                _ = interrupt.recv() => info!("asked to end (SIGINT)"),
+                Some(chore) = chores.join_next() => error!(?chore, "a chore of the service ended by itself"),
+            }
+            chores.shutdown().await;
+            running.stop().await;
+            Ok(())
+        }
+        Ok(None) => Ok(()),
+        Err(error) => Err(error),
+    };
+    if let Some(private) = private {
+        private.stop().await;
+    }
+    info!("ended");
+    ended
+}
+
+/// Brings the service up on a database that is there.
+async fn serve_on(
+    url: &str,
+    settings: &Settings,
+    dev: bool,
+    keys: KeySet,
+    private: bool,
+) -> anyhow::Result<Option<(Running, JoinSet<()>)>> {
+    let migrate_url = settings.database.migrate_url.as_ref().map_or(url, |url| url.expose_secret());
+    let applied = migrate::migrate(migrate_url).await.context("failed to bring the database up to date")?;
+    if !applied.is_empty() {
+        info!("brought the schema up to date: {}", applied.join(", "));
+    }
+    let connect = PgConnectOptions::from_str(url).context("database.url is no PostgreSQL URL")?;
+    let store = Store::connect(StoreOptions {
+        connect,
+        pool_max: settings.database.pool_max,
+        statement_timeout: Duration::from_millis(settings.database.statement_timeout_ms),
+        acquire_timeout: Duration::from_millis(settings.database.acquire_timeout_ms),
+    })
+    .await
+    .context("failed to connect to the database")?;
+    let (clock, ids) = (Clock::system(), Ids::random());
+    store.ensure_partitions(clock.now()).await.context("failed to make partitions of the change log")?;
+    let instance = ids.uuid();
+    if dev {
+        take_dev_lease(&store, &clock, instance, private).await?;
+    }
+    let imported = services::import(&store, &settings.services.directory).await;
+    imported.with_context(|| format!("failed to import the service configs of {}", settings.services.directory.display()))?;
+
+    let rules = TokenRules {
+        issuer: settings.auth.issuer.clone(),
+        audience: settings.auth.audience.clone(),
+        leeway: TimeDelta::seconds(settings.auth.leeway_s.into()),
+    };
+    let parts = Parts {
+        store: store.clone(),
+        clock: clock.clone(),
+        ids,
+        verifier: Verifier::new(keys, rules, settings.auth.cache_bytes),
+        options: directory_options(settings),
+        rules: Rules {
+            body_bytes: settings.limits.request_body_bytes,
+            json_depth: settings.limits.json_depth,
+            banned: settings.access.banned_xuids.clone(),
+            dev,
+        },
+        listen: settings.server.listen,
+        workers: settings.server.workers,
+        shutdown: Duration::from_millis(settings.server.shutdown_ms),
+    };
+    let running = parts.start().await?;
+    let chores = start_chores(&running.directory, settings, dev.then_some(instance));
+    info!("openmpsd {} listens on http://{}", env!("CARGO_PKG_VERSION"), running.address);
+    Ok(Some((running, chores)))
+}
+
+fn embedded_options(settings: &Settings) -> EmbeddedOptions {
+    EmbeddedOptions {
+        data_dir: settings.embedded.data_dir.clone(),
+        binaries: settings.embedded.binaries.clone(),
+        durable: true,
+        max_connections: settings.database.pool_max + SPARE_CONNECTIONS,
+        extra: vec![("shared_buffers".to_owned(), format!("{}MB", settings.embedded.shared_buffers_mb))],
+    }
+}
+
+fn directory_options(settings: &Settings) -> directory::Options {
+    let limits = &settings.limits;
+    directory::Options {
+        limits: Limits {
+            session_custom_bytes: limits.session_custom_bytes,
+            member_custom_bytes: limits.member_custom_bytes,
+            session_bytes: limits.session_bytes,
+            array_entries: limits.system_array_entries,
+            change_types: limits.change_types,
+            keywords: limits.keywords,
+            unknown_fields: match settings.sessions.unknown_system_fields {
+                settings::UnknownFields::Reject => UnknownFields::Reject,
+                settings::UnknownFields::Ignore => UnknownFields::Ignore,
+            },
+            unbound_activity: TimeDelta::seconds(settings.handles.unbound_activity_ttl_s.into()),
+        },
+        everybody_follows: settings.social.everybody_follows_everybody,
+        gatherers: directory::GATHERERS,
+        queue_per_session: settings.queues.per_session,
+        queue_total: settings.queues.total,
+    }
+}
+
+/// Takes the lease of the development clock: of all instances on one database only one may move time.
+///
+/// The private database has no other instance, so a lease there belongs to a process that is gone. Elsewhere it is waited for as
+/// long as a lease lasts.
+async fn take_dev_lease(store: &Store, clock: &Clock, instance: Uuid, private: bool) -> anyhow::Result<()> {
+    let mut tries = interval(LEASE_INTERVAL);
+    for _ in 0..=LEASE.num_seconds() + 1 {
+        tries.tick().await;
+        let now = clock.real();
+        let seen_from = if private { now + LEASE * 2 } else { now };
+        if store.hold_dev_lease(instance, seen_from, now + LEASE).await.context("failed to take the development clock's lease")? {
+            return Ok(());
+        }
+    }
+    anyhow::bail!("another instance runs with --dev on this database: only one may move its clock")
+}
+
+/// Starts what has to be done again and again. A chore that fails is logged and tried again.
+fn start_chores(directory: &Arc<Directory>, settings: &Settings, dev: Option<Uuid>) -> JoinSet<()> {
+    let mut chores = JoinSet::new();
+    let sweep = Duration::from_millis(settings.timers.sweep_interval_ms);
+    chores.spawn(repeat("sweep due timers", sweep, Arc::clone(directory), async |directory| directory.sweep().await.map(drop)));
+    chores.spawn(repeat("reload the service configs", CATALOG_INTERVAL, Arc::clone(directory), async |directory| {
+        directory.refresh_catalog().await
+    }));
+    chores.spawn(repeat("keep house", HOUSEKEEPING_INTERVAL, Arc::clone(directory), async |directory| {
+        directory.store().ensure_partitions(directory.clock().now()).await?;
+        directory.drop_expired_handles().await.map(drop)
+    }));
+    if let Some(instance) = dev {
+        chores.spawn(repeat("renew the development clock's lease", LEASE_INTERVAL, Arc::clone(directory), async move |directory| {
+            let now = directory.clock().real();
+            if !directory.store().hold_dev_lease(instance, now, now + LEASE).await? {
+                error!("another instance has taken the development clock of this database");
+            }
+            Ok(())
+        }));
+    }
+    chores
+}
+
+/// Does something at every tick, never twice at once. What fails is told once, and once more when it works again.
+async fn repeat<Work>(what: &'static str, every: Duration, directory: Arc<Directory>, work: Work)
+where
+    Work: AsyncFn(Arc<Directory>) -> Result<(), StoreError>,
+{
+    let mut ticks = interval(every.max(Duration::from_millis(1)));
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut failing = false;
+    loop {
+        ticks.tick().await;
+        match work(Arc::clone(&directory)).await {
+            Ok(()) if failing => {
+                failing = false;
+                info!("managed again to {what}");
+            }
+            Ok(()) => {}
+            Err(error) if failing => tracing::debug!(%error, "still failing to {what}"),
+            Err(error) => {
+                failing = true;
+                warn!(%error, "failed to {what}: trying again");
+            }
+        }
+    }
+}
