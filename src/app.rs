@@ -128,7 +128,9 @@ pub async fn serve(settings: Settings, dev: bool) -> anyhow::Result<()> {
         warn!("tokens are signed with a generated key, good for development: list your own public keys in auth.keys");
     }
     let private = match outside {
-        None => Some(EmbeddedPostgres::start(embedded_options(&settings)).await.context("failed to start the private PostgreSQL")?),
+        None => {
+            Some(EmbeddedPostgres::start(embedded_options(&settings)).await.context("failed to start the private PostgreSQL")?)
+        }
         Some(_) => None,
     };
     let url = outside.unwrap_or_else(|| private.as_ref().map(|private| private.connection().url()).unwrap_or_default());
@@ -279,13 +281,18 @@ fn start_chores(directory: &Arc<Directory>, settings: &Settings, dev: Option<Uui
         directory.drop_expired_handles().await.map(drop)
     }));
     if let Some(instance) = dev {
-        chores.spawn(repeat("renew the development clock's lease", LEASE_INTERVAL, Arc::clone(directory), async move |directory| {
-            let now = directory.clock().real();
-            if !directory.store().hold_dev_lease(instance, now, now + LEASE).await? {
-                error!("another instance has taken the development clock of this database");
-            }
-            Ok(())
-        }));
+        chores.spawn(repeat(
+            "renew the development clock's lease",
+            LEASE_INTERVAL,
+            Arc::clone(directory),
+            async move |directory| {
+                let now = directory.clock().real();
+                if !directory.store().hold_dev_lease(instance, now, now + LEASE).await? {
+                    error!("another instance has taken the development clock of this database");
+                }
+                Ok(())
+            },
+        ));
     }
     chores
 }

@@ -13,6 +13,7 @@ pub mod domain;
 pub mod embedded;
 pub mod http;
 pub mod json;
+pub mod services;
 pub mod settings;
 pub mod store;
 pub mod telemetry;

@@ -124,7 +124,9 @@ mod tests {
     use super::*;
 
     fn parse(line: &str) -> Result<Arguments, clap::Error> {
-        let Command::Token(arguments) = Cli::try_parse_from(line.split_whitespace())?.command;
+        let Command::Token(arguments) = Cli::try_parse_from(line.split_whitespace())?.command else {
+            panic!("{line} is no token command")
+        };
         Ok(arguments)
     }
 

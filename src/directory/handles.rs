@@ -92,7 +92,11 @@ impl Directory {
         if !own && !readable {
             return Err(Refusal::forbidden("the handle is neither the caller's own nor of a session the caller may read").into());
         }
-        Ok(render(&Shown { handle, session: view.session.as_ref(), readable }, include))
+        let mut handle = handle.clone();
+        if let Some(session) = &view.session {
+            handle.reference = session.reference.clone();
+        }
+        Ok(render(&Shown { handle: &handle, session: view.session.as_ref(), readable }, include))
     }
 
     /// Deletes a handle (H-08).
@@ -171,7 +175,7 @@ impl Directory {
         principal: &Arc<Principal>,
         include: Include,
     ) -> Result<Option<Json>, DirectoryError> {
-        let handle = handle_of(&row.handle)?;
+        let mut handle = handle_of(&row.handle)?;
         let Some(found) = &row.session else {
             let shown = !include.related_info;
             return Ok(shown.then(|| render(&Shown { handle: &handle, session: None, readable: false }, include)));
@@ -198,6 +202,7 @@ impl Directory {
             };
             (session, near)
         };
+        handle.reference = session.reference.clone();
         let hidden = session.visibility() == Visibility::Private && !near.member && !server;
         let idle = include.related_info && !handle.is_lived(&session);
         if hidden || idle {

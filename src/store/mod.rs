@@ -31,6 +31,7 @@ mod social;
 mod templates;
 #[cfg(test)]
 mod tests;
+mod verify;
 
 pub use due::Shard;
 pub use error::StoreError;

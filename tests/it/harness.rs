@@ -1,0 +1,283 @@
+//! A service of one's own for every test: a fresh database, real sockets, a clock that stands still, and people who use it.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use openmpsd::ambient::{Clock, Ids};
+use openmpsd::app::{Parts, Running};
+use openmpsd::auth::{KeySet, Rules as TokenRules, SigningKey, Terms, Verifier};
+use openmpsd::directory::Options;
+use openmpsd::domain::limits::Limits;
+use openmpsd::domain::names::{Scid, TitleId, Xuid};
+use openmpsd::domain::principal::{Principal, Server, User};
+use openmpsd::http::Rules;
+use openmpsd::services;
+use openmpsd::store::{Store, StoreOptions, migrate};
+use reqwest::header::HeaderMap;
+use reqwest::{Client, Method};
+use serde_json::Value;
+
+use crate::cluster::{self, TestDatabase};
+
+/// The service config of the contract's samples.
+pub const SCID: &str = "5f0c1a52-7c1e-4b52-9d0e-00007a11b0a7";
+/// The title every user plays unless told otherwise.
+pub const TITLE: u32 = 1_739_200_451;
+
+/// When every test begins.
+pub fn start_of_time() -> DateTime<Utc> {
+    "2031-04-05T18:00:00.123Z".parse().expect("the instant is well-formed")
+}
+
+/// A service over a database of its own.
+pub struct World {
+    pub clock: Clock,
+    pub store: Store,
+    pub running: Running,
+    pub database: TestDatabase,
+    key: SigningKey,
+    client: Client,
+}
+
+/// What a test may want different from the default installation.
+pub struct Choices {
+    pub options: Options,
+    pub rules: Rules,
+}
+
+impl Default for Choices {
+    fn default() -> Self {
+        Self {
+            options: Options {
+                limits: Limits::default(),
+                everybody_follows: false,
+                gatherers: 2,
+                queue_per_session: 256,
+                queue_total: 8192,
+            },
+            rules: Rules { body_bytes: 256 << 10, json_depth: 32, banned: Vec::new(), dev: true },
+        }
+    }
+}
+
+impl World {
+    /// A service with the shipped templates.
+    pub async fn new() -> Self {
+        Self::with(Choices::default()).await
+    }
+
+    /// The same with other choices.
+    pub async fn with(choices: Choices) -> Self {
+        let database = cluster::database(async |url: &str| migrate::migrate(url).await.map(drop)).await;
+        let clock = Clock::manual(start_of_time());
+        let store = connect(&database).await;
+        store.ensure_partitions(clock.now()).await.expect("partitions are made");
+        let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/config/services");
+        services::import(&store, shipped.as_ref()).await.expect("the shipped service configs are valid");
+        Self::over(database, store, clock, choices).await
+    }
+
+    /// A service over a database that is filled already.
+    pub async fn over(database: TestDatabase, store: Store, clock: Clock, choices: Choices) -> Self {
+        static KEYS: AtomicU32 = AtomicU32::new(0);
+        let folder =
+            std::env::temp_dir().join(format!("openmpsd-keys-{}-{}", std::process::id(), KEYS.fetch_add(1, Ordering::Relaxed)));
+        let key = SigningKey::open(&folder).expect("a key can be generated");
+        let _ = std::fs::remove_dir_all(&folder);
+        let parts = Parts {
+            store: store.clone(),
+            clock: clock.clone(),
+            ids: Ids::random(),
+            verifier: verifier(&key),
+            options: choices.options,
+            rules: choices.rules,
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            workers: 1,
+            shutdown: Duration::from_secs(1),
+        };
+        let running = parts.start().await.expect("the service starts");
+        Self { clock, store, running, database, key, client: Client::new() }
+    }
+
+    /// A player on a device of its own, named after the xuid.
+    pub fn user(&self, xuid: u64) -> Actor {
+        self.actor(Principal::User(player(xuid)))
+    }
+
+    /// Anybody.
+    pub fn actor(&self, principal: Principal) -> Actor {
+        let terms = Terms {
+            issuer: "openmpsd".into(),
+            audience: "openmpsd".into(),
+            issued_at: self.clock.real(),
+            lifetime: Duration::from_secs(8 * 3600),
+        };
+        self.bearer(&self.key.issue(&principal, &terms))
+    }
+
+    /// Somebody with this token, good or bad.
+    pub fn bearer(&self, token: &str) -> Actor {
+        Actor {
+            base: format!("http://{}", self.running.address),
+            authorization: Some(format!("XBL3.0 x=*;{token}")),
+            client: self.client.clone(),
+        }
+    }
+
+    /// Somebody without a credential.
+    pub fn nobody(&self) -> Actor {
+        Actor { authorization: None, ..self.bearer("") }
+    }
+
+    /// A title's own server for the sample service config.
+    pub fn server(&self) -> Actor {
+        let scids = vec![Scid::parse(SCID).expect("the scid is a GUID")];
+        self.actor(Principal::Server(Server { name: "arena".into(), scids }))
+    }
+
+    /// An operator.
+    pub fn admin(&self) -> Actor {
+        self.actor(Principal::Admin { name: "op".into() })
+    }
+
+    /// Lets the service's time pass; nothing is evaluated by that.
+    pub fn pass(&self, ms: u64) {
+        self.clock.advance(Duration::from_millis(ms));
+    }
+
+    /// Lets one user follow another.
+    pub async fn follows(&self, xuid: u64, followed: u64) {
+        self.store.put_follow(xuid, followed, false).await.expect("the edge is stored");
+    }
+
+    /// Checks that every row says what its session says, and takes the service down. Every test ends with it.
+    pub async fn end(self) {
+        let differences = self.store.verify().await.expect("the database answers");
+        assert_eq!(differences, Vec::<String>::new(), "projection check");
+        self.running.stop().await;
+    }
+}
+
+/// A player's claims: gamertag, title and a device of its own.
+pub fn player(xuid: u64) -> User {
+    User {
+        xuid: Xuid(xuid),
+        gamertag: Some(format!("Player{xuid}")),
+        title_id: Some(TitleId(TITLE)),
+        device_id: Some(format!("device-{xuid}")),
+        multiplayer: true,
+    }
+}
+
+pub async fn connect(database: &TestDatabase) -> Store {
+    let options = StoreOptions {
+        connect: database.url().parse().expect("the URL is well-formed"),
+        pool_max: 8,
+        statement_timeout: Duration::from_secs(20),
+        acquire_timeout: Duration::from_secs(20),
+    };
+    Store::connect(options).await.expect("the database is there")
+}
+
+fn verifier(key: &SigningKey) -> Verifier {
+    let rules = TokenRules { issuer: "openmpsd".into(), audience: "openmpsd".into(), leeway: TimeDelta::seconds(60) };
+    Verifier::new(KeySet::generated(key), rules, 1 << 20)
+}
+
+/// Somebody who sends requests.
+#[derive(Clone)]
+pub struct Actor {
+    base: String,
+    authorization: Option<String>,
+    client: Client,
+}
+
+/// What came back.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: HeaderMap,
+    pub text: String,
+}
+
+impl Answer {
+    /// The body as JSON.
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error} in {self:?}"))
+    }
+
+    /// A header's text, or nothing.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(|value| value.to_str().expect("headers are ASCII"))
+    }
+
+    /// The tag, with its quotes.
+    pub fn etag(&self) -> String {
+        self.header("etag").unwrap_or_else(|| panic!("no ETag on {self:?}")).to_owned()
+    }
+
+    /// Insists on a status.
+    #[track_caller]
+    pub fn expect(self, status: u16) -> Self {
+        assert_eq!(self.status, status, "{self:?}");
+        self
+    }
+}
+
+/// The path of a session of the sample service config.
+pub fn session(template: &str, name: &str) -> String {
+    format!("/serviceconfigs/{SCID}/sessionTemplates/{template}/sessions/{name}")
+}
+
+/// A PUT that joins with this state flag: `active` or `ready`.
+pub fn joining(flag: &str) -> Value {
+    serde_json::json!({"members": {"me": {"properties": {"system": {flag: true, "connection": "3c5f1f0e-91d4-4d1b-8a86-0a4f2e6b7c01"}}}}})
+}
+
+impl Actor {
+    pub async fn get(&self, path: &str) -> Answer {
+        self.send(Method::GET, path, &[], None).await
+    }
+
+    pub async fn put(&self, path: &str, body: &Value) -> Answer {
+        self.send(Method::PUT, path, &[], Some(body.to_string())).await
+    }
+
+    pub async fn put_if(&self, path: &str, header: (&str, &str), body: &Value) -> Answer {
+        self.send(Method::PUT, path, &[header], Some(body.to_string())).await
+    }
+
+    pub async fn post(&self, path: &str, body: &Value) -> Answer {
+        self.send(Method::POST, path, &[], Some(body.to_string())).await
+    }
+
+    pub async fn delete(&self, path: &str) -> Answer {
+        self.send(Method::DELETE, path, &[], None).await
+    }
+
+    /// Sends anything; contract version 107 and a JSON content type unless the headers say otherwise (an empty value leaves one out).
+    pub async fn send(&self, method: Method, path: &str, headers: &[(&str, &str)], body: Option<String>) -> Answer {
+        let mut request = self.client.request(method, format!("{}{path}", self.base));
+        if let Some(authorization) = &self.authorization {
+            request = request.header("authorization", authorization);
+        }
+        let named = |name: &str| headers.iter().any(|(known, _)| known.eq_ignore_ascii_case(name));
+        if !named("x-xbl-contract-version") {
+            request = request.header("x-xbl-contract-version", "107");
+        }
+        if body.is_some() && !named("content-type") {
+            request = request.header("content-type", "application/json");
+        }
+        for (name, value) in headers.iter().filter(|(name, value)| !value.is_empty() || name.starts_with("If-")) {
+            request = request.header(*name, *value);
+        }
+        if let Some(body) = body {
+            request = request.body(body);
+        }
+        let response = request.send().await.expect("the service answers");
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        Answer { status, headers, text: response.text().await.expect("the body is text") }
+    }
+}
