@@ -105,10 +105,26 @@ impl Store {
             return Ok(Import::Unchanged);
         }
         let revision = raise_revision(&mut transaction, Some(source_hash)).await?;
-        put_service_configs(&mut transaction, services, source_hash, revision).await?;
+        put_service_configs(&mut transaction, services, Some(source_hash), revision).await?;
         put_templates(&mut transaction, templates, revision).await?;
         transaction.commit().await?;
         Ok(Import::Imported(revision))
+    }
+
+    /// Publishes service configs with their templates, in place of the former ones of these names, and returns the revision of the
+    /// catalog. It does not count as an import: the next import still goes by the files imported last.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Database`.
+    #[instrument(name = "db.catalog.publish_services", level = "debug", skip_all)]
+    pub async fn publish_services(&self, services: &[ServiceConfigRow], templates: &[TemplateRow]) -> Result<i64, StoreError> {
+        let mut transaction = self.pool.begin().await?;
+        sqlx::query(include_str!("sql/lock_catalog.sql")).bind(SCHEMA_LOCK).execute(&mut *transaction).await?;
+        let revision = raise_revision(&mut transaction, None).await?;
+        put_service_configs(&mut transaction, services, None, revision).await?;
+        put_templates(&mut transaction, templates, revision).await?;
+        transaction.commit().await?;
+        Ok(revision)
     }
 
     /// Publishes one template, in place of the former one of that name.
@@ -141,7 +157,7 @@ async fn raise_revision(connection: &mut PgConnection, source_hash: Option<&str>
 async fn put_service_configs(
     connection: &mut PgConnection,
     services: &[ServiceConfigRow],
-    source_hash: &str,
+    source_hash: Option<&str>,
     revision: i64,
 ) -> Result<(), sqlx::Error> {
     let mut titles: Vec<i64> = Vec::new();

@@ -35,7 +35,6 @@ pub struct TestDatabase {
 
 /// Clones the migrated template. The first call of a run makes the template, with `migrate`, which is given the URL of an empty
 /// database and must close its connections to it.
-#[expect(dead_code, reason = "the first test of a capability will call it")]
 pub async fn database<E: Debug>(migrate: impl AsyncFnOnce(&str) -> Result<(), E>) -> TestDatabase {
     static TEMPLATE: OnceCell<String> = OnceCell::const_new();
     let make = async || make_template(format!("openmpsd_template_{}", schema_version()), migrate).await;
