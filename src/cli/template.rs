@@ -86,9 +86,8 @@ impl Tally {
         self.remarks += report.len() - mistakes;
     }
 
-    /// In words: `9 templates of 2 service configs: nothing to say`.
+    /// In words: `9 valid templates of 2 service configs, nothing to remark`.
     fn summary(&self) -> String {
-        let count = |number, one: &str| format!("{number} {one}{}", if number == 1 { "" } else { "s" });
         let mut summary = count(self.templates, "valid template");
         if self.services > 0 {
             summary = format!("{summary} of {}", count(self.services, "service config"));
@@ -98,6 +97,11 @@ impl Tally {
             (mistakes, remarks) => format!("{summary}, {}, {}", count(mistakes, "mistake"), count(remarks, "remark")),
         }
     }
+}
+
+/// A number of things, the name of one given.
+fn count(number: usize, one: &str) -> String {
+    format!("{number} {one}{}", if number == 1 { "" } else { "s" })
 }
 
 /// Prints what there is to say about every path, and a summary.
@@ -152,13 +156,13 @@ fn publish_folder(settings: &Settings, path: &Path) -> anyhow::Result<()> {
     let folder = read_folder(path)?;
     print(&folder.report, &mut io::stderr().lock())?;
     let mistakes = folder.mistakes().count();
-    ensure!(mistakes == 0, "nothing is published: {mistakes} of the findings above are mistakes");
+    ensure!(mistakes == 0, "nothing is published because of the {} above", count(mistakes, "mistake"));
     ensure!(!folder.services.is_empty(), "there is nothing to publish in {}", path.display());
     let ServiceFolder { services, templates, .. } = folder;
     let (database, revision) =
         with_store(settings, async |store: &Store| Ok(store.publish_services(&services, &templates).await?))?;
-    let (templates, services) = (templates.len(), services.len());
-    println!("published {templates} templates of {services} service configs to {database}, revision {revision}");
+    let (templates, services) = (count(templates.len(), "template"), count(services.len(), "service config"));
+    println!("published {templates} of {services} to {database}, revision {revision}");
     Ok(())
 }
 

@@ -6,6 +6,7 @@ use std::process::Output;
 use std::time::Duration;
 
 use openmpsd::domain::names::Scid;
+use openmpsd::embedded::{EmbeddedOptions, EmbeddedPostgres};
 use openmpsd::services::{self, ImportError};
 use openmpsd::store::{Catalog, Import, Store, StoreOptions, migrate::migrate};
 use tokio::process::Command;
@@ -70,16 +71,21 @@ fn has_members_max(catalog: &Catalog, name: &str, count: u32) -> bool {
     document(catalog, SCID, name).is_some_and(|document| document.contains(&format!(r#""maxMembersCount":{count}"#)))
 }
 
-/// Runs the program on the database, without anything of our environment.
-async fn openmpsd(database: &TestDatabase, arguments: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_openmpsd"));
-    command.args(arguments).env_clear().env("HOME", "/").env("OPENMPSD__DATABASE__URL", database.url());
-    command.output().await.unwrap()
+/// Whether the program was content, what it answered, and what it said to whoever called it.
+type Said = (bool, String, String);
+
+/// Runs the program on the database.
+async fn openmpsd(database: &TestDatabase, arguments: &[&str]) -> Said {
+    run(arguments, &[("OPENMPSD__DATABASE__URL", database.url())]).await
 }
 
-fn said(output: &Output) -> (bool, String, String) {
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    (output.status.success(), text(&output.stdout), text(&output.stderr))
+/// Runs the program with these variables and no others.
+async fn run(arguments: &[&str], variables: &[(&str, &str)]) -> Said {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_openmpsd"));
+    command.args(arguments).env_clear().env("HOME", "/").envs(variables.iter().copied());
+    let Output { status, stdout, stderr } = command.output().await.unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (status.success(), text(stdout), text(stderr))
 }
 
 #[tokio::test]
@@ -117,20 +123,20 @@ async fn t06_templates_are_published_from_the_command_line() {
     let file = folder.put(SCID, "Lobby.json", &with_members_max(8));
     let (file, dir) = (file.to_str().unwrap(), folder.0.to_str().unwrap());
 
-    let (done, _, why) = said(&openmpsd(&database, &["template", "publish", "--scid", SCID, file]).await);
+    let (done, _, why) = openmpsd(&database, &["template", "publish", "--scid", SCID, file]).await;
     assert!(!done && why.contains(&format!("has no service config {SCID}")), "{why}");
-    let (done, out, why) = said(&openmpsd(&database, &["template", "publish", dir]).await);
-    assert!(done && out.starts_with("published 1 templates of 1 service configs to "), "{out}{why}");
-    let (done, out, why) = said(&openmpsd(&database, &["template", "publish", "--scid", SCID, "--name", "Duel", file]).await);
+    let (done, out, why) = openmpsd(&database, &["template", "publish", dir]).await;
+    assert!(done && out.starts_with("published 1 template of 1 service config to "), "{out}{why}");
+    let (done, out, why) = openmpsd(&database, &["template", "publish", "--scid", SCID, "--name", "Duel", file]).await;
     assert!(done && out.starts_with(&format!("published Duel of {SCID} to ")), "{out}{why}");
     let catalog = store.load_catalog().await.unwrap();
     assert!(has_members_max(&catalog, "Lobby", 8) && has_members_max(&catalog, "Duel", 8), "{catalog:?}");
     assert_eq!(catalog.source_hash, None, "publishing is not importing");
 
     folder.put(OTHER, "Lobby.json", "{");
-    let (done, _, why) = said(&openmpsd(&database, &["template", "publish", dir]).await);
+    let (done, _, why) = openmpsd(&database, &["template", "publish", dir]).await;
     assert!(!done && why.contains("Lobby.json:1:2: is no JSON") && why.contains("nothing is published"), "{why}");
-    let (done, _, why) = said(&openmpsd(&database, &["template", "publish", file]).await);
+    let (done, _, why) = openmpsd(&database, &["template", "publish", file]).await;
     assert!(!done && why.contains("needs --scid"), "{why}");
     assert_eq!(store.catalog_revision().await.unwrap(), catalog.revision);
 }
@@ -148,15 +154,41 @@ async fn t08_the_shipped_templates_come_into_the_database_whole() {
 #[tokio::test]
 async fn the_schema_is_migrated_from_the_command_line() {
     let database = migrated().await;
-    let (done, out, why) = said(&openmpsd(&database, &["migrate"]).await);
+    let (done, out, why) = openmpsd(&database, &["migrate"]).await;
     assert!(done && out.is_empty() && why.contains("is up to date"), "{out}{why}");
 
     sqlx::query("drop schema public cascade").execute(&pool(&database).await).await.unwrap();
     sqlx::query("create schema public").execute(&pool(&database).await).await.unwrap();
-    let (done, out, why) = said(&openmpsd(&database, &["migrate"]).await);
+    let (done, out, why) = openmpsd(&database, &["migrate"]).await;
     assert!(done && out.starts_with("V001__sessions\n") && why.contains("applied "), "{out}{why}");
 }
 
 async fn pool(database: &TestDatabase) -> sqlx::PgPool {
     sqlx::PgPool::connect(database.url()).await.unwrap()
+}
+
+#[tokio::test]
+async fn the_database_of_a_running_service_is_found_by_its_data_directory() {
+    let folder = Folder::new("embedded");
+    let data_dir = folder.0.to_str().unwrap();
+    let shipped = shipped();
+    let publish = ["template", "publish", shipped.to_str().unwrap(), "--data-dir", data_dir];
+    let (done, _, why) = run(&publish, &[]).await;
+    assert!(!done && why.contains(&format!("no service runs with the data directory {data_dir}")), "{why}");
+
+    let options = EmbeddedOptions {
+        data_dir: folder.0.clone(),
+        binaries: None,
+        durable: false,
+        max_connections: 20,
+        extra: vec![("shared_buffers".to_owned(), "8MB".to_owned())],
+    };
+    let postgres = EmbeddedPostgres::start(options).await.unwrap();
+    let (done, _, why) = run(&publish, &[]).await;
+    assert!(!done && why.contains("`openmpsd migrate`"), "{why}");
+    let (done, _, why) = run(&["migrate", "--data-dir", data_dir], &[]).await;
+    assert!(done && why.contains("the embedded database"), "{why}");
+    let (done, out, why) = run(&publish, &[]).await;
+    postgres.stop().await;
+    assert!(done && out.starts_with("published 9 templates of 2 service configs to the embedded database"), "{out}{why}");
 }
