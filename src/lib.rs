@@ -2,7 +2,7 @@
 //!
 //! The rooms of the house, in the order of their dependencies:
 //! `domain <- wire <- store <- directory <- http`, `domain <- auth <- http`, all `<- app <- cli`;
-//! `json`, `settings` and `ambient` are leaves, `embedded` stands beside the store.
+//! `json`, `settings` and `ambient` are leaves, `embedded` stands beside the store, `services` brings files into it.
 
 pub mod ambient;
 pub mod app;

@@ -3,8 +3,10 @@
 //! A new command is a variant of `Command` with its arguments, a file beside this one, and a line in [`run`]. Answers go to standard
 //! output and nothing else does, so that they can be taken into a variable; everything said to a person goes to standard error.
 
+mod database;
 mod lifetime;
-mod serve;
+mod migrate;
+mod template;
 mod token;
 
 use clap::{Parser, Subcommand};
@@ -19,8 +21,10 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run the service
-    Serve(serve::Arguments),
+    /// Bring the schema of the database up to date
+    Migrate(migrate::Arguments),
+    /// Check and publish service configs and session templates
+    Template(template::Arguments),
     /// Make a token for a user, a server or an administrator, and print it
     Token(token::Arguments),
 }
@@ -31,7 +35,8 @@ enum Command {
 /// When it cannot be done; the chain of causes is meant for the person who typed it.
 pub fn run(cli: Cli) -> anyhow::Result<()> {
     match cli.command {
-        Command::Serve(arguments) => serve::run(arguments),
+        Command::Migrate(arguments) => migrate::run(arguments),
+        Command::Template(arguments) => template::run(arguments),
         Command::Token(arguments) => token::run(arguments),
     }
 }

@@ -124,10 +124,10 @@ mod tests {
     use super::*;
 
     fn parse(line: &str) -> Result<Arguments, clap::Error> {
-        let Command::Token(arguments) = Cli::try_parse_from(line.split_whitespace())?.command else {
-            panic!("{line} is no token command")
-        };
-        Ok(arguments)
+        match Cli::try_parse_from(line.split_whitespace())?.command {
+            Command::Token(arguments) => Ok(arguments),
+            other => panic!("{line} is {other:?}"),
+        }
     }
 
     #[test]

@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use super::account::Account;
 use super::binaries::variable;
 use super::error::{Attempt, EmbeddedError};
-use super::{PORT, ROLE};
+use super::{PORT, ROLE, if_there};
 
 /// Where the service keeps its data unless told otherwise: `/var/lib/openmpsd` as root, since a clone under `/root` is closed to
 /// the unprivileged account; else `$XDG_DATA_HOME/openmpsd`, which is usually `~/.local/share/openmpsd`.
@@ -66,8 +66,16 @@ impl Layout {
             // The umask may have taken away the right to pass through.
             fs::set_permissions(data_dir, fs::Permissions::from_mode(mode)).attempt("open", data_dir)?;
         }
-        let data_dir = fs::canonicalize(data_dir).attempt("resolve", data_dir)?;
-        Ok(Self {
+        Ok(Self::of(fs::canonicalize(data_dir).attempt("resolve", data_dir)?))
+    }
+
+    /// The layout of a data folder that may or may not be there; nothing is created.
+    pub fn find(data_dir: &Path) -> Result<Option<Self>, EmbeddedError> {
+        Ok(if_there(fs::canonicalize(data_dir)).attempt("resolve", data_dir)?.map(Self::of))
+    }
+
+    fn of(data_dir: PathBuf) -> Self {
+        Self {
             lock: data_dir.join("lock"),
             pg: data_dir.join("pg"),
             pg_init: data_dir.join("pg.init"),
@@ -76,18 +84,21 @@ impl Layout {
             ident: data_dir.join("pg_ident.conf"),
             ballast: data_dir.join("ballast"),
             data_dir,
-        })
+        }
     }
 
-    /// Creates the folder of the server's socket, open to `account` only, and returns it.
-    ///
-    /// It is `sock` in the data folder, unless its path is too long for a socket or cannot stand in a URL; then a folder under
-    /// `/tmp` named after the data folder.
-    pub fn prepare_socket_folder(&self, account: &Account) -> Result<PathBuf, EmbeddedError> {
+    /// Where the folder of the server's socket belongs: `sock` in the data folder, unless its path is too long for a socket or cannot
+    /// stand in a URL; then a folder under `/tmp` named after the data folder.
+    pub fn socket_folder(&self) -> PathBuf {
         let usual = self.data_dir.join("sock");
         let fits = socket_in(&usual).as_os_str().len() < SOCKET_PATH_LIMIT;
         let plain = usual.to_str().is_some_and(|path| !path.contains([',', '"']));
-        let folder = if fits && plain { usual } else { self.short_socket_folder() };
+        if fits && plain { usual } else { self.short_socket_folder() }
+    }
+
+    /// Creates the folder of the server's socket, open to `account` only, and returns it.
+    pub fn prepare_socket_folder(&self, account: &Account) -> Result<PathBuf, EmbeddedError> {
+        let folder = self.socket_folder();
         match DirBuilder::new().mode(0o700).create(&folder) {
             Ok(()) => {}
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {

@@ -26,7 +26,11 @@ mod supervisor;
 mod tests;
 
 use std::fmt::Write;
-use std::path::PathBuf;
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
 
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
@@ -37,7 +41,8 @@ pub use self::error::EmbeddedError;
 pub use self::layout::default_data_dir;
 
 use self::cluster::Cluster;
-use self::layout::Layout;
+use self::error::Attempt;
+use self::layout::{Layout, socket_in};
 use self::lock::DataDirLock;
 use self::supervisor::Server;
 
@@ -75,6 +80,11 @@ pub struct Connection {
 }
 
 impl Connection {
+    /// The service's database at the server whose socket is in this folder.
+    fn in_folder(socket_dir: PathBuf) -> Self {
+        Self { socket_dir, user: ROLE.to_owned(), database: DATABASE.to_owned() }
+    }
+
     /// A URL that libpq, sqlx and tokio-postgres understand alike. It leaves nothing to the `PG…` variables of the environment.
     #[must_use]
     pub fn url(&self) -> String {
@@ -87,6 +97,35 @@ impl Connection {
         let mut config = Config::new();
         config.host_path(&self.socket_dir).port(PORT).user(&self.user).dbname(&self.database);
         config
+    }
+}
+
+/// Where the database of a data folder is, if a service serves it at this moment. Takes no lock and creates nothing.
+///
+/// # Errors
+/// When something is there that this user may not reach, or that is not the service's.
+pub fn find_running(data_dir: &Path) -> Result<Option<Connection>, EmbeddedError> {
+    let Some(layout) = Layout::find(data_dir)? else { return Ok(None) };
+    let socket_dir = layout.socket_folder();
+    let cluster = if_there(fs::metadata(&layout.pg)).attempt("look at", &layout.pg)?;
+    let folder = if_there(fs::symlink_metadata(&socket_dir)).attempt("look at", &socket_dir)?;
+    let (Some(cluster), Some(folder)) = (cluster, folder) else { return Ok(None) };
+    // It may lie in /tmp, where everybody can put a server of their own.
+    if !folder.is_dir() || folder.uid() != cluster.uid() {
+        return Err(EmbeddedError::ForeignSocketFolder(socket_dir));
+    }
+    let socket = socket_in(&socket_dir);
+    match if_there(UnixStream::connect(&socket)) {
+        Err(error) if error.kind() == ErrorKind::ConnectionRefused => Ok(None),
+        connected => Ok(connected.attempt("connect to", &socket)?.map(|_| Connection::in_folder(socket_dir))),
+    }
+}
+
+/// What was found; `None` when it does not exist.
+fn if_there<T>(found: io::Result<T>) -> io::Result<Option<T>> {
+    match found {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        found => found.map(Some),
     }
 }
 
@@ -125,8 +164,7 @@ impl EmbeddedPostgres {
         let layout = Layout::open(&data_dir)?;
         let lock = DataDirLock::take(&layout.lock).await?;
         let cluster = Cluster::open(layout, binaries, durable).await?;
-        let connection =
-            Connection { socket_dir: cluster.socket_folder.clone(), user: ROLE.to_owned(), database: DATABASE.to_owned() };
+        let connection = Connection::in_folder(cluster.socket_folder.clone());
         let server = Server { cluster, connection: connection.clone(), durable, max_connections, extra };
         let child = server.launch().await?;
         let Cluster { layout, account, binaries, .. } = &server.cluster;

@@ -301,3 +301,20 @@ async fn root_and_the_account_may_log_in_and_nobody_else() {
     }
     postgres.stop().await;
 }
+
+#[tokio::test]
+async fn a_visitor_finds_the_database_of_a_running_service_only() {
+    let folder = Folder::new();
+    assert_eq!(find_running(&folder.0).unwrap(), None);
+    assert!(!folder.0.exists(), "looking creates nothing");
+    let postgres = folder.start().await;
+    let found = find_running(&folder.0).unwrap();
+    assert_eq!(found.as_ref(), Some(postgres.connection()));
+    let (client, connection) = tokio_postgres::connect(&found.unwrap().url(), NoTls).await.unwrap();
+    let driver = tokio::spawn(connection);
+    client.batch_execute("select 1").await.unwrap();
+    drop(client);
+    driver.await.unwrap().unwrap();
+    postgres.stop().await;
+    assert_eq!(find_running(&folder.0).unwrap(), None);
+}

@@ -52,12 +52,9 @@ impl Finding {
 impl Position {
     /// The place of a byte in a text, which need not be valid UTF-8 from there on.
     pub(super) fn of(text: &[u8], byte: usize) -> Self {
-        let before = &text[..byte.min(text.len())];
-        let line_start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |newline| newline + 1);
-        Self {
-            line: before.iter().filter(|byte| **byte == b'\n').count() + 1,
-            column: String::from_utf8_lossy(&before[line_start..]).chars().count() + 1,
-        }
+        let lines = text[..byte.min(text.len())].split(|byte| *byte == b'\n');
+        let last = lines.clone().next_back().unwrap_or_default();
+        Self { line: lines.count(), column: String::from_utf8_lossy(last).chars().count() + 1 }
     }
 }
 

@@ -1,8 +1,7 @@
 //! A folder of service configs, read as a whole.
 
-use std::collections::HashMap;
+use std::fmt::Write as _;
 use std::fs;
-use std::hash::Hash;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -73,15 +72,15 @@ pub fn read_folder(dir: &Path) -> io::Result<ServiceFolder> {
             continue;
         }
         match scid_of(&path) {
-            Ok(scid) => folders.push((scid.id(), path)),
+            Ok(scid) => folders.push((scid, path)),
             Err(finding) => reader.tell(finding),
         }
     }
     if folders.is_empty() {
         reader.tell(Finding::remark(dir, "holds no service configs: make a folder for one, named by its scid"));
     }
-    for path in reader.without_twins(folders, "this is the same scid as") {
-        reader.service(&path);
+    for (scid, path) in reader.without_twins(&folders, "this is the same scid as") {
+        reader.service(&scid, &path);
     }
     Ok(reader.finish())
 }
@@ -93,7 +92,10 @@ pub fn read_folder(dir: &Path) -> io::Result<ServiceFolder> {
 pub fn read_service(dir: &Path) -> io::Result<ServiceFolder> {
     entries(dir)?;
     let mut reader = Reader::new(dir);
-    reader.service(dir);
+    match scid_of(dir) {
+        Ok(scid) => reader.service(&scid, dir),
+        Err(finding) => reader.tell(finding),
+    }
     Ok(reader.finish())
 }
 
@@ -112,7 +114,10 @@ impl<'a> Reader<'a> {
 
     fn finish(self) -> ServiceFolder {
         let Self { services, templates, report, digest, .. } = self;
-        let hash = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        let hash = digest.finalize().iter().fold(String::new(), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        });
         ServiceFolder { services, templates, report, hash }
     }
 
@@ -120,18 +125,14 @@ impl<'a> Reader<'a> {
         self.report.push(finding);
     }
 
-    fn service(&mut self, dir: &Path) {
-        let scid = match scid_of(dir) {
-            Ok(scid) => scid,
-            Err(finding) => return self.tell(finding),
-        };
+    fn service(&mut self, scid: &Scid, dir: &Path) {
         self.note(dir, b"");
         let mut titles = Some(Vec::new());
         let mut templates = Vec::new();
         for path in self.entries(dir) {
             match file_name(&path) {
                 SERVICE => titles = self.text(&path).and_then(|text| read_titles(&path, &text, &mut self.report)),
-                TEMPLATES if path.is_dir() => templates = self.templates(&scid, &path),
+                TEMPLATES if path.is_dir() => templates = self.templates(scid, &path),
                 _ => self
                     .tell(Finding::remark(&path, "is ignored: a service config has a folder templates and a file service.toml")),
             }
@@ -152,7 +153,7 @@ impl<'a> Reader<'a> {
                 continue;
             }
             match template_name(&path) {
-                Ok(name) => files.push((name.key(), path)),
+                Ok(name) => files.push((name, path)),
                 Err(finding) => self.tell(finding),
             }
         }
@@ -160,10 +161,9 @@ impl<'a> Reader<'a> {
             self.tell(Finding::remark(dir, "holds no templates: a template is a file called <TemplateName>.json"));
         }
         let mut rows = Vec::new();
-        for path in self.without_twins(files, "names of templates differ by more than case (T-05), and this one is also that of")
-        {
+        let why = "names of templates differ by more than case (T-05), and this one is also that of";
+        for (name, path) in self.without_twins(&files, why) {
             let Some(text) = self.text(&path) else { continue };
-            let name = template_name(&path).expect("the name was good a moment ago");
             let (template, findings) = read_template(&path, name, &text);
             self.report.extend(findings);
             self.digest.update([u8::from(template.is_some())]);
@@ -172,17 +172,13 @@ impl<'a> Reader<'a> {
         rows
     }
 
-    /// The paths whose keys are unique. Of the others none is better than its twin, so none is taken.
-    fn without_twins<K: Eq + Hash>(&mut self, paths: Vec<(K, PathBuf)>, why: &str) -> Vec<PathBuf> {
-        let mut count: HashMap<&K, Vec<&Path>> = HashMap::new();
-        for (key, path) in &paths {
-            count.entry(key).or_default().push(path);
-        }
+    /// The paths whose names are unique. Of the others none is better than its twin, so none is taken.
+    fn without_twins<N: PartialEq + Clone>(&mut self, paths: &[(N, PathBuf)], why: &str) -> Vec<(N, PathBuf)> {
         let mut unique = Vec::new();
-        for (key, path) in &paths {
-            match count[key].iter().find(|other| **other != path) {
-                Some(twin) => self.tell(Finding::fatal(path, format!("{why} {}", twin.display()))),
-                None => unique.push(path.clone()),
+        for (name, path) in paths {
+            match paths.iter().find(|(other, twin)| other == name && twin != path) {
+                Some((_, twin)) => self.tell(Finding::fatal(path, format!("{why} {}", twin.display()))),
+                None => unique.push((name.clone(), path.clone())),
             }
         }
         unique

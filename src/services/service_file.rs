@@ -23,7 +23,10 @@ pub fn read_titles(path: &Path, text: &[u8], report: &mut Vec<Finding>) -> Optio
             continue;
         }
         let Value::Array(items) = value else {
-            refuse(Finding::fatal(path, format!("a list of title ids is expected, not a {}", value.type_str())).at(key));
+            refuse(
+                Finding::fatal(path, format!("a list of title ids is expected, but this is of type {}", value.type_str()))
+                    .at(key),
+            );
             continue;
         };
         for (index, item) in items.iter().enumerate() {

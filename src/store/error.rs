@@ -28,8 +28,22 @@ pub enum StoreError {
     #[error("the database refused the statement: {0}")]
     Database(Arc<sqlx::Error>),
     /// The schema could not be brought up to date.
-    #[error("the schema cannot be migrated: {0}")]
+    #[error("the schema cannot be migrated: {}", with_causes(&**.0))]
     Migration(Arc<dyn std::error::Error + Send + Sync>),
+}
+
+/// The error with what caused it: the drivers keep the words that matter in the causes.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let said = error.to_string();
+        if !text.contains(&said) {
+            text = format!("{text}: {said}");
+        }
+        cause = error.source();
+    }
+    text
 }
 
 /// What an error says about the statement it came from.
@@ -77,6 +91,15 @@ impl From<sqlx::Error> for StoreError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_failed_migration_says_what_caused_it() {
+        let Err(error) = super::super::migrate::migrate("postgres://u@127.0.0.1:1/d").await else {
+            panic!("nobody listens there")
+        };
+        let text = error.to_string();
+        assert!(text.starts_with("the schema cannot be migrated: error connecting to server: "), "{text}");
+    }
 
     #[test]
     fn a_broken_connection_is_no_fault_of_the_statement() {

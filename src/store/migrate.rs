@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use refinery::Migration;
 use tokio_postgres::NoTls;
 
 use super::StoreError;
@@ -16,7 +17,7 @@ mod embedded {
 /// The advisory lock that migrations and changes of the catalog go through, one after another.
 pub(super) const SCHEMA_LOCK: i64 = 0x6d70_7364;
 
-/// Applies the migrations that are missing and returns their names, in order (`V001__sessions`).
+/// Applies the migrations that are missing and returns their names, in order, as their files are called (`V001__sessions`).
 ///
 /// Waits for another process that is migrating.
 ///
@@ -50,7 +51,8 @@ async fn apply(client: &mut tokio_postgres::Client) -> Result<Vec<String>, Store
     client.execute("select pg_advisory_lock($1)", &[&SCHEMA_LOCK]).await.map_err(failed)?;
     let runner = embedded::migrations::runner().set_abort_divergent(true).set_abort_missing(true);
     let report = runner.run_async(client).await.map_err(failed)?;
-    Ok(report.applied_migrations().iter().map(ToString::to_string).collect())
+    let name = |migration: &Migration| format!("V{:03}__{}", migration.version(), migration.name());
+    Ok(report.applied_migrations().iter().map(name).collect())
 }
 
 fn failed(error: impl std::error::Error + Send + Sync + 'static) -> StoreError {

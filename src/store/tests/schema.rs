@@ -47,7 +47,7 @@ async fn migrating_twice_is_migrating_once() {
     let (one, other) = tokio::join!(migrate(&url), migrate(&url));
     let (one, other) = (one.unwrap(), other.unwrap());
     let applied = if one.is_empty() { other } else { one };
-    assert_eq!(applied.first().map(String::as_str), Some("V1__sessions"));
+    assert_eq!(applied.first().map(String::as_str), Some("V001__sessions"));
     assert_eq!(migrate(&url).await.unwrap(), Vec::<String>::new());
     assert_eq!(fingerprint().len(), 16 * applied.len());
 }
