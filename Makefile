@@ -9,7 +9,7 @@ export PATH := $(PATH):$(HOME)/.cargo/bin
 help: ## list what can be done
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST)
 
-run: toolchain ## serve on this machine, for development; ARGS="--port 9000" adds arguments
+run: toolchain ## serve on this machine, for development; ARGS="--listen 127.0.0.1:9000" adds arguments
 	@[ -n "$$DATABASE_URL$$OPENMPSD__DATABASE__URL" ] || scripts/ensure-postgres
 	cargo run --release -- serve --dev $(ARGS)
 

@@ -34,7 +34,7 @@ use crate::store::{Store, StoreError, StoreOptions, migrate};
 /// How often the catalog is compared with the database.
 const CATALOG_INTERVAL: Duration = Duration::from_secs(1);
 /// How often partitions are made ahead and expired handles removed.
-const HOUSEKEEPING_INTERVAL: Duration = Duration::from_secs(600);
+const HOUSEKEEPING_INTERVAL: Duration = Duration::from_mins(10);
 /// How long the lease of the development clock lasts, and how often it is renewed.
 const LEASE: TimeDelta = TimeDelta::seconds(5);
 const LEASE_INTERVAL: Duration = Duration::from_secs(1);

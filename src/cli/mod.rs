@@ -6,6 +6,7 @@
 mod database;
 mod lifetime;
 mod migrate;
+mod serve;
 mod template;
 mod token;
 
@@ -23,6 +24,8 @@ pub struct Cli {
 enum Command {
     /// Bring the schema of the database up to date
     Migrate(migrate::Arguments),
+    /// Run the service
+    Serve(serve::Arguments),
     /// Check and publish service configs and session templates
     Template(template::Arguments),
     /// Make a token for a user, a server or an administrator, and print it
@@ -36,6 +39,7 @@ enum Command {
 pub fn run(cli: Cli) -> anyhow::Result<()> {
     match cli.command {
         Command::Migrate(arguments) => migrate::run(arguments),
+        Command::Serve(arguments) => serve::run(arguments),
         Command::Template(arguments) => template::run(arguments),
         Command::Token(arguments) => token::run(arguments),
     }

@@ -22,10 +22,13 @@ pub struct Service {
     templates: BTreeMap<String, Arc<Template>>,
 }
 
+/// Service configs by their scid.
+type Services = HashMap<Uuid, Arc<Service>>;
+
 /// All service configs as of one revision, replaced as a whole when the database has another.
 #[derive(Debug, Default)]
 pub struct Catalog {
-    current: RwLock<(i64, Arc<HashMap<Uuid, Arc<Service>>>)>,
+    current: RwLock<(i64, Arc<Services>)>,
 }
 
 impl Service {

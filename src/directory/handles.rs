@@ -149,7 +149,7 @@ impl Directory {
         };
         let mut rows = self.store.find_activities(ask, self.clock.now()).await?;
         if by_people {
-            rows.sort_by(|one, two| two.handle.created_at.cmp(&one.handle.created_at));
+            rows.sort_by_key(|row| std::cmp::Reverse(row.handle.created_at));
         }
         let mut results = Vec::new();
         let mut seen = HashSet::new();

@@ -138,7 +138,7 @@ impl Directory {
     /// # Errors
     /// `Unavailable`, `Database`.
     pub async fn ready(&self) -> Result<(), StoreError> {
-        self.started.get_or_try_init(|| self.catalog.refresh(&self.store)).await.map(|_| ())
+        self.started.get_or_try_init(|| self.catalog.refresh(&self.store)).await.map(drop)
     }
 
     /// Takes over service configs and templates that were published since (checked each second).

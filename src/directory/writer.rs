@@ -382,19 +382,20 @@ fn read_record(sid: Uuid, loaded: &Loaded) -> Result<Option<LoadedRecord>, Store
 
 /// Splits the groups that save something into batches in which no two touch one owner's activity in one service config.
 fn disjoint(groups: &[Group]) -> Vec<Vec<usize>> {
-    let mut batches: Vec<(HashSet<(u64, Uuid)>, Vec<usize>)> = Vec::new();
+    let mut taken: Vec<HashSet<(u64, Uuid)>> = Vec::new();
+    let mut batches: Vec<Vec<usize>> = Vec::new();
     for (at, group) in groups.iter().enumerate() {
         let Some(save) = &group.save else { continue };
         let keys = activity_keys(save);
-        match batches.iter_mut().find(|(taken, _)| taken.is_disjoint(&keys)) {
-            Some((taken, batch)) => {
-                taken.extend(keys);
-                batch.push(at);
-            }
-            None => batches.push((keys, vec![at])),
+        let free = taken.iter().position(|taken| taken.is_disjoint(&keys)).unwrap_or(taken.len());
+        if free == taken.len() {
+            taken.push(HashSet::new());
+            batches.push(Vec::new());
         }
+        taken[free].extend(keys);
+        batches[free].push(at);
     }
-    batches.into_iter().map(|(_, batch)| batch).collect()
+    batches
 }
 
 /// The activities a save binds, by owner and service config.

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sha2::{Digest, Sha256};
+use uuid::Uuid;
 
 use super::limits;
 use super::names::{Branch, ETag, HandleId, MemberIndex, SessionReference, TitleId, Xuid};
@@ -116,7 +117,7 @@ impl Member {
     pub fn device_token(&self) -> Option<String> {
         let address = self.properties.system.get("secureDeviceAddress")?.as_str()?;
         let hash = Sha256::digest(address.as_bytes());
-        Some(hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect())
+        Some(Uuid::from_slice(&hash[..16]).expect("16 bytes are taken").simple().to_string())
     }
 
     /// The text of a field of `properties.system`.
@@ -300,7 +301,7 @@ impl Session {
         self.constants.system.get("inviteProtocol")?.as_str().map(std::borrow::Cow::into_owned)
     }
 
-    /// Whether two states show the same document: then nothing changed that a reader, an ETag or a tap may know of (W-34).
+    /// Whether two states show the same document: then nothing changed that a reader, a tag or a tap may know of (W-34).
     #[must_use]
     pub fn same_document(&self, other: &Self) -> bool {
         let head =

@@ -352,7 +352,7 @@ pub fn merge(template: &Template, system: &Object, custom: Option<&Json>, limits
     }
     let mut kept = template.custom.clone();
     match custom {
-        None => {}
+        None | Some(Json::Null) => {}
         Some(Json::Object(fields)) => {
             for (name, value) in fields {
                 match template.custom.get(name) {
@@ -367,7 +367,6 @@ pub fn merge(template: &Template, system: &Object, custom: Option<&Json>, limits
                 }
             }
         }
-        Some(Json::Null) => {}
         Some(other) if template.custom.is_empty() => {
             let constants = Bag { system: with_defaults(constants, template), custom: other.clone() };
             return Ok(Merged { constants, conflict });
