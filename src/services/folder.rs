@@ -48,7 +48,7 @@ pub fn read(dir: &Path) -> io::Result<ServiceFolder> {
     let full = fs::canonicalize(dir)?;
     let is_scid = |path: &Path| scid_of(path).is_ok();
     if is_scid(&full) || dir.join(TEMPLATES).is_dir() {
-        read_service(if file_name(dir).is_empty() { &full } else { dir })
+        read_service(if is_scid(&full) && !is_scid(dir) { &full } else { dir })
     } else if let Some(service) = full.parent().filter(|parent| file_name(&full) == TEMPLATES && is_scid(parent)) {
         read_service(service)
     } else {
@@ -125,11 +125,13 @@ impl<'a> Reader<'a> {
         self.report.push(finding);
     }
 
+    /// Takes a service config with its valid templates, unless it cannot be said who may use it.
     fn service(&mut self, scid: &Scid, dir: &Path) {
         self.note(dir, b"");
+        let Some(paths) = self.entries(dir) else { return };
         let mut titles = Some(Vec::new());
         let mut templates = Vec::new();
-        for path in self.entries(dir) {
+        for path in paths {
             match file_name(&path) {
                 SERVICE => titles = self.text(&path).and_then(|text| read_titles(&path, &text, &mut self.report)),
                 TEMPLATES if path.is_dir() => templates = self.templates(scid, &path),
@@ -146,8 +148,9 @@ impl<'a> Reader<'a> {
 
     /// The valid templates in a folder.
     fn templates(&mut self, scid: &Scid, dir: &Path) -> Vec<TemplateRow> {
+        let Some(paths) = self.entries(dir) else { return Vec::new() };
         let mut files = Vec::new();
-        for path in self.entries(dir) {
+        for path in paths {
             if path.extension().is_none_or(|ending| ending != ENDING) {
                 self.tell(Finding::remark(&path, "is ignored: a template is a file called <TemplateName>.json"));
                 continue;
@@ -184,12 +187,10 @@ impl<'a> Reader<'a> {
         unique
     }
 
-    /// What lies in a folder; nothing, and a finding, when it cannot be read.
-    fn entries(&mut self, dir: &Path) -> Vec<PathBuf> {
-        entries(dir).unwrap_or_else(|error| {
-            self.tell(Finding::fatal(dir, format!("cannot be read: {error}")));
-            Vec::new()
-        })
+    /// What lies in a folder; a finding when it cannot be read.
+    fn entries(&mut self, dir: &Path) -> Option<Vec<PathBuf>> {
+        let paths = entries(dir);
+        paths.map_err(|error| self.tell(Finding::fatal(dir, format!("cannot be read: {error}")))).ok()
     }
 
     /// The content of a file; a finding when it cannot be read.
