@@ -183,6 +183,9 @@ async fn serve_on(
     .await
     .context("failed to connect to the database")?;
     let (clock, ids) = (Clock::system(), Ids::random());
+    if !private {
+        follow_clock(&store, &clock).await.context("failed to compare clocks with the database")?;
+    }
     store.ensure_partitions(clock.now()).await.context("failed to make partitions of the change log")?;
     let instance = ids.uuid();
     if dev {
@@ -249,6 +252,18 @@ fn directory_options(settings: &Settings) -> directory::Options {
         queue_per_session: settings.queues.per_session,
         queue_total: settings.queues.total,
     }
+}
+
+/// Takes over the database's time, which all instances on it share; a large distance is told.
+async fn follow_clock(store: &Store, clock: &Clock) -> Result<(), StoreError> {
+    let asked = clock.real();
+    let database = store.clock().await?;
+    let ahead = database - (asked + (clock.real() - asked) / 2);
+    if ahead.abs() > TimeDelta::seconds(1) {
+        warn!(ahead_ms = ahead.num_milliseconds(), "the clocks of this machine and of the database differ: following the database");
+    }
+    clock.set_database_offset(ahead);
+    Ok(())
 }
 
 /// Takes the lease of the development clock: of all instances on one database only one may move time.

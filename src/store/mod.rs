@@ -10,6 +10,7 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use sqlx::Connection as _;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 
@@ -105,6 +106,14 @@ impl Store {
     /// Closes every connection, after the statements under way.
     pub async fn close(&self) {
         self.pool.close().await;
+    }
+
+    /// What time the database has: several instances on one database agree on that.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Database`.
+    pub async fn clock(&self) -> Result<DateTime<Utc>, StoreError> {
+        Ok(sqlx::query_scalar(include_str!("sql/read_clock.sql")).fetch_one(&self.pool).await?)
     }
 
     /// Whether the database answers (readiness).
