@@ -107,14 +107,16 @@ fn create(write: &Write, context: &Context) -> Result<Record, Refusal> {
     match (write.target, &write.preconditions.if_match) {
         (Target::Element, _) => return Err(Refusal::new(Kind::Missing, "the session does not exist")),
         (Target::Handle, Some(_)) => return Err(Refusal::new(Kind::Missing, "the handle's session does not exist")),
-        (Target::Session, Some(_)) => return Err(Refusal::new(Kind::Precondition, "the session does not exist")),
-        (_, None) => {}
+        _ => {}
     }
     if let Some(user) = context.principal.user() {
         access::may_play(user)?;
         initiates(user, write, context)?;
     }
     may_touch_others(None, &write.delta, context)?;
+    if write.preconditions.if_match.is_some() {
+        return Err(Refusal::new(Kind::Precondition, "the session does not exist"));
+    }
 
     let given = BagDelta::read("constants", write.delta.constants.as_ref())?;
     let system = named_anew(given.system, write.form)?;
