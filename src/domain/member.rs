@@ -16,7 +16,8 @@ pub struct Entry<'a> {
     /// The path of the entry, for messages.
     pub at: String,
     constants: BagDelta<'a>,
-    properties: BagDelta<'a>,
+    /// `None` when the entry does not speak of properties at all.
+    properties: Option<BagDelta<'a>>,
 }
 
 impl<'a> Entry<'a> {
@@ -38,7 +39,7 @@ impl<'a> Entry<'a> {
             }
         }
         let constants = BagDelta::read(&format!("{at}.constants"), entry.get("constants"))?;
-        let properties = BagDelta::read(&format!("{at}.properties"), entry.get("properties"))?;
+        let properties = entry.get("properties").map(|bag| BagDelta::read(&format!("{at}.properties"), Some(bag))).transpose()?;
         Ok(Self { at, constants, properties })
     }
 
@@ -56,7 +57,7 @@ impl<'a> Entry<'a> {
     /// # Errors
     /// 400.
     pub fn without_properties(&self) -> Result<(), Refusal> {
-        if self.properties.system.is_some() || self.properties.custom.is_some() {
+        if self.properties.is_some() {
             return Err(Refusal::invalid(format!("{}.properties", self.at), "a reservation carries constants only"));
         }
         Ok(())
@@ -143,8 +144,9 @@ impl<'a> Entry<'a> {
     /// # Errors
     /// 400 for unknown fields, wrong values and states that the session does not allow.
     pub fn apply_properties(&self, member: &mut Member, rules: &Rules, user: &User) -> Result<(), Refusal> {
+        let Some(properties) = self.properties else { return Ok(()) };
         let at = format!("{}.properties", self.at);
-        if let Some(given) = self.properties.system {
+        if let Some(given) = properties.system {
             let at = format!("{at}.system");
             let flags = Flags::read(given, &at)?;
             let stored = &mut member.properties.system;
@@ -163,7 +165,7 @@ impl<'a> Entry<'a> {
             check(member, given, &at, rules)?;
             flags.apply(member, &at, rules, user)?;
         }
-        if let Some(custom) = self.properties.custom {
+        if let Some(custom) = properties.custom {
             bag::merge_custom(&mut member.properties.custom, custom);
             bag::check_custom(&format!("{at}.custom"), &member.properties.custom, rules.limits.member_custom_bytes)?;
         }
