@@ -1,5 +1,7 @@
 //! What a write does to the session behind one reference, from top to bottom (W-38).
 
+use std::borrow::Cow;
+
 use chrono::{DateTime, Utc};
 
 use super::access::{self, Facts};
@@ -154,7 +156,8 @@ fn update(session: &Session, write: &Write, context: &Context) -> Result<Record,
     if write.preconditions.if_none_match.as_ref().is_some_and(|tags| tags.match_tag(&etag)) {
         return Err(Refusal::new(Kind::Precondition, "the session exists already"));
     }
-    let idle = may_write(session, &write.delta, context)?;
+    let delta = own_index_as_me(session, &write.delta, context.principal);
+    let idle = may_write(session, &delta, context)?;
     if write.preconditions.if_match.as_ref().is_some_and(|tags| !tags.match_tag(&etag)) {
         return Err(Refusal::new(Kind::Stale, "the session has changed since"));
     }
@@ -163,8 +166,21 @@ fn update(session: &Session, write: &Write, context: &Context) -> Result<Record,
         return Ok(Some(work.session));
     }
     work.compare_constants(write)?;
-    work.apply(&write.delta)?;
+    work.apply(&delta)?;
     work.finish()
+}
+
+/// A user's own index is another word for `me` (W-06). Beside `me` it stays what it is, to be refused.
+fn own_index_as_me<'d>(session: &Session, delta: &'d Delta, principal: &Principal) -> Cow<'d, Delta> {
+    let own = principal.xuid().and_then(|xuid| session.member(xuid)).map(|member| MemberKey::Index(member.index));
+    match delta.members.iter().position(|(key, _)| Some(*key) == own) {
+        Some(at) if delta.me().is_none() => {
+            let mut delta = delta.clone();
+            delta.members[at].0 = MemberKey::Me;
+            Cow::Owned(delta)
+        }
+        _ => Cow::Borrowed(delta),
+    }
 }
 
 /// Whether the caller may send this request at all (W-30, A-10, E-10 #11); true if it asks for nothing that is left to do.
@@ -310,9 +326,17 @@ impl<'a> Work<'a> {
             return Err(Refusal::invalid("roleTypes", "this version of the service does not keep roles yet"));
         }
         for (key, entry) in &delta.members {
-            if let (MemberKey::Index(index), None) = (key, entry) {
-                self.remove(|member| member.index == *index);
+            let MemberKey::Index(index) = key else { continue };
+            if self.context.principal.user().is_some() {
+                return Err(Refusal::invalid(format!("members.{index}"), "the same entry is given as members.me too"));
             }
+            if entry.is_some() {
+                return Err(Refusal::invalid(
+                    format!("members.{index}"),
+                    "this version of the service does not let servers edit members yet",
+                ));
+            }
+            self.remove(|member| member.index == *index);
         }
         let reserves = u32::try_from(delta.members.iter().filter(|(key, _)| matches!(key, MemberKey::Reserve(_))).count())
             .unwrap_or(u32::MAX);
@@ -323,7 +347,6 @@ impl<'a> Work<'a> {
                     self.remove(|member| Some(member.xuid) == caller);
                 }
                 (MemberKey::Me, Some(entry)) => self.write_me(&Entry::read("members.me".into(), entry)?, reserves)?,
-                (MemberKey::Index(index), Some(entry)) => self.write_index(*index, entry, reserves)?,
                 _ => {}
             }
         }
@@ -341,15 +364,6 @@ impl<'a> Work<'a> {
         if let Some(member) = self.session.members.iter().find(|member| which(member)).cloned() {
             timers::remove(&mut self.session, &member);
         }
-    }
-
-    /// An index that is the caller's own is another word for `me` (W-06).
-    fn write_index(&mut self, index: u32, entry: &Object, reserves: u32) -> Result<(), Refusal> {
-        let at = format!("members.{index}");
-        if self.context.principal.user().is_some() {
-            return self.write_me(&Entry::read(at, entry)?, reserves);
-        }
-        Err(Refusal::invalid(at, "this version of the service does not let servers edit members yet"))
     }
 
     /// Joins, accepts a reservation, or updates the caller's entry.
