@@ -9,7 +9,7 @@ use super::bag::{self, BagDelta};
 use super::command::{Command, Delta, MemberKey, Target, Write};
 use super::limits::Limits;
 use super::member::{self, Entry, Rules};
-use super::names::{Branch, SessionReference};
+use super::names::{Branch, SessionReference, Xuid};
 use super::principal::{Principal, User};
 use super::refusal::{Kind, Refusal};
 use super::session::{Bag, Member, MemberState, Record, Restriction, Session, Visibility};
@@ -350,9 +350,10 @@ impl<'a> Work<'a> {
                 _ => {}
             }
         }
+        let leaving = if delta.me() == Some(None) { self.context.principal.xuid() } else { None };
         for (key, entry) in &delta.members {
             if let (MemberKey::Reserve(n), Some(entry)) = (key, entry) {
-                self.reserve(&Entry::read(format!("members.reserve_{n}"), entry)?)?;
+                self.reserve(&Entry::read(format!("members.reserve_{n}"), entry)?, leaving)?;
             }
         }
         self.write_properties(&BagDelta::read("properties", delta.properties.as_ref())?)?;
@@ -396,14 +397,14 @@ impl<'a> Work<'a> {
         Ok(())
     }
 
-    /// Adds a reservation; one for somebody who is there already is none (W-08).
-    fn reserve(&mut self, entry: &Entry) -> Result<(), Refusal> {
+    /// Adds a reservation; one for somebody who is there already is none, nor is one for the caller that is `leaving` (W-08).
+    fn reserve(&mut self, entry: &Entry, leaving: Option<Xuid>) -> Result<(), Refusal> {
         entry.without_properties()?;
         let Some(xuid) = entry.xuid()? else {
             return Err(Refusal::invalid(format!("{}.constants.system.xuid", entry.at), "a reservation needs an xuid"));
         };
         let constants = entry.new_constants(self.context.limits)?;
-        if self.session.member(xuid).is_none() {
+        if self.session.member(xuid).is_none() && Some(xuid) != leaving {
             let member = member::reserve(self.take_index(), xuid, constants, self.context.now);
             self.session.members.push(member);
         }
