@@ -9,7 +9,7 @@ use super::bag::{self, BagDelta};
 use super::command::{Command, Delta, MemberKey, Target, Write};
 use super::limits::Limits;
 use super::member::{self, Entry, Rules};
-use super::names::{Branch, SessionReference, Xuid};
+use super::names::{Branch, MemberIndex, SessionReference, Xuid};
 use super::principal::{Principal, User};
 use super::refusal::{Kind, Refusal};
 use super::session::{Bag, Member, MemberState, Record, Restriction, Session, Visibility};
@@ -270,11 +270,13 @@ struct Work<'a> {
     session: Session,
     context: &'a Context<'a>,
     conflict: Option<Refusal>,
+    /// The first index that this request may use up.
+    fresh: MemberIndex,
 }
 
 impl<'a> Work<'a> {
     fn new(session: Session, context: &'a Context<'a>) -> Self {
-        Self { session, context, conflict: None }
+        Self { fresh: session.next_index, session, context, conflict: None }
     }
 
     /// Remembers a contradiction; only the first is told.
@@ -517,6 +519,12 @@ impl<'a> Work<'a> {
         if self.session.members.len() > most {
             return Err(Refusal::new(Kind::Full, format!("the session is full: it has {most} slots, reservations included")));
         }
-        Ok(timers::finish(self.session, self.context.now))
+        let fresh = self.fresh;
+        let after = timers::finish(self.session, self.context.now);
+        Ok(after.map(|mut session| {
+            // Who was added and taken out again by a zero timeout was never seen, so its index is free (W-34).
+            session.next_index = session.members.last().map_or(0, |last| last.index + 1).max(fresh);
+            session
+        }))
     }
 }
