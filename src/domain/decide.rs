@@ -387,6 +387,7 @@ impl<'a> Work<'a> {
             limits: context.limits,
             connectivity: self.session.has("connectivity"),
             connection_required: self.session.has("connectionRequiredForActiveMembers"),
+            ready_lasts: !self.session.timeout("readyRemovalTimeout").is_some_and(|timeout| timeout.is_zero()),
             next_index: self.session.next_index.saturating_add(reserves),
         };
         let member = self.session.member_mut(user.xuid).expect("the member was found or made above");

@@ -183,6 +183,8 @@ pub struct Rules<'a> {
     pub connectivity: bool,
     /// Capability `connectionRequiredForActiveMembers` (M-30).
     pub connection_required: bool,
+    /// Whether anybody is ready for longer than the write that says so (M-26).
+    pub ready_lasts: bool,
     /// `membersInfo.next` after the request's own additions (S-81).
     pub next_index: MemberIndex,
 }
@@ -239,7 +241,8 @@ impl Flags {
         let next = match (self.active, self.ready, member.state) {
             (Some(true), _, state) if state.is_active() => state,
             (Some(true), _, _) => MemberState::Active { title: user.title_id },
-            (_, Some(true), _) => MemberState::Ready,
+            (_, Some(true), _) if rules.ready_lasts => MemberState::Ready,
+            (_, Some(true), _) => MemberState::Inactive,
             (Some(false), _, state) if state.is_active() => MemberState::Inactive,
             (_, Some(false), MemberState::Ready) => MemberState::Inactive,
             (_, _, state) => state,
