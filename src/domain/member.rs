@@ -247,9 +247,9 @@ impl Flags {
             (_, Some(false), MemberState::Ready) => MemberState::Inactive,
             (_, _, state) => state,
         };
-        if self.active == Some(true) && rules.connection_required && !member.properties.system.contains_key("connection") {
+        if next.is_active() && rules.connection_required && !member.properties.system.contains_key("connection") {
             return Err(Refusal::invalid(
-                format!("{at}.active"),
+                format!("{at}.{}", if self.active == Some(true) { "active" } else { "connection" }),
                 "members of this session need a connection to be active (connectionRequiredForActiveMembers)",
             ));
         }
@@ -308,8 +308,8 @@ fn check(member: &mut Member, given: &Object, at: &str, rules: &Rules) -> Result
     if asked("secureDeviceAddress") && stored.contains_key("secureDeviceAddress") && !rules.connectivity {
         return Err(Refusal::invalid(format!("{at}.secureDeviceAddress"), "needs the capability connectivity"));
     }
-    if asked("measurements") && token.is_some_and(|token| stored.get("measurements").is_some_and(|all| all.get(&token).is_some()))
-    {
+    let measures = |token: String| stored.get("measurements").is_some_and(|all| all.get(&token).is_some());
+    if (asked("measurements") || asked("secureDeviceAddress")) && token.is_some_and(measures) {
         return Err(Refusal::invalid(format!("{at}.measurements"), "a device does not measure itself"));
     }
     if asked("initializationGroup")
