@@ -256,6 +256,16 @@ fn initiates(user: &User, write: &Write, context: &Context) -> Result<(), Refusa
     Err(Refusal::forbidden("constants.system.initiators: the caller is not among those who may create the session"))
 }
 
+/// The caller's `initializationGroup` names members that are or were there (S-81).
+fn check_group(session: &Session, principal: &Principal) -> Result<(), Refusal> {
+    let member = principal.xuid().and_then(|xuid| session.member(xuid));
+    let group = member.and_then(|member| member.properties.system.get("initializationGroup")?.as_array()).unwrap_or_default();
+    if group.iter().all(|index| index.as_u64().is_some_and(|index| index < u64::from(session.next_index))) {
+        return Ok(());
+    }
+    Err(Refusal::invalid("members.me.properties.system.initializationGroup", "names an index that no member ever had"))
+}
+
 /// Constants in the names of 107; the old names are for old requests only (W-71).
 fn named_anew(system: Option<&Object>, form: Form) -> Result<Object, Refusal> {
     match (system, form) {
@@ -340,15 +350,13 @@ impl<'a> Work<'a> {
             }
             self.remove(|member| member.index == *index);
         }
-        let reserves = u32::try_from(delta.members.iter().filter(|(key, _)| matches!(key, MemberKey::Reserve(_))).count())
-            .unwrap_or(u32::MAX);
         for (key, entry) in &delta.members {
             match (key, entry) {
                 (MemberKey::Me, None) => {
                     let caller = self.context.principal.xuid();
                     self.remove(|member| Some(member.xuid) == caller);
                 }
-                (MemberKey::Me, Some(entry)) => self.write_me(&Entry::read("members.me".into(), entry)?, reserves)?,
+                (MemberKey::Me, Some(entry)) => self.write_me(&Entry::read("members.me".into(), entry)?)?,
                 _ => {}
             }
         }
@@ -370,7 +378,7 @@ impl<'a> Work<'a> {
     }
 
     /// Joins, accepts a reservation, or updates the caller's entry.
-    fn write_me(&mut self, entry: &Entry, reserves: u32) -> Result<(), Refusal> {
+    fn write_me(&mut self, entry: &Entry) -> Result<(), Refusal> {
         let context = self.context;
         let user = context.principal.user().expect("a server that names me is refused before");
         if entry.xuid()?.is_some_and(|xuid| xuid != user.xuid) {
@@ -388,7 +396,6 @@ impl<'a> Work<'a> {
             connectivity: self.session.has("connectivity"),
             connection_required: self.session.has("connectionRequiredForActiveMembers"),
             ready_lasts: !self.session.timeout("readyRemovalTimeout").is_some_and(|timeout| timeout.is_zero()),
-            next_index: self.session.next_index.saturating_add(reserves),
         };
         let member = self.session.member_mut(user.xuid).expect("the member was found or made above");
         let conflict = entry.repeat_constants(member, context.limits)?;
@@ -511,21 +518,21 @@ impl<'a> Work<'a> {
         }
     }
 
-    /// Zero timeouts, what depends on members, who is left; then the refusals that come last (E-10).
+    /// Zero timeouts, what depends on members, who is left; and the refusals that come last (E-10).
     fn finish(self) -> Result<Record, Refusal> {
+        let (count, most) = (self.session.members.len(), self.session.max_members());
+        let mut after = timers::finish(self.session, self.context.now);
+        if let Some(session) = &mut after {
+            // Who was added and taken out again by a zero timeout was never seen, so its index is free (W-34).
+            session.next_index = session.members.last().map_or(0, |last| last.index + 1).max(self.fresh);
+            check_group(session, self.context.principal)?;
+        }
         if let Some(conflict) = self.conflict {
             return Err(conflict);
         }
-        let most = self.session.max_members();
-        if self.session.members.len() > most {
+        if count > most {
             return Err(Refusal::new(Kind::Full, format!("the session is full: it has {most} slots, reservations included")));
         }
-        let fresh = self.fresh;
-        let after = timers::finish(self.session, self.context.now);
-        Ok(after.map(|mut session| {
-            // Who was added and taken out again by a zero timeout was never seen, so its index is free (W-34).
-            session.next_index = session.members.last().map_or(0, |last| last.index + 1).max(fresh);
-            session
-        }))
+        Ok(after)
     }
 }

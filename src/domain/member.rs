@@ -185,8 +185,6 @@ pub struct Rules<'a> {
     pub connection_required: bool,
     /// Whether anybody is ready for longer than the write that says so (M-26).
     pub ready_lasts: bool,
-    /// `membersInfo.next` after the request's own additions (S-81).
-    pub next_index: MemberIndex,
 }
 
 /// A member that somebody added (M-02).
@@ -297,7 +295,9 @@ fn merge_by_id(stored: &mut Object, given: &Object, name: &str, at: &str, limits
     Ok(())
 }
 
-/// What the merged properties must fulfil together (S-77, S-80, S-81, S-84).
+/// What the merged properties must fulfil together (S-77, S-80, S-84), and the own index in a group.
+///
+/// Whom a group may name shows only when all members are added: `decide` (S-81).
 fn check(member: &mut Member, given: &Object, at: &str, rules: &Rules) -> Result<(), Refusal> {
     let asked = |name: &str| given.contains_key(name);
     let token = member.device_token();
@@ -315,9 +315,6 @@ fn check(member: &mut Member, given: &Object, at: &str, rules: &Rules) -> Result
     if asked("initializationGroup")
         && let Some(Json::Array(group)) = stored.get_mut("initializationGroup")
     {
-        if group.iter().any(|index| index.as_u64().is_none_or(|index| index >= u64::from(rules.next_index))) {
-            return Err(Refusal::invalid(format!("{at}.initializationGroup"), "names an index that no member ever had"));
-        }
         let own = Json::from(member.index);
         if !group.contains(&own) {
             group.push(own);
