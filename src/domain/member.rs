@@ -136,6 +136,8 @@ impl<'a> Entry<'a> {
                 }
             }
         }
+        let at = format!("{}.constants.custom", self.at);
+        bag::check_custom(&at, &member.constants.custom, limits.member_custom_bytes)?;
         Ok(conflict)
     }
 
