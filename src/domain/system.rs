@@ -5,7 +5,7 @@
 //! that are false and lists that are empty as absent (S-08, W-14), ids as strings (S-04), timestamps in seven digits (S-07).
 //! What depends on other fields (`locked` needs `closed`, and its like) is judged after the merge, in `decide`.
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Datelike as _, SecondsFormat, Utc};
 
 use super::limits::{self, Limits, UnknownFields};
 use super::names::{TitleId, Xuid, is_name, parse_guid};
@@ -279,10 +279,14 @@ pub fn admit(shape: &Shape, at: &str, value: &Json, limits: &Limits) -> Result<A
             Some(_) => Ok(Some(value.clone())),
             None => wants("a GUID of 36 characters"),
         },
-        Shape::Timestamp => match value.as_str().and_then(|text| DateTime::parse_from_rfc3339(&text).ok()) {
-            Some(instant) => Ok(Some(render_instant(instant.with_timezone(&Utc)).into())),
-            None => wants("an RFC 3339 timestamp"),
-        },
+        Shape::Timestamp => {
+            let instant = value.as_str().and_then(|text| DateTime::parse_from_rfc3339(&text).ok());
+            // An offset may lead out of the years that RFC 3339 can name.
+            match instant.map(|instant| instant.with_timezone(&Utc)).filter(|instant| (0..=9999).contains(&instant.year())) {
+                Some(instant) => Ok(Some(render_instant(instant).into())),
+                None => wants("an RFC 3339 timestamp"),
+            }
+        }
         Shape::Xuids => list(at, value, limits.array_entries, |at, item| Ok(xuid(at, item)?.to_string().into())).map(kept),
         Shape::TitleIds => list(at, value, limits.array_entries, |at, item| Ok(title_id(at, item)?.to_string().into())).map(kept),
         Shape::Indices { keep_empty } => {
