@@ -335,10 +335,13 @@ pub fn admit(shape: &Shape, at: &str, value: &Json, limits: &Limits) -> Result<A
         Shape::Numbers(most) => {
             let Some(entries) = value.as_object() else { return wants("an object of numbers") };
             too_many(at, entries.len(), limits.array_entries)?;
+            let mut kept = Object::new();
             for (name, entry) in entries {
-                admit(&Shape::Whole(0, *most), &format!("{at}.{name}"), entry, limits)?;
+                if let Some(number) = admit(&Shape::Whole(0, *most), &format!("{at}.{name}"), entry, limits)? {
+                    kept.insert(name.clone(), number);
+                }
             }
-            Ok(Some(value.clone()))
+            Ok(Some(kept.into()))
         }
         Shape::AnyObject => {
             if value.as_object().is_some() {
