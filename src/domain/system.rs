@@ -65,10 +65,12 @@ pub enum Shape {
     LowerMap(&'static [Field]),
     /// A map from free names to whole numbers up to a bound.
     Numbers(u64),
-    /// Any object: stored and given back (low).
+    /// Any object: stored and given back but for `null` fields (low, S-03).
     AnyObject,
-    /// Any value: stored and given back (low).
+    /// Any value: stored and given back but for `null` fields (low, S-03).
     Anything,
+    /// The title's own data within system data: any value, stored and given back.
+    Custom,
 }
 
 const fn field(name: &'static str, shape: Shape) -> Field {
@@ -222,7 +224,7 @@ pub const MEMBER_PROPERTIES: &[Field] = &[
             field("latency", COUNT),
             field("bandwidthDown", COUNT),
             field("bandwidthUp", COUNT),
-            field("custom", Shape::Anything),
+            field("custom", Shape::Custom),
         ]),
     ),
     field("serverMeasurements", Shape::Map(&[field("latency", COUNT)])),
@@ -345,12 +347,36 @@ pub fn admit(shape: &Shape, at: &str, value: &Json, limits: &Limits) -> Result<A
         }
         Shape::AnyObject => {
             if value.as_object().is_some() {
-                Ok(Some(value.clone()))
+                without_nulls(at, value).map(Some)
             } else {
                 wants("an object")
             }
         }
-        Shape::Anything => Ok(Some(value.clone())),
+        Shape::Anything => without_nulls(at, value).map(Some),
+        Shape::Custom => Ok(Some(value.clone())),
+    }
+}
+
+/// Takes `null` fields out of free system data, where clients cannot bear them; `custom` parts keep theirs (S-03, R-06).
+fn without_nulls(at: &str, value: &Json) -> Result<Json, Refusal> {
+    match value {
+        Json::Null => Err(Refusal::invalid(at, "null is not allowed here")),
+        Json::Object(fields) => {
+            let mut kept = Object::new();
+            for (name, value) in fields.iter().filter(|(_, value)| **value != Json::Null) {
+                let plain = name.to_string();
+                let value = if plain == "custom" { value.clone() } else { without_nulls(&format!("{at}.{plain}"), value)? };
+                kept.insert(name.clone(), value);
+            }
+            Ok(kept.into())
+        }
+        Json::Array(items) => items
+            .iter()
+            .enumerate()
+            .map(|(n, item)| without_nulls(&format!("{at}[{n}]"), item))
+            .collect::<Result<_, _>>()
+            .map(Json::Array),
+        other => Ok(other.clone()),
     }
 }
 
