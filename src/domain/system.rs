@@ -34,6 +34,8 @@ pub enum Shape {
     OneOf(&'static [&'static str]),
     /// A text of at most so many characters.
     Text(usize),
+    /// As `Text`, compared without regard to case.
+    Word(usize),
     /// A text that means "absent" when empty.
     TextOrNothing(usize),
     /// A GUID in any case, kept as it is written.
@@ -107,7 +109,7 @@ pub const CONSTANTS: &[Field] = &[
     field("maxMembersCount", Shape::Whole(1, limits::MAX_MEMBERS_LARGE)),
     field("visibility", Shape::OneOf(&["open", "visible", "private"])),
     field("initiators", Shape::Xuids),
-    field("inviteProtocol", Shape::Text(limits::MAX_INVITE_PROTOCOL)),
+    field("inviteProtocol", Shape::Word(limits::MAX_INVITE_PROTOCOL)),
     field("reservedRemovalTimeout", TIMEOUT),
     field("inactiveRemovalTimeout", TIMEOUT),
     field("readyRemovalTimeout", TIMEOUT),
@@ -273,7 +275,7 @@ pub fn admit(shape: &Shape, at: &str, value: &Json, limits: &Limits) -> Result<A
             None => wants(&format!("a whole number from {least} to {most}")),
         },
         Shape::OneOf(words) => one_of(at, value, words).map(Some),
-        Shape::Text(most) => text(at, value, *most).map(|text| Some(text.as_str().into())),
+        Shape::Text(most) | Shape::Word(most) => text(at, value, *most).map(|text| Some(text.as_str().into())),
         Shape::TextOrNothing(most) => {
             text(at, value, *most).map(|text| if text.is_empty() { None } else { Some(text.as_str().into()) })
         }

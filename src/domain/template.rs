@@ -388,6 +388,10 @@ pub fn repeats(fixed: &Json, given: &Json, shape: &Shape) -> bool {
             Some(fixed) => fixed == flag,
             None => *flag == Json::Bool(false),
         }),
+        (Shape::Word(_), Json::String(fixed), Json::String(given)) => match (fixed.decode(), given.decode()) {
+            (Some(fixed), Some(given)) => fixed.to_lowercase() == given.to_lowercase(),
+            _ => fixed == given,
+        },
         (Shape::Object(_) | Shape::Map(_) | Shape::LowerMap(_), Json::Object(fixed), Json::Object(given)) => {
             given.iter().all(|(name, value)| fixed.get(name) == Some(value))
         }
