@@ -392,7 +392,11 @@ pub fn repeats(fixed: &Json, given: &Json, shape: &Shape) -> bool {
             (Some(fixed), Some(given)) => fixed.to_lowercase() == given.to_lowercase(),
             _ => fixed == given,
         },
-        (Shape::Object(_) | Shape::Map(_) | Shape::LowerMap(_), Json::Object(fixed), Json::Object(given)) => {
+        (
+            Shape::Object(_) | Shape::Map(_) | Shape::LowerMap(_) | Shape::AnyObject,
+            Json::Object(fixed),
+            Json::Object(given),
+        ) => {
             given.iter().all(|(name, value)| fixed.get(name) == Some(value))
         }
         _ => fixed == given,
