@@ -351,6 +351,7 @@ pub fn merge(template: &Template, system: &Object, custom: Option<&Json>, limits
         }
     }
     let mut kept = template.custom.clone();
+    kept.retain(|_, value| *value != Json::Null);
     match custom {
         None => {}
         Some(Json::Object(fields)) => {
@@ -367,7 +368,7 @@ pub fn merge(template: &Template, system: &Object, custom: Option<&Json>, limits
                 }
             }
         }
-        Some(Json::Null) => {}
+        Some(Json::Null) if template.custom.is_empty() => {}
         Some(other) if template.custom.is_empty() => {
             let constants = Bag { system: with_defaults(constants, template), custom: other.clone() };
             return Ok(Merged { constants, conflict });
