@@ -420,11 +420,30 @@ fn with_defaults(mut given: Object, template: &Template) -> Object {
             "capabilities" => Some(Json::object()),
             _ => None,
         });
-        if let Some(value) = value.filter(|value| *value != Json::Null) {
+        if let Some(mut value) = value.filter(|value| *value != Json::Null) {
+            fill_in(field.name, &mut value);
             kept.insert(field.name.into(), value);
         }
     }
     kept
+}
+
+/// Fills in what a peer requirement does not say (T-40, T-41).
+fn fill_in(name: &str, value: &mut Json) {
+    let numbers: &[(&str, u64)] = match name {
+        "peerToPeerRequirements" => &[("latencyMaximum", 250), ("bandwidthMinimum", 10_000)],
+        "peerToHostRequirements" => {
+            &[("latencyMaximum", 250), ("bandwidthDownMinimum", 100_000), ("bandwidthUpMinimum", 1000)]
+        }
+        _ => return,
+    };
+    let Json::Object(fields) = value else { return };
+    for (name, number) in numbers {
+        fields.entry((*name).into()).or_insert_with(|| (*number).into());
+    }
+    if name == "peerToHostRequirements" {
+        fields.entry("hostSelectionMetric".into()).or_insert_with(|| "latency".into());
+    }
 }
 
 /// Constants that cannot stand together: path below `constants.system`, and why (T-30, T-31).
