@@ -16,6 +16,9 @@ pub enum Form {
     New,
 }
 
+/// The last contract version of the old kind: its templates have other defaults (T-51, T-54).
+const OLD: u32 = 105;
+
 /// A published template, read and found valid (T-08).
 #[derive(Debug, Clone)]
 pub struct Template {
@@ -118,7 +121,12 @@ fn read(name: TemplateName, document: &Json, remarks: &mut Remarks) -> Template 
         }
     };
     let (given, custom) = (part("system", remarks), part("custom", remarks));
-    let system = read_system(&given, remarks);
+    let mut system = read_system(&given, remarks);
+    if contract_version <= OLD
+        && let Some(capabilities) = system.get_mut("capabilities")
+    {
+        imply_gameplay(capabilities);
+    }
     let role_types = fields.get("roleTypes").map_or_else(Object::new, |types| read_role_types(types, &system, remarks));
     for (at, why) in contradictions(&system) {
         remarks.push(true, format!("constants.system.{at}"), why);
@@ -406,7 +414,7 @@ pub fn repeats(fixed: &Json, given: &Json, shape: &Shape) -> bool {
 
 /// Fills in the defaults of the template's contract version (T-40, T-51) and takes out what is explicitly unset.
 fn with_defaults(mut given: Object, template: &Template) -> Object {
-    let old = template.contract_version <= 105;
+    let old = template.contract_version <= OLD;
     let mut kept = Object::new();
     for field in CONSTANTS {
         let value = given.shift_remove(field.name).or_else(|| match field.name {
@@ -422,10 +430,20 @@ fn with_defaults(mut given: Object, template: &Template) -> Object {
         });
         if let Some(mut value) = value.filter(|value| *value != Json::Null) {
             fill_in(field.name, &mut value);
+            if old && field.name == "capabilities" {
+                imply_gameplay(&mut value);
+            }
             kept.insert(field.name.into(), value);
         }
     }
     kept
+}
+
+/// Sets the capability that 104 and 105 implied, unless it is spoken of (T-54).
+fn imply_gameplay(capabilities: &mut Json) {
+    if let Json::Object(capabilities) = capabilities {
+        capabilities.entry("gameplay".into()).or_insert(Json::Bool(true));
+    }
 }
 
 /// Fills in what a peer requirement does not say (T-40, T-41).
