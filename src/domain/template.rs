@@ -524,7 +524,7 @@ pub fn contradictions(system: &Object) -> Vec<(String, String)> {
 /// Which part of the contract this version does not serve yet, if these constants ask for it.
 #[must_use]
 pub fn not_served(template: &Template, system: &Object) -> Option<Refusal> {
-    let capability = ["large", "hasOwners"].into_iter().find(|name| has_capability(system, name));
+    let capability = ["large", "hasOwners", "arbitration"].into_iter().find(|name| has_capability(system, name));
     let at = if let Some(name) = capability {
         format!("constants.system.capabilities.{name}")
     } else if system.contains_key("memberInitialization") {
