@@ -138,6 +138,7 @@ fn create(write: &Write, context: &Context) -> Result<Record, Refusal> {
             former: Vec::new(),
         },
         context,
+        write.form,
     );
     work.object(merged.conflict);
     bag::check_custom("constants.custom", &work.session.constants.custom, context.limits.session_custom_bytes)?;
@@ -161,7 +162,7 @@ fn update(session: &Session, write: &Write, context: &Context) -> Result<Record,
     if write.preconditions.if_match.as_ref().is_some_and(|tags| !tags.match_tag(&etag)) {
         return Err(Refusal::new(Kind::Stale, "the session has changed since"));
     }
-    let mut work = Work::new(session.clone(), context);
+    let mut work = Work::new(session.clone(), context, write.form);
     if idle {
         return Ok(Some(work.session));
     }
@@ -279,14 +280,15 @@ fn named_anew(system: Option<&Object>, form: Form) -> Result<Object, Refusal> {
 struct Work<'a> {
     session: Session,
     context: &'a Context<'a>,
+    form: Form,
     conflict: Option<Refusal>,
     /// The first index that this request may use up.
     fresh: MemberIndex,
 }
 
 impl<'a> Work<'a> {
-    fn new(session: Session, context: &'a Context<'a>) -> Self {
-        Self { fresh: session.next_index, session, context, conflict: None }
+    fn new(session: Session, context: &'a Context<'a>, form: Form) -> Self {
+        Self { fresh: session.next_index, session, context, form, conflict: None }
     }
 
     /// Remembers a contradiction; only the first is told.
@@ -356,14 +358,14 @@ impl<'a> Work<'a> {
                     let caller = self.context.principal.xuid();
                     self.remove(|member| Some(member.xuid) == caller);
                 }
-                (MemberKey::Me, Some(entry)) => self.write_me(&Entry::read("members.me".into(), entry)?)?,
+                (MemberKey::Me, Some(entry)) => self.write_me(&Entry::read("members.me".into(), entry, self.form)?)?,
                 _ => {}
             }
         }
         let leaving = if delta.me() == Some(None) { self.context.principal.xuid() } else { None };
         for (key, entry) in &delta.members {
             if let (MemberKey::Reserve(n), Some(entry)) = (key, entry) {
-                self.reserve(&Entry::read(format!("members.reserve_{n}"), entry)?, leaving)?;
+                self.reserve(&Entry::read(format!("members.reserve_{n}"), entry, self.form)?, leaving)?;
             }
         }
         self.write_properties(&BagDelta::read("properties", delta.properties.as_ref())?)?;

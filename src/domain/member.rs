@@ -1,5 +1,7 @@
 //! A member's entry: how it is made, and what its user may do to it (members.md, States; W-31, W-33).
 
+use std::borrow::Cow;
+
 use chrono::{DateTime, Utc};
 
 use super::bag::{self, BagDelta};
@@ -9,6 +11,7 @@ use super::principal::User;
 use super::refusal::Refusal;
 use super::session::{Bag, Member, MemberState};
 use super::system::{self, MEMBER_CONSTANTS, MEMBER_PROPERTIES};
+use super::template::{self, Form};
 use crate::json::{Json, Object};
 
 /// An entry of `members` in a request, taken apart.
@@ -17,15 +20,20 @@ pub struct Entry<'a> {
     pub at: String,
     constants: BagDelta<'a>,
     /// `None` when the entry does not speak of properties at all.
-    properties: Option<BagDelta<'a>>,
+    properties: Option<Properties<'a>>,
+}
+
+struct Properties<'a> {
+    system: Option<Cow<'a, Object>>,
+    custom: Option<&'a Json>,
 }
 
 impl<'a> Entry<'a> {
-    /// Takes an entry apart.
+    /// Takes an entry apart; its names are brought into those of 107.
     ///
     /// # Errors
-    /// 400 for keys that a request may not carry (S-10).
-    pub fn read(at: String, entry: &'a Object) -> Result<Self, Refusal> {
+    /// 400 for keys that a request may not carry (S-10), and for both forms of one setting (W-71).
+    pub fn read(at: String, entry: &'a Object, form: Form) -> Result<Self, Refusal> {
         for key in entry.keys() {
             match key.to_string().as_str() {
                 "constants" | "properties" => {}
@@ -39,7 +47,14 @@ impl<'a> Entry<'a> {
             }
         }
         let constants = BagDelta::read(&format!("{at}.constants"), entry.get("constants"))?;
-        let properties = entry.get("properties").map(|bag| BagDelta::read(&format!("{at}.properties"), Some(bag))).transpose()?;
+        let properties = match entry.get("properties") {
+            None => None,
+            Some(bag) => {
+                let bag = BagDelta::read(&format!("{at}.properties"), Some(bag))?;
+                let anew = |system| template::modernise_member(system, form, &format!("{at}.properties.system"));
+                Some(Properties { system: bag.system.map(anew).transpose()?, custom: bag.custom })
+            }
+        };
         Ok(Self { at, constants, properties })
     }
 
@@ -146,9 +161,9 @@ impl<'a> Entry<'a> {
     /// # Errors
     /// 400 for unknown fields, wrong values and states that the session does not allow.
     pub fn apply_properties(&self, member: &mut Member, rules: &Rules, user: &User) -> Result<(), Refusal> {
-        let Some(properties) = self.properties else { return Ok(()) };
+        let Some(properties) = &self.properties else { return Ok(()) };
         let at = format!("{}.properties", self.at);
-        if let Some(given) = properties.system {
+        if let Some(given) = properties.system.as_deref() {
             let at = format!("{at}.system");
             let flags = Flags::read(given, &at)?;
             let stored = &mut member.properties.system;

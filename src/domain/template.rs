@@ -1,5 +1,7 @@
 //! Session templates: reading and validating a published one, and merging it with a creator's constants (templates.md).
 
+use std::borrow::Cow;
+
 use super::limits::{self, Limits, UnknownFields};
 use super::names::TemplateName;
 use super::refusal::Refusal;
@@ -319,6 +321,22 @@ pub fn modernise(given: &Object, at: &str) -> Result<Object, Refusal> {
     Ok(new)
 }
 
+/// Brings a member's `properties.system` of an old request into the names of 107 (T-50).
+///
+/// # Errors
+/// 400 for both forms of one setting (W-71).
+pub fn modernise_member<'o>(given: &'o Object, form: Form, at: &str) -> Result<Cow<'o, Object>, Refusal> {
+    const NEW: &str = "initializationGroup";
+    let Some(group) = given.get("group").filter(|_| form == Form::Old) else { return Ok(Cow::Borrowed(given)) };
+    if given.contains_key(NEW) {
+        return Err(Refusal::invalid(format!("{at}.group"), format!("the same setting is given as {NEW} too (W-71)")));
+    }
+    let mut new = given.clone();
+    new.insert(NEW.into(), group.clone());
+    new.shift_remove("group");
+    Ok(Cow::Owned(new))
+}
+
 /// The constants of a new session: the template's, the creator's where it is silent, defaults for the rest.
 pub struct Merged {
     /// What the session will carry.
@@ -401,11 +419,7 @@ pub fn repeats(fixed: &Json, given: &Json, shape: &Shape) -> bool {
             (Some(fixed), Some(given)) => fixed.to_lowercase() == given.to_lowercase(),
             _ => fixed == given,
         },
-        (
-            Shape::Object(_) | Shape::Map(_) | Shape::LowerMap(_) | Shape::AnyObject,
-            Json::Object(fixed),
-            Json::Object(given),
-        ) => {
+        (Shape::Object(_) | Shape::Map(_) | Shape::LowerMap(_) | Shape::AnyObject, Json::Object(fixed), Json::Object(given)) => {
             given.iter().all(|(name, value)| fixed.get(name) == Some(value))
         }
         _ => fixed == given,
@@ -450,9 +464,7 @@ fn imply_gameplay(capabilities: &mut Json) {
 fn fill_in(name: &str, value: &mut Json) {
     let numbers: &[(&str, u64)] = match name {
         "peerToPeerRequirements" => &[("latencyMaximum", 250), ("bandwidthMinimum", 10_000)],
-        "peerToHostRequirements" => {
-            &[("latencyMaximum", 250), ("bandwidthDownMinimum", 100_000), ("bandwidthUpMinimum", 1000)]
-        }
+        "peerToHostRequirements" => &[("latencyMaximum", 250), ("bandwidthDownMinimum", 100_000), ("bandwidthUpMinimum", 1000)],
         _ => return,
     };
     let Json::Object(fields) = value else { return };
