@@ -260,7 +260,10 @@ async fn follow_clock(store: &Store, clock: &Clock) -> Result<(), StoreError> {
     let database = store.clock().await?;
     let ahead = database - (asked + (clock.real() - asked) / 2);
     if ahead.abs() > TimeDelta::seconds(1) {
-        warn!(ahead_ms = ahead.num_milliseconds(), "the clocks of this machine and of the database differ: following the database");
+        warn!(
+            ahead_ms = ahead.num_milliseconds(),
+            "the clocks of this machine and of the database differ: following the database"
+        );
     }
     clock.set_database_offset(ahead);
     Ok(())

@@ -1,5 +1,7 @@
 //! What a write does to the session behind one reference, from top to bottom (W-38).
 
+use std::borrow::Cow;
+
 use chrono::{DateTime, Utc};
 
 use super::access::{self, Facts};
@@ -7,7 +9,7 @@ use super::bag::{self, BagDelta};
 use super::command::{Command, Delta, MemberKey, Target, Write};
 use super::limits::Limits;
 use super::member::{self, Entry, Rules};
-use super::names::{Branch, SessionReference};
+use super::names::{Branch, MemberIndex, SessionReference, Xuid};
 use super::principal::{Principal, User};
 use super::refusal::{Kind, Refusal};
 use super::session::{Bag, Member, MemberState, Record, Restriction, Session, Visibility};
@@ -107,14 +109,16 @@ fn create(write: &Write, context: &Context) -> Result<Record, Refusal> {
     match (write.target, &write.preconditions.if_match) {
         (Target::Element, _) => return Err(Refusal::new(Kind::Missing, "the session does not exist")),
         (Target::Handle, Some(_)) => return Err(Refusal::new(Kind::Missing, "the handle's session does not exist")),
-        (Target::Session, Some(_)) => return Err(Refusal::new(Kind::Precondition, "the session does not exist")),
-        (_, None) => {}
+        _ => {}
     }
     if let Some(user) = context.principal.user() {
         access::may_play(user)?;
         initiates(user, write, context)?;
     }
     may_touch_others(None, &write.delta, context)?;
+    if write.preconditions.if_match.is_some() {
+        return Err(Refusal::new(Kind::Precondition, "the session does not exist"));
+    }
 
     let given = BagDelta::read("constants", write.delta.constants.as_ref())?;
     let system = named_anew(given.system, write.form)?;
@@ -134,6 +138,7 @@ fn create(write: &Write, context: &Context) -> Result<Record, Refusal> {
             former: Vec::new(),
         },
         context,
+        write.form,
     );
     work.object(merged.conflict);
     bag::check_custom("constants.custom", &work.session.constants.custom, context.limits.session_custom_bytes)?;
@@ -152,22 +157,35 @@ fn update(session: &Session, write: &Write, context: &Context) -> Result<Record,
     if write.preconditions.if_none_match.as_ref().is_some_and(|tags| tags.match_tag(&etag)) {
         return Err(Refusal::new(Kind::Precondition, "the session exists already"));
     }
-    let idle = may_write(session, write, context)?;
+    let delta = own_index_as_me(session, &write.delta, context.principal);
+    let idle = may_write(session, write.target, &delta, context)?;
     if write.preconditions.if_match.as_ref().is_some_and(|tags| !tags.match_tag(&etag)) {
         return Err(Refusal::new(Kind::Stale, "the session has changed since"));
     }
-    let mut work = Work::new(session.clone(), context);
+    let mut work = Work::new(session.clone(), context, write.form);
     if idle {
         return Ok(Some(work.session));
     }
     work.compare_constants(write)?;
-    work.apply(&write.delta)?;
+    work.apply(&delta)?;
     work.finish()
 }
 
+/// A user's own index is another word for `me` (W-06). Beside `me` it stays what it is, to be refused.
+fn own_index_as_me<'d>(session: &Session, delta: &'d Delta, principal: &Principal) -> Cow<'d, Delta> {
+    let own = principal.xuid().and_then(|xuid| session.member(xuid)).map(|member| MemberKey::Index(member.index));
+    match delta.members.iter().position(|(key, _)| Some(*key) == own) {
+        Some(at) if delta.me().is_none() => {
+            let mut delta = delta.clone();
+            delta.members[at].0 = MemberKey::Me;
+            Cow::Owned(delta)
+        }
+        _ => Cow::Borrowed(delta),
+    }
+}
+
 /// Whether the caller may send this request at all (W-30, A-10, E-10 #11); true if it asks for nothing that is left to do.
-fn may_write(session: &Session, write: &Write, context: &Context) -> Result<bool, Refusal> {
-    let delta = &write.delta;
+fn may_write(session: &Session, target: Target, delta: &Delta, context: &Context) -> Result<bool, Refusal> {
     may_touch_others(Some(session), delta, context)?;
     let Principal::User(user) = context.principal else { return Ok(false) };
     match (session.member(user.xuid), delta.me()) {
@@ -176,7 +194,7 @@ fn may_write(session: &Session, write: &Write, context: &Context) -> Result<bool
         (None, Some(Some(_))) => access::admit(session, user, context.facts).map(|()| false),
         (None, Some(None)) if delta.only_leaves() => {
             // Deleting what is not there succeeds for everybody; a PUT shows the session (W-35).
-            if write.target == Target::Element || access::may_read(session, context.principal, context.facts) {
+            if target == Target::Element || access::may_read(session, context.principal, context.facts) {
                 Ok(true)
             } else {
                 Err(Refusal::forbidden("the caller is not a member of the session and may not read it"))
@@ -240,6 +258,16 @@ fn initiates(user: &User, write: &Write, context: &Context) -> Result<(), Refusa
     Err(Refusal::forbidden("constants.system.initiators: the caller is not among those who may create the session"))
 }
 
+/// The caller's `initializationGroup` names members that are or were there (S-81).
+fn check_group(session: &Session, principal: &Principal) -> Result<(), Refusal> {
+    let member = principal.xuid().and_then(|xuid| session.member(xuid));
+    let group = member.and_then(|member| member.properties.system.get("initializationGroup")?.as_array()).unwrap_or_default();
+    if group.iter().all(|index| index.as_u64().is_some_and(|index| index < u64::from(session.next_index))) {
+        return Ok(());
+    }
+    Err(Refusal::invalid("members.me.properties.system.initializationGroup", "names an index that no member ever had"))
+}
+
 /// Constants in the names of 107; the old names are for old requests only (W-71).
 fn named_anew(system: Option<&Object>, form: Form) -> Result<Object, Refusal> {
     match (system, form) {
@@ -253,12 +281,15 @@ fn named_anew(system: Option<&Object>, form: Form) -> Result<Object, Refusal> {
 struct Work<'a> {
     session: Session,
     context: &'a Context<'a>,
+    form: Form,
     conflict: Option<Refusal>,
+    /// The first index that this request may use up.
+    fresh: MemberIndex,
 }
 
 impl<'a> Work<'a> {
-    fn new(session: Session, context: &'a Context<'a>) -> Self {
-        Self { session, context, conflict: None }
+    fn new(session: Session, context: &'a Context<'a>, form: Form) -> Self {
+        Self { fresh: session.next_index, session, context, form, conflict: None }
     }
 
     /// Remembers a contradiction; only the first is told.
@@ -310,26 +341,32 @@ impl<'a> Work<'a> {
             return Err(Refusal::invalid("roleTypes", "this version of the service does not keep roles yet"));
         }
         for (key, entry) in &delta.members {
-            if let (MemberKey::Index(index), None) = (key, entry) {
-                self.remove(|member| member.index == *index);
+            let MemberKey::Index(index) = key else { continue };
+            if self.context.principal.user().is_some() {
+                return Err(Refusal::invalid(format!("members.{index}"), "the same entry is given as members.me too"));
             }
+            if entry.is_some() {
+                return Err(Refusal::invalid(
+                    format!("members.{index}"),
+                    "this version of the service does not let servers edit members yet",
+                ));
+            }
+            self.remove(|member| member.index == *index);
         }
-        let reserves = u32::try_from(delta.members.iter().filter(|(key, _)| matches!(key, MemberKey::Reserve(_))).count())
-            .unwrap_or(u32::MAX);
         for (key, entry) in &delta.members {
             match (key, entry) {
                 (MemberKey::Me, None) => {
                     let caller = self.context.principal.xuid();
                     self.remove(|member| Some(member.xuid) == caller);
                 }
-                (MemberKey::Me, Some(entry)) => self.write_me(&Entry::read("members.me".into(), entry)?, reserves)?,
-                (MemberKey::Index(index), Some(entry)) => self.write_index(*index, entry, reserves)?,
+                (MemberKey::Me, Some(entry)) => self.write_me(&Entry::read("members.me".into(), entry, self.form)?)?,
                 _ => {}
             }
         }
+        let leaving = if delta.me() == Some(None) { self.context.principal.xuid() } else { None };
         for (key, entry) in &delta.members {
             if let (MemberKey::Reserve(n), Some(entry)) = (key, entry) {
-                self.reserve(&Entry::read(format!("members.reserve_{n}"), entry)?)?;
+                self.reserve(&Entry::read(format!("members.reserve_{n}"), entry, self.form)?, leaving)?;
             }
         }
         self.write_properties(&BagDelta::read("properties", delta.properties.as_ref())?)?;
@@ -343,17 +380,8 @@ impl<'a> Work<'a> {
         }
     }
 
-    /// An index that is the caller's own is another word for `me` (W-06).
-    fn write_index(&mut self, index: u32, entry: &Object, reserves: u32) -> Result<(), Refusal> {
-        let at = format!("members.{index}");
-        if self.context.principal.user().is_some() {
-            return self.write_me(&Entry::read(at, entry)?, reserves);
-        }
-        Err(Refusal::invalid(at, "this version of the service does not let servers edit members yet"))
-    }
-
     /// Joins, accepts a reservation, or updates the caller's entry.
-    fn write_me(&mut self, entry: &Entry, reserves: u32) -> Result<(), Refusal> {
+    fn write_me(&mut self, entry: &Entry) -> Result<(), Refusal> {
         let context = self.context;
         let user = context.principal.user().expect("a server that names me is refused before");
         if entry.xuid()?.is_some_and(|xuid| xuid != user.xuid) {
@@ -370,7 +398,7 @@ impl<'a> Work<'a> {
             limits: context.limits,
             connectivity: self.session.has("connectivity"),
             connection_required: self.session.has("connectionRequiredForActiveMembers"),
-            next_index: self.session.next_index.saturating_add(reserves),
+            ready_lasts: !self.session.timeout("readyRemovalTimeout").is_some_and(|timeout| timeout.is_zero()),
         };
         let member = self.session.member_mut(user.xuid).expect("the member was found or made above");
         let conflict = entry.repeat_constants(member, context.limits)?;
@@ -382,14 +410,14 @@ impl<'a> Work<'a> {
         Ok(())
     }
 
-    /// Adds a reservation; one for somebody who is there already is none (W-08).
-    fn reserve(&mut self, entry: &Entry) -> Result<(), Refusal> {
+    /// Adds a reservation; one for somebody who is there already is none, nor is one for the caller that is `leaving` (W-08).
+    fn reserve(&mut self, entry: &Entry, leaving: Option<Xuid>) -> Result<(), Refusal> {
         entry.without_properties()?;
         let Some(xuid) = entry.xuid()? else {
             return Err(Refusal::invalid(format!("{}.constants.system.xuid", entry.at), "a reservation needs an xuid"));
         };
         let constants = entry.new_constants(self.context.limits)?;
-        if self.session.member(xuid).is_none() {
+        if self.session.member(xuid).is_none() && Some(xuid) != leaving {
             let member = member::reserve(self.take_index(), xuid, constants, self.context.now);
             self.session.members.push(member);
         }
@@ -493,15 +521,21 @@ impl<'a> Work<'a> {
         }
     }
 
-    /// Zero timeouts, what depends on members, who is left; then the refusals that come last (E-10).
+    /// Zero timeouts, what depends on members, who is left; and the refusals that come last (E-10).
     fn finish(self) -> Result<Record, Refusal> {
+        let (count, most) = (self.session.members.len(), self.session.max_members());
+        let mut after = timers::finish(self.session, self.context.now);
+        if let Some(session) = &mut after {
+            // Who was added and taken out again by a zero timeout was never seen, so its index is free (W-34).
+            session.next_index = session.members.last().map_or(0, |last| last.index + 1).max(self.fresh);
+            check_group(session, self.context.principal)?;
+        }
         if let Some(conflict) = self.conflict {
             return Err(conflict);
         }
-        let most = self.session.max_members();
-        if self.session.members.len() > most {
+        if count > most {
             return Err(Refusal::new(Kind::Full, format!("the session is full: it has {most} slots, reservations included")));
         }
-        Ok(timers::finish(self.session, self.context.now))
+        Ok(after)
     }
 }

@@ -1,5 +1,7 @@
 //! A member's entry: how it is made, and what its user may do to it (members.md, States; W-31, W-33).
 
+use std::borrow::Cow;
+
 use chrono::{DateTime, Utc};
 
 use super::bag::{self, BagDelta};
@@ -9,6 +11,7 @@ use super::principal::User;
 use super::refusal::Refusal;
 use super::session::{Bag, Member, MemberState};
 use super::system::{self, MEMBER_CONSTANTS, MEMBER_PROPERTIES};
+use super::template::{self, Form};
 use crate::json::{Json, Object};
 
 /// An entry of `members` in a request, taken apart.
@@ -16,15 +19,21 @@ pub struct Entry<'a> {
     /// The path of the entry, for messages.
     pub at: String,
     constants: BagDelta<'a>,
-    properties: BagDelta<'a>,
+    /// `None` when the entry does not speak of properties at all.
+    properties: Option<Properties<'a>>,
+}
+
+struct Properties<'a> {
+    system: Option<Cow<'a, Object>>,
+    custom: Option<&'a Json>,
 }
 
 impl<'a> Entry<'a> {
-    /// Takes an entry apart.
+    /// Takes an entry apart; its names are brought into those of 107.
     ///
     /// # Errors
-    /// 400 for keys that a request may not carry (S-10).
-    pub fn read(at: String, entry: &'a Object) -> Result<Self, Refusal> {
+    /// 400 for keys that a request may not carry (S-10), and for both forms of one setting (W-71).
+    pub fn read(at: String, entry: &'a Object, form: Form) -> Result<Self, Refusal> {
         for key in entry.keys() {
             match key.to_string().as_str() {
                 "constants" | "properties" => {}
@@ -38,7 +47,14 @@ impl<'a> Entry<'a> {
             }
         }
         let constants = BagDelta::read(&format!("{at}.constants"), entry.get("constants"))?;
-        let properties = BagDelta::read(&format!("{at}.properties"), entry.get("properties"))?;
+        let properties = match entry.get("properties") {
+            None => None,
+            Some(bag) => {
+                let bag = BagDelta::read(&format!("{at}.properties"), Some(bag))?;
+                let anew = |system| template::modernise_member(system, form, &format!("{at}.properties.system"));
+                Some(Properties { system: bag.system.map(anew).transpose()?, custom: bag.custom })
+            }
+        };
         Ok(Self { at, constants, properties })
     }
 
@@ -56,7 +72,7 @@ impl<'a> Entry<'a> {
     /// # Errors
     /// 400.
     pub fn without_properties(&self) -> Result<(), Refusal> {
-        if self.properties.system.is_some() || self.properties.custom.is_some() {
+        if self.properties.is_some() {
             return Err(Refusal::invalid(format!("{}.properties", self.at), "a reservation carries constants only"));
         }
         Ok(())
@@ -135,6 +151,8 @@ impl<'a> Entry<'a> {
                 }
             }
         }
+        let at = format!("{}.constants.custom", self.at);
+        bag::check_custom(&at, &member.constants.custom, limits.member_custom_bytes)?;
         Ok(conflict)
     }
 
@@ -143,8 +161,9 @@ impl<'a> Entry<'a> {
     /// # Errors
     /// 400 for unknown fields, wrong values and states that the session does not allow.
     pub fn apply_properties(&self, member: &mut Member, rules: &Rules, user: &User) -> Result<(), Refusal> {
+        let Some(properties) = &self.properties else { return Ok(()) };
         let at = format!("{}.properties", self.at);
-        if let Some(given) = self.properties.system {
+        if let Some(given) = properties.system.as_deref() {
             let at = format!("{at}.system");
             let flags = Flags::read(given, &at)?;
             let stored = &mut member.properties.system;
@@ -163,7 +182,7 @@ impl<'a> Entry<'a> {
             check(member, given, &at, rules)?;
             flags.apply(member, &at, rules, user)?;
         }
-        if let Some(custom) = self.properties.custom {
+        if let Some(custom) = properties.custom {
             bag::merge_custom(&mut member.properties.custom, custom);
             bag::check_custom(&format!("{at}.custom"), &member.properties.custom, rules.limits.member_custom_bytes)?;
         }
@@ -181,8 +200,8 @@ pub struct Rules<'a> {
     pub connectivity: bool,
     /// Capability `connectionRequiredForActiveMembers` (M-30).
     pub connection_required: bool,
-    /// `membersInfo.next` after the request's own additions (S-81).
-    pub next_index: MemberIndex,
+    /// Whether anybody is ready for longer than the write that says so (M-26).
+    pub ready_lasts: bool,
 }
 
 /// A member that somebody added (M-02).
@@ -237,14 +256,15 @@ impl Flags {
         let next = match (self.active, self.ready, member.state) {
             (Some(true), _, state) if state.is_active() => state,
             (Some(true), _, _) => MemberState::Active { title: user.title_id },
-            (_, Some(true), _) => MemberState::Ready,
+            (_, Some(true), _) if rules.ready_lasts => MemberState::Ready,
+            (_, Some(true), _) => MemberState::Inactive,
             (Some(false), _, state) if state.is_active() => MemberState::Inactive,
             (_, Some(false), MemberState::Ready) => MemberState::Inactive,
             (_, _, state) => state,
         };
-        if self.active == Some(true) && rules.connection_required && !member.properties.system.contains_key("connection") {
+        if next.is_active() && rules.connection_required && !member.properties.system.contains_key("connection") {
             return Err(Refusal::invalid(
-                format!("{at}.active"),
+                format!("{at}.{}", if self.active == Some(true) { "active" } else { "connection" }),
                 "members of this session need a connection to be active (connectionRequiredForActiveMembers)",
             ));
         }
@@ -295,7 +315,9 @@ fn merge_by_id(stored: &mut Object, given: &Object, name: &str, at: &str, limits
     Ok(())
 }
 
-/// What the merged properties must fulfil together (S-77, S-80, S-81, S-84).
+/// What the merged properties must fulfil together (S-77, S-80, S-84), and the own index in a group.
+///
+/// Whom a group may name shows only when all members are added: `decide` (S-81).
 fn check(member: &mut Member, given: &Object, at: &str, rules: &Rules) -> Result<(), Refusal> {
     let asked = |name: &str| given.contains_key(name);
     let token = member.device_token();
@@ -306,16 +328,13 @@ fn check(member: &mut Member, given: &Object, at: &str, rules: &Rules) -> Result
     if asked("secureDeviceAddress") && stored.contains_key("secureDeviceAddress") && !rules.connectivity {
         return Err(Refusal::invalid(format!("{at}.secureDeviceAddress"), "needs the capability connectivity"));
     }
-    if asked("measurements") && token.is_some_and(|token| stored.get("measurements").is_some_and(|all| all.get(&token).is_some()))
-    {
+    let measures = |token: String| stored.get("measurements").is_some_and(|all| all.get(&token).is_some());
+    if (asked("measurements") || asked("secureDeviceAddress")) && token.is_some_and(measures) {
         return Err(Refusal::invalid(format!("{at}.measurements"), "a device does not measure itself"));
     }
     if asked("initializationGroup")
         && let Some(Json::Array(group)) = stored.get_mut("initializationGroup")
     {
-        if group.iter().any(|index| index.as_u64().is_none_or(|index| index >= u64::from(rules.next_index))) {
-            return Err(Refusal::invalid(format!("{at}.initializationGroup"), "names an index that no member ever had"));
-        }
         let own = Json::from(member.index);
         if !group.contains(&own) {
             group.push(own);

@@ -5,7 +5,7 @@
 //! that are false and lists that are empty as absent (S-08, W-14), ids as strings (S-04), timestamps in seven digits (S-07).
 //! What depends on other fields (`locked` needs `closed`, and its like) is judged after the merge, in `decide`.
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Datelike as _, SecondsFormat, Utc};
 
 use super::limits::{self, Limits, UnknownFields};
 use super::names::{TitleId, Xuid, is_name, parse_guid};
@@ -34,6 +34,8 @@ pub enum Shape {
     OneOf(&'static [&'static str]),
     /// A text of at most so many characters.
     Text(usize),
+    /// As `Text`, compared without regard to case.
+    Word(usize),
     /// A text that means "absent" when empty.
     TextOrNothing(usize),
     /// A GUID in any case, kept as it is written.
@@ -65,10 +67,12 @@ pub enum Shape {
     LowerMap(&'static [Field]),
     /// A map from free names to whole numbers up to a bound.
     Numbers(u64),
-    /// Any object: stored and given back (low).
+    /// Any object: stored and given back but for `null` fields (low, S-03).
     AnyObject,
-    /// Any value: stored and given back (low).
+    /// Any value: stored and given back but for `null` fields (low, S-03).
     Anything,
+    /// The title's own data within system data: any value, stored and given back.
+    Custom,
 }
 
 const fn field(name: &'static str, shape: Shape) -> Field {
@@ -105,7 +109,7 @@ pub const CONSTANTS: &[Field] = &[
     field("maxMembersCount", Shape::Whole(1, limits::MAX_MEMBERS_LARGE)),
     field("visibility", Shape::OneOf(&["open", "visible", "private"])),
     field("initiators", Shape::Xuids),
-    field("inviteProtocol", Shape::Text(limits::MAX_INVITE_PROTOCOL)),
+    field("inviteProtocol", Shape::Word(limits::MAX_INVITE_PROTOCOL)),
     field("reservedRemovalTimeout", TIMEOUT),
     field("inactiveRemovalTimeout", TIMEOUT),
     field("readyRemovalTimeout", TIMEOUT),
@@ -222,7 +226,7 @@ pub const MEMBER_PROPERTIES: &[Field] = &[
             field("latency", COUNT),
             field("bandwidthDown", COUNT),
             field("bandwidthUp", COUNT),
-            field("custom", Shape::Anything),
+            field("custom", Shape::Custom),
         ]),
     ),
     field("serverMeasurements", Shape::Map(&[field("latency", COUNT)])),
@@ -271,7 +275,7 @@ pub fn admit(shape: &Shape, at: &str, value: &Json, limits: &Limits) -> Result<A
             None => wants(&format!("a whole number from {least} to {most}")),
         },
         Shape::OneOf(words) => one_of(at, value, words).map(Some),
-        Shape::Text(most) => text(at, value, *most).map(|text| Some(text.as_str().into())),
+        Shape::Text(most) | Shape::Word(most) => text(at, value, *most).map(|text| Some(text.as_str().into())),
         Shape::TextOrNothing(most) => {
             text(at, value, *most).map(|text| if text.is_empty() { None } else { Some(text.as_str().into()) })
         }
@@ -279,10 +283,14 @@ pub fn admit(shape: &Shape, at: &str, value: &Json, limits: &Limits) -> Result<A
             Some(_) => Ok(Some(value.clone())),
             None => wants("a GUID of 36 characters"),
         },
-        Shape::Timestamp => match value.as_str().and_then(|text| DateTime::parse_from_rfc3339(&text).ok()) {
-            Some(instant) => Ok(Some(render_instant(instant.with_timezone(&Utc)).into())),
-            None => wants("an RFC 3339 timestamp"),
-        },
+        Shape::Timestamp => {
+            let instant = value.as_str().and_then(|text| DateTime::parse_from_rfc3339(&text).ok());
+            // An offset may lead out of the years that RFC 3339 can name.
+            match instant.map(|instant| instant.with_timezone(&Utc)).filter(|instant| (0..=9999).contains(&instant.year())) {
+                Some(instant) => Ok(Some(render_instant(instant).into())),
+                None => wants("an RFC 3339 timestamp"),
+            }
+        }
         Shape::Xuids => list(at, value, limits.array_entries, |at, item| Ok(xuid(at, item)?.to_string().into())).map(kept),
         Shape::TitleIds => list(at, value, limits.array_entries, |at, item| Ok(title_id(at, item)?.to_string().into())).map(kept),
         Shape::Indices { keep_empty } => {
@@ -331,19 +339,46 @@ pub fn admit(shape: &Shape, at: &str, value: &Json, limits: &Limits) -> Result<A
         Shape::Numbers(most) => {
             let Some(entries) = value.as_object() else { return wants("an object of numbers") };
             too_many(at, entries.len(), limits.array_entries)?;
+            let mut kept = Object::new();
             for (name, entry) in entries {
-                admit(&Shape::Whole(0, *most), &format!("{at}.{name}"), entry, limits)?;
+                if let Some(number) = admit(&Shape::Whole(0, *most), &format!("{at}.{name}"), entry, limits)? {
+                    kept.insert(name.clone(), number);
+                }
             }
-            Ok(Some(value.clone()))
+            Ok(Some(kept.into()))
         }
         Shape::AnyObject => {
             if value.as_object().is_some() {
-                Ok(Some(value.clone()))
+                without_nulls(at, value).map(Some)
             } else {
                 wants("an object")
             }
         }
-        Shape::Anything => Ok(Some(value.clone())),
+        Shape::Anything => without_nulls(at, value).map(Some),
+        Shape::Custom => Ok(Some(value.clone())),
+    }
+}
+
+/// Takes `null` fields out of free system data, where clients cannot bear them; `custom` parts keep theirs (S-03, R-06).
+fn without_nulls(at: &str, value: &Json) -> Result<Json, Refusal> {
+    match value {
+        Json::Null => Err(Refusal::invalid(at, "null is not allowed here")),
+        Json::Object(fields) => {
+            let mut kept = Object::new();
+            for (name, value) in fields.iter().filter(|(_, value)| **value != Json::Null) {
+                let plain = name.to_string();
+                let value = if plain == "custom" { value.clone() } else { without_nulls(&format!("{at}.{plain}"), value)? };
+                kept.insert(name.clone(), value);
+            }
+            Ok(kept.into())
+        }
+        Json::Array(items) => items
+            .iter()
+            .enumerate()
+            .map(|(n, item)| without_nulls(&format!("{at}[{n}]"), item))
+            .collect::<Result<_, _>>()
+            .map(Json::Array),
+        other => Ok(other.clone()),
     }
 }
 

@@ -1,5 +1,7 @@
 //! Session templates: reading and validating a published one, and merging it with a creator's constants (templates.md).
 
+use std::borrow::Cow;
+
 use super::limits::{self, Limits, UnknownFields};
 use super::names::TemplateName;
 use super::refusal::Refusal;
@@ -15,6 +17,9 @@ pub enum Form {
     /// Contract version 107: the new names only.
     New,
 }
+
+/// The last contract version of the old kind: its templates have other defaults (T-51, T-54).
+const OLD: u32 = 105;
 
 /// A published template, read and found valid (T-08).
 #[derive(Debug, Clone)]
@@ -118,7 +123,12 @@ fn read(name: TemplateName, document: &Json, remarks: &mut Remarks) -> Template 
         }
     };
     let (given, custom) = (part("system", remarks), part("custom", remarks));
-    let system = read_system(&given, remarks);
+    let mut system = read_system(&given, remarks);
+    if contract_version <= OLD
+        && let Some(capabilities) = system.get_mut("capabilities")
+    {
+        imply_gameplay(capabilities);
+    }
     let role_types = fields.get("roleTypes").map_or_else(Object::new, |types| read_role_types(types, &system, remarks));
     for (at, why) in contradictions(&system) {
         remarks.push(true, format!("constants.system.{at}"), why);
@@ -311,6 +321,22 @@ pub fn modernise(given: &Object, at: &str) -> Result<Object, Refusal> {
     Ok(new)
 }
 
+/// Brings a member's `properties.system` of an old request into the names of 107 (T-50).
+///
+/// # Errors
+/// 400 for both forms of one setting (W-71).
+pub fn modernise_member<'o>(given: &'o Object, form: Form, at: &str) -> Result<Cow<'o, Object>, Refusal> {
+    const NEW: &str = "initializationGroup";
+    let Some(group) = given.get("group").filter(|_| form == Form::Old) else { return Ok(Cow::Borrowed(given)) };
+    if given.contains_key(NEW) {
+        return Err(Refusal::invalid(format!("{at}.group"), format!("the same setting is given as {NEW} too (W-71)")));
+    }
+    let mut new = given.clone();
+    new.insert(NEW.into(), group.clone());
+    new.shift_remove("group");
+    Ok(Cow::Owned(new))
+}
+
 /// The constants of a new session: the template's, the creator's where it is silent, defaults for the rest.
 pub struct Merged {
     /// What the session will carry.
@@ -351,8 +377,10 @@ pub fn merge(template: &Template, system: &Object, custom: Option<&Json>, limits
         }
     }
     let mut kept = template.custom.clone();
+    kept.retain(|_, value| *value != Json::Null);
     match custom {
-        None | Some(Json::Null) => {}
+        None => {}
+        Some(Json::Null) if template.custom.is_empty() => {}
         Some(Json::Object(fields)) => {
             for (name, value) in fields {
                 match template.custom.get(name) {
@@ -387,7 +415,11 @@ pub fn repeats(fixed: &Json, given: &Json, shape: &Shape) -> bool {
             Some(fixed) => fixed == flag,
             None => *flag == Json::Bool(false),
         }),
-        (Shape::Object(_) | Shape::Map(_) | Shape::LowerMap(_), Json::Object(fixed), Json::Object(given)) => {
+        (Shape::Word(_), Json::String(fixed), Json::String(given)) => match (fixed.decode(), given.decode()) {
+            (Some(fixed), Some(given)) => fixed.to_lowercase() == given.to_lowercase(),
+            _ => fixed == given,
+        },
+        (Shape::Object(_) | Shape::Map(_) | Shape::LowerMap(_) | Shape::AnyObject, Json::Object(fixed), Json::Object(given)) => {
             given.iter().all(|(name, value)| fixed.get(name) == Some(value))
         }
         _ => fixed == given,
@@ -396,7 +428,7 @@ pub fn repeats(fixed: &Json, given: &Json, shape: &Shape) -> bool {
 
 /// Fills in the defaults of the template's contract version (T-40, T-51) and takes out what is explicitly unset.
 fn with_defaults(mut given: Object, template: &Template) -> Object {
-    let old = template.contract_version <= 105;
+    let old = template.contract_version <= OLD;
     let mut kept = Object::new();
     for field in CONSTANTS {
         let value = given.shift_remove(field.name).or_else(|| match field.name {
@@ -410,11 +442,38 @@ fn with_defaults(mut given: Object, template: &Template) -> Object {
             "capabilities" => Some(Json::object()),
             _ => None,
         });
-        if let Some(value) = value.filter(|value| *value != Json::Null) {
+        if let Some(mut value) = value.filter(|value| *value != Json::Null) {
+            fill_in(field.name, &mut value);
+            if old && field.name == "capabilities" {
+                imply_gameplay(&mut value);
+            }
             kept.insert(field.name.into(), value);
         }
     }
     kept
+}
+
+/// Sets the capability that 104 and 105 implied, unless it is spoken of (T-54).
+fn imply_gameplay(capabilities: &mut Json) {
+    if let Json::Object(capabilities) = capabilities {
+        capabilities.entry("gameplay".into()).or_insert(Json::Bool(true));
+    }
+}
+
+/// Fills in what a peer requirement does not say (T-40, T-41).
+fn fill_in(name: &str, value: &mut Json) {
+    let numbers: &[(&str, u64)] = match name {
+        "peerToPeerRequirements" => &[("latencyMaximum", 250), ("bandwidthMinimum", 10_000)],
+        "peerToHostRequirements" => &[("latencyMaximum", 250), ("bandwidthDownMinimum", 100_000), ("bandwidthUpMinimum", 1000)],
+        _ => return,
+    };
+    let Json::Object(fields) = value else { return };
+    for (name, number) in numbers {
+        fields.entry((*name).into()).or_insert_with(|| (*number).into());
+    }
+    if name == "peerToHostRequirements" {
+        fields.entry("hostSelectionMetric".into()).or_insert_with(|| "latency".into());
+    }
 }
 
 /// Constants that cannot stand together: path below `constants.system`, and why (T-30, T-31).
@@ -477,7 +536,7 @@ pub fn contradictions(system: &Object) -> Vec<(String, String)> {
 /// Which part of the contract this version does not serve yet, if these constants ask for it.
 #[must_use]
 pub fn not_served(template: &Template, system: &Object) -> Option<Refusal> {
-    let capability = ["large", "hasOwners"].into_iter().find(|name| has_capability(system, name));
+    let capability = ["large", "hasOwners", "arbitration"].into_iter().find(|name| has_capability(system, name));
     let at = if let Some(name) = capability {
         format!("constants.system.capabilities.{name}")
     } else if system.contains_key("memberInitialization") {

@@ -73,17 +73,12 @@ pub fn remove(session: &mut Session, member: &Member) {
 }
 
 /// The end of every change: zero timeouts (M-26), what depends on members (M-41), and whether anybody is left (W-60).
+///
+/// A zero `readyRemovalTimeout` is no matter here: who is ready for no time is inactive from the start (`member::Rules`).
 #[must_use]
 pub fn finish(mut session: Session, now: DateTime<Utc>) -> Record {
-    let zero = |session: &Session, state| timeout(session, state).is_some_and(|timeout| timeout.is_zero());
-    if zero(&session, MemberState::Ready) {
-        for member in session.members.iter_mut().filter(|member| member.state == MemberState::Ready) {
-            member.state = MemberState::Inactive;
-            member.since = now;
-        }
-    }
     for state in [MemberState::Reserved, MemberState::Inactive] {
-        if zero(&session, state) {
+        if timeout(&session, state).is_some_and(|timeout| timeout.is_zero()) {
             let gone: Vec<Member> = session.members.iter().filter(|member| member.state == state).cloned().collect();
             for member in &gone {
                 remove(&mut session, member);
