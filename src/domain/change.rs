@@ -1,6 +1,8 @@
 //! What happened between two states of a record: found by comparing them, never told by hand (W-62, M-43, H-22, N-37).
 
-use super::names::{MemberIndex, Xuid};
+use std::sync::Arc;
+
+use super::names::{Branch, MemberIndex, Xuid};
 use super::session::{Member, MemberState, Record, Session};
 use crate::json::Json;
 
@@ -85,14 +87,20 @@ pub struct Change {
 /// Finds what happened between two states of one record.
 #[must_use]
 pub fn between(before: &Record, after: &Record) -> Change {
-    let none: &[Member] = &[];
-    let old = before.as_ref().map_or(none, |session| &session.members);
-    let new = after.as_ref().map_or(none, |session| &session.members);
-    let find = |members: &'_ [Member], xuid| members.iter().position(|member: &Member| member.xuid == xuid);
+    let members = |record: &'_ Record| record.as_ref().map_or_else(Vec::new, |session| session.members.clone());
+    let (old, new) = (members(before), members(after));
+    let same_life = branch(before) == branch(after);
+    let find = |members: &[Arc<Member>], member: &Member| {
+        let at = members.binary_search_by_key(&member.index, |other| other.index).ok().filter(|_| same_life)?;
+        Some(Arc::clone(&members[at]))
+    };
     let mut change = Change::default();
     let mut kinds = Kinds::default();
-    for member in old {
-        let now = find(new, member.xuid).map(|at| &new[at]).filter(|now| now.index == member.index);
+    for member in &old {
+        let now = find(&new, member);
+        if now.as_ref().is_some_and(|now| Arc::ptr_eq(now, member)) {
+            continue;
+        }
         if now.is_none() {
             change.departed.push(Departed {
                 index: member.index,
@@ -101,6 +109,7 @@ pub fn between(before: &Record, after: &Record) -> Change {
                 subscription: subscription_id(member),
             });
         }
+        let now = now.as_deref();
         if member.state.is_active() && !now.is_some_and(|now| now.state.is_active()) {
             change.disengaged.push(member.xuid);
         }
@@ -112,7 +121,7 @@ pub fn between(before: &Record, after: &Record) -> Change {
             kinds.add("arbitrationPropertyChange", arbitration(now) != arbitration(member));
         }
     }
-    for member in new.iter().filter(|member| find(old, member.xuid).is_none_or(|at| old[at].index != member.index)) {
+    for member in new.iter().filter(|member| find(&old, member).is_none()) {
         kinds.add("membersList", true);
         kinds.add("membersStatus", member.state.is_accepted());
         kinds.add("membersCustomProperty", member.properties.custom != Json::object());
@@ -124,10 +133,18 @@ pub fn between(before: &Record, after: &Record) -> Change {
     let full = |record: &Record| record.as_ref().is_some_and(Session::is_full);
     let gates = ["closed", "locked", "joinRestriction", "readRestriction"].into_iter().any(differs);
     kinds.add("joinability", gates || full(before) != full(after));
-    let custom = |record: &Record| record.as_ref().map_or_else(Json::object, |session| session.properties.custom.clone());
-    kinds.add("customProperty", custom(before) != custom(after));
+    let empty = Json::object();
+    kinds.add("customProperty", custom(before).unwrap_or(&empty) != custom(after).unwrap_or(&empty));
     change.kinds = kinds;
     change
+}
+
+fn custom(record: &Record) -> Option<&Json> {
+    record.as_ref().map(|session| &session.properties.custom)
+}
+
+fn branch(record: &Record) -> Option<Branch> {
+    record.as_ref().map(|session| session.branch)
 }
 
 fn status(member: &Member) -> u8 {

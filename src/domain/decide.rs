@@ -1,6 +1,7 @@
 //! What a write does to the session behind one reference, from top to bottom (W-38).
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
@@ -391,7 +392,7 @@ impl<'a> Work<'a> {
             let constants = entry.new_constants(context.limits)?;
             let mut member = member::reserve(self.take_index(), user.xuid, constants, context.now);
             member::accept(&mut member, user, context.now);
-            self.session.members.push(member);
+            self.session.members.push(Arc::new(member));
         }
         let rules = Rules {
             now: context.now,
@@ -419,7 +420,7 @@ impl<'a> Work<'a> {
         let constants = entry.new_constants(self.context.limits)?;
         if self.session.member(xuid).is_none() && Some(xuid) != leaving {
             let member = member::reserve(self.take_index(), xuid, constants, self.context.now);
-            self.session.members.push(member);
+            self.session.members.push(Arc::new(member));
         }
         Ok(())
     }

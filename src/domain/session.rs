@@ -1,6 +1,7 @@
 //! The stored session: what a directory remembers of one, and the few questions everybody asks it.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sha2::{Digest, Sha256};
@@ -14,7 +15,7 @@ use crate::json::{Json, Object};
 pub type Record = Option<Session>;
 
 /// `system` data of a fixed schema and `custom` data that is never interpreted (S-01).
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bag {
     /// Validated fields in the contract's spelling (see `system`).
     pub system: Object,
@@ -32,7 +33,7 @@ impl Default for Bag {
 ///
 /// Invariants: members are in the order of their indices, all below `next_index`; no two have one xuid; `turn` and `host` name
 /// members that are there.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Session {
     /// Its name, in the case it was created with (S-05).
     pub reference: SessionReference,
@@ -46,8 +47,8 @@ pub struct Session {
     pub constants: Bag,
     /// What its members may change.
     pub properties: Bag,
-    /// Its members, reservations included, by index.
-    pub members: Vec<Member>,
+    /// Its members, reservations included, by index. Shared between the states of one session: what does not change is not copied.
+    pub members: Vec<Arc<Member>>,
     /// The index that the next member gets (S-30).
     pub next_index: MemberIndex,
     /// The search handle that shows it, if there is one (S-26).
@@ -75,7 +76,7 @@ pub enum MemberState {
 }
 
 /// A user's entry in a session.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Member {
     /// Its key; never used again in this branch (M-40).
     pub index: MemberIndex,
@@ -201,12 +202,12 @@ impl Session {
     /// The member of a user.
     #[must_use]
     pub fn member(&self, xuid: Xuid) -> Option<&Member> {
-        self.members.iter().find(|member| member.xuid == xuid)
+        self.members.iter().find(|member| member.xuid == xuid).map(Arc::as_ref)
     }
 
     /// The member of a user, to be changed.
     pub fn member_mut(&mut self, xuid: Xuid) -> Option<&mut Member> {
-        self.members.iter_mut().find(|member| member.xuid == xuid)
+        self.members.iter_mut().find(|member| member.xuid == xuid).map(Arc::make_mut)
     }
 
     /// How many members are more than reservations (S-30).
@@ -310,7 +311,7 @@ impl Session {
             && self.constants == other.constants
             && self.properties == other.properties
             && self.members.len() == other.members.len()
-            && self.members.iter().zip(&other.members).all(|(one, two)| one.same_document(two))
+            && self.members.iter().zip(&other.members).all(|(one, two)| Arc::ptr_eq(one, two) || one.same_document(two))
     }
 }
 

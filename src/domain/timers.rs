@@ -1,5 +1,7 @@
 //! Time in the life of a session: what is due, what happens then, and when the next thing is (M-20 to M-29).
 
+use std::sync::Arc;
+
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::session::{Member, MemberState, Record, Session};
@@ -79,7 +81,7 @@ pub fn remove(session: &mut Session, member: &Member) {
 pub fn finish(mut session: Session, now: DateTime<Utc>) -> Record {
     for state in [MemberState::Reserved, MemberState::Inactive] {
         if timeout(&session, state).is_some_and(|timeout| timeout.is_zero()) {
-            let gone: Vec<Member> = session.members.iter().filter(|member| member.state == state).cloned().collect();
+            let gone: Vec<Arc<Member>> = session.members.iter().filter(|member| member.state == state).cloned().collect();
             for member in &gone {
                 remove(&mut session, member);
             }

@@ -2,23 +2,27 @@
 //!
 //! Kept in the change log. A new session's delta is its whole document; a deleted one has none.
 
-use super::stored::{members, members_info};
-use crate::domain::session::Session;
+use std::sync::Arc;
+
+use super::stored::{Fields, entry, linked, members_info};
+use crate::domain::names::MemberIndex;
+use crate::domain::session::{Member, Session};
 use crate::domain::system::render_instant;
 use crate::domain::timers;
-use crate::json::{Json, Object};
+use crate::json::{self, Json, Object, STORED_DEPTH};
 
 /// Renders the difference between two states of one branch.
 #[must_use]
 pub fn between(before: &Session, after: &Session) -> String {
-    let mut fields = Object::new();
-    fields.insert("changeNumber".into(), after.change_number.into());
-    if timers::next(before) != timers::next(after) {
-        let next = timers::next(after).map_or(Json::Null, |next| render_instant(next).into());
-        fields.insert("nextTimer".into(), next);
+    let mut out = String::with_capacity(512);
+    let mut fields = Fields::open(&mut out);
+    fields.number("changeNumber", after.change_number);
+    let next = timers::next(after);
+    if timers::next(before) != next {
+        fields.value("nextTimer", &next.map_or(Json::Null, |next| render_instant(next).into()));
     }
     if before.search_handle != after.search_handle {
-        fields.insert("searchHandle".into(), after.search_handle.map_or(Json::Null, |handle| handle.to_string().into()));
+        fields.value("searchHandle", &after.search_handle.map_or(Json::Null, |handle| handle.to_string().into()));
     }
     let mut properties = Object::new();
     put_some(&mut properties, "system", objects(&before.properties.system, &after.properties.system));
@@ -27,13 +31,24 @@ pub fn between(before: &Session, after: &Session) -> String {
         (before, after) if before == after => {}
         (_, after) => drop(properties.insert("custom".into(), after.clone())),
     }
-    put_some(&mut fields, "properties", properties);
-    let (old_info, info) = (members_info(before), members_info(after));
-    if old_info != info {
-        fields.insert("membersInfo".into(), info);
+    if !properties.is_empty() {
+        fields.value("properties", &properties.into());
     }
-    put_some(&mut fields, "members", entries(&members(before), &members(after)));
-    Json::Object(fields).to_string()
+    let info = |session| {
+        let mut out = String::new();
+        members_info(session, &mut out);
+        out
+    };
+    let now = info(after);
+    if info(before) != now {
+        fields.key("membersInfo").push_str(&now);
+    }
+    let members = members(before, after);
+    if !members.is_empty() {
+        fields.value("members", &members.into());
+    }
+    fields.close();
+    out
 }
 
 fn put_some(fields: &mut Object, name: &str, part: Object) {
@@ -50,25 +65,58 @@ fn objects(before: &Object, after: &Object) -> Object {
     changed.chain(gone).collect()
 }
 
-/// As `objects`, one level deeper for the bags of members that stay.
-fn entries(before: &Object, after: &Object) -> Object {
-    let mut changed = objects(before, after);
-    for (key, entry) in &mut changed {
-        let (Some(Json::Object(old)), Json::Object(new)) = (before.get(key), &mut *entry) else { continue };
-        let mut fields = objects(old, new);
-        for name in ["constants", "properties"] {
-            if let (Some(Json::Object(old)), Some(Json::Object(new))) = (old.get(name), fields.get(name)) {
-                let mut bag = objects(old, new);
-                for part in ["system", "custom"] {
-                    if let (Some(Json::Object(old)), Some(Json::Object(new))) = (old.get(part), bag.get(part)) {
-                        let part_fields = objects(old, new);
-                        bag.insert(part.into(), part_fields.into());
-                    }
-                }
-                fields.insert(name.into(), bag.into());
-            }
-        }
-        *entry = fields.into();
+/// A member as its entry shows it: with the index of the one after it, and whether it is its turn.
+type Shown<'a> = (&'a Arc<Member>, MemberIndex, bool);
+
+fn shown(session: &Session) -> Vec<Shown<'_>> {
+    let turn = session.turn();
+    linked(session).map(|(member, next)| (member, next, turn.contains(&member.index))).collect()
+}
+
+/// The members that came, went or changed, these by what differs down to the fields of their bags.
+fn members(before: &Session, after: &Session) -> Object {
+    let (old, new) = (shown(before), shown(after));
+    let find = |members: &[Shown], index| members.binary_search_by_key(&index, |(member, _, _)| member.index).ok();
+    let mut changed = Object::new();
+    for one in &new {
+        let index = one.0.index;
+        let fields = match find(&old, index).map(|at| old[at]) {
+            Some(other) if other == *one => continue,
+            Some(other) => entry_fields(&tree(other), &tree(*one)),
+            None => tree(*one),
+        };
+        put_some(&mut changed, &index.to_string(), fields);
+    }
+    for (member, _, _) in old.iter().filter(|(member, _, _)| find(&new, member.index).is_none()) {
+        changed.insert(member.index.to_string().as_str().into(), Json::Null);
     }
     changed
+}
+
+/// The rendered entry as a value.
+fn tree((member, next, turn): Shown) -> Object {
+    let mut text = String::new();
+    entry(member, next, turn, &mut text);
+    match json::parse(text.as_bytes(), STORED_DEPTH) {
+        Ok(Json::Object(fields)) => fields,
+        _ => unreachable!("what is rendered can be read"),
+    }
+}
+
+/// As `objects`, one level deeper for the bags.
+fn entry_fields(old: &Object, new: &Object) -> Object {
+    let mut fields = objects(old, new);
+    for name in ["constants", "properties"] {
+        if let (Some(Json::Object(old)), Some(Json::Object(new))) = (old.get(name), fields.get(name)) {
+            let mut bag = objects(old, new);
+            for part in ["system", "custom"] {
+                if let (Some(Json::Object(old)), Some(Json::Object(new))) = (old.get(part), bag.get(part)) {
+                    let part_fields = objects(old, new);
+                    bag.insert(part.into(), part_fields.into());
+                }
+            }
+            fields.insert(name.into(), bag.into());
+        }
+    }
+    fields
 }

@@ -2,6 +2,10 @@
 //!
 //! Together they are the state, stored once. `render` and `read` are each other's inverse: nothing is lost between them.
 
+use std::borrow::Borrow as _;
+use std::fmt::{Display, Write as _};
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 
 use crate::domain::names::{Branch, HandleId, MemberIndex, SessionReference, TitleId, Xuid};
@@ -22,97 +26,151 @@ pub struct Stored {
 /// Renders a session.
 #[must_use]
 pub fn render(session: &Session) -> Stored {
-    let mut body = String::with_capacity(4096);
-    json::write_object(&document(session), &mut body);
-    Stored { body, private: private(session) }
+    Stored { body: document(session), private: private(session) }
 }
 
 /// The document as clients see it (S-20 to S-30).
-fn document(session: &Session) -> Object {
-    let mut fields = Object::with_capacity(12);
-    let mut put = |name: &str, value: Json| drop(fields.insert(name.into(), value));
-    put("contractVersion", (100 * session.version() + 7).into());
-    put("branch", session.branch.to_string().into());
-    put("changeNumber", session.change_number.into());
-    put("correlationId", session.reference.sid().to_string().into());
-    put("startTime", render_instant(session.start_time).into());
+fn document(session: &Session) -> String {
+    let mut body = String::with_capacity(1024 + 512 * session.members.len());
+    let mut fields = Fields::open(&mut body);
+    fields.number("contractVersion", 100 * session.version() + 7);
+    fields.plain("branch", &session.branch.to_string());
+    fields.number("changeNumber", session.change_number);
+    fields.plain("correlationId", &session.reference.sid().to_string());
+    fields.plain("startTime", &render_instant(session.start_time));
     if let Some(next) = timers::next(session) {
-        put("nextTimer", render_instant(next).into());
+        fields.plain("nextTimer", &render_instant(next));
     }
     if let Some(handle) = session.search_handle {
-        put("searchHandle", handle.to_string().into());
+        fields.plain("searchHandle", &handle.to_string());
     }
-    put("constants", bag(&session.constants, Object::new()));
-    put("properties", bag(&session.properties, Object::new()));
-    put("servers", Json::object());
-    put("membersInfo", members_info(session));
-    put("members", members(session).into());
-    fields
+    fields.bag("constants", &session.constants, |_| {});
+    fields.bag("properties", &session.properties, |_| {});
+    fields.value("servers", &Json::object());
+    members_info(session, fields.key("membersInfo"));
+    let turn = session.turn();
+    let mut members = Fields::open(fields.key("members"));
+    for (member, next) in linked(session) {
+        entry(member, next, turn.contains(&member.index), members.key(&member.index.to_string()));
+    }
+    members.close();
+    fields.close();
+    body
 }
 
 /// Counts and ends of the member list (S-30).
-pub(super) fn members_info(session: &Session) -> Json {
-    let count = |n: usize| Json::from(n as u64);
-    let mut info = Object::with_capacity(5);
-    info.insert("first".into(), session.members.first().map_or(session.next_index, |first| first.index).into());
-    info.insert("next".into(), session.next_index.into());
-    info.insert("count".into(), count(session.members.len()));
-    info.insert("accepted".into(), count(session.accepted_count()));
-    info.insert("active".into(), count(session.active_count()));
-    info.into()
+pub(super) fn members_info(session: &Session, out: &mut String) {
+    let mut info = Fields::open(out);
+    info.number("first", session.members.first().map_or(session.next_index, |first| first.index));
+    info.number("next", session.next_index);
+    info.number("count", session.members.len());
+    info.number("accepted", session.accepted_count());
+    info.number("active", session.active_count());
+    info.close();
 }
 
-/// The members by index, each with the index of the one after it (S-60).
-pub(super) fn members(session: &Session) -> Object {
-    let turn = session.turn();
+/// The members, each with the index of the one after it (S-60).
+pub(super) fn linked(session: &Session) -> impl Iterator<Item = (&Arc<Member>, MemberIndex)> {
     let after = session.members.iter().skip(1).map(|member| member.index).chain([session.next_index]);
-    let entries = session.members.iter().zip(after);
-    entries
-        .map(|(member, next)| (member.index.to_string().as_str().into(), entry(member, next, turn.contains(&member.index))))
-        .collect()
+    session.members.iter().zip(after)
 }
 
-fn entry(member: &Member, next: MemberIndex, turn: bool) -> Json {
-    let mut fields = Object::with_capacity(10);
-    let mut put = |name: &str, value: Json| drop(fields.insert(name.into(), value));
-    put("next", next.into());
-    put("joinTime", render_instant(member.joined_at).into());
+/// One member's entry.
+pub(super) fn entry(member: &Member, next: MemberIndex, turn: bool, out: &mut String) {
+    let mut fields = Fields::open(out);
+    fields.number("next", next);
+    fields.plain("joinTime", &render_instant(member.joined_at));
     if member.state == MemberState::Reserved {
-        put("reserved", true.into());
+        fields.flag("reserved");
     }
     if turn {
-        put("turn", true.into());
+        fields.flag("turn");
     }
-    let mut constants = Object::with_capacity(4);
-    constants.insert("xuid".into(), member.xuid.to_string().into());
-    constants.insert("index".into(), member.index.into());
-    put("constants", bag(&member.constants, constants));
-    let mut flags = Object::with_capacity(4);
-    match member.state {
-        MemberState::Active { .. } => drop(flags.insert("active".into(), true.into())),
-        MemberState::Ready => drop(flags.insert("ready".into(), true.into())),
+    fields.bag("constants", &member.constants, |system| {
+        system.plain("xuid", &member.xuid.to_string());
+        system.number("index", member.index);
+    });
+    fields.bag("properties", &member.properties, |system| match member.state {
+        MemberState::Active { .. } => system.flag("active"),
+        MemberState::Ready => system.flag("ready"),
         MemberState::Reserved | MemberState::Inactive => {}
-    }
-    put("properties", bag(&member.properties, flags));
+    });
     if let Some(gamertag) = &member.gamertag {
-        put("gamertag", gamertag.as_str().into());
+        fields.value("gamertag", &gamertag.as_str().into());
     }
     if let Some(token) = member.device_token() {
-        put("deviceToken", token.into());
+        fields.plain("deviceToken", &token);
     }
     if let MemberState::Active { title: Some(title) } = member.state {
-        put("activeTitleId", title.to_string().into());
+        fields.plain("activeTitleId", &title.to_string());
     }
-    fields.into()
+    fields.close();
 }
 
-/// A bag, its system fields behind those that stand apart.
-fn bag(bag: &Bag, mut system: Object) -> Json {
-    system.extend(bag.system.iter().map(|(name, value)| (name.clone(), value.clone())));
-    let mut fields = Object::with_capacity(2);
-    fields.insert("system".into(), system.into());
-    fields.insert("custom".into(), bag.custom.clone());
-    fields.into()
+/// An object that is being written, field by field.
+pub(super) struct Fields<'a> {
+    out: &'a mut String,
+    begun: bool,
+}
+
+impl<'a> Fields<'a> {
+    /// Begins an object.
+    pub fn open(out: &'a mut String) -> Self {
+        out.push('{');
+        Self { out, begun: false }
+    }
+
+    /// Writes a name that needs no escape; its value is written to what this returns.
+    pub fn key(&mut self, name: &str) -> &mut String {
+        if std::mem::replace(&mut self.begun, true) {
+            self.out.push(',');
+        }
+        self.out.push('"');
+        self.out.push_str(name);
+        self.out.push_str("\":");
+        self.out
+    }
+
+    /// Any value.
+    pub fn value(&mut self, name: &str, value: &Json) {
+        value.write(self.key(name));
+    }
+
+    /// A text that needs no escape.
+    pub fn plain(&mut self, name: &str, text: &str) {
+        let out = self.key(name);
+        out.push('"');
+        out.push_str(text);
+        out.push('"');
+    }
+
+    /// A number.
+    pub fn number(&mut self, name: &str, number: impl Display) {
+        let _ = write!(self.key(name), "{number}");
+    }
+
+    /// A flag that is set.
+    fn flag(&mut self, name: &str) {
+        self.key(name).push_str("true");
+    }
+
+    /// A bag, its system fields behind those that stand apart.
+    fn bag(&mut self, name: &str, bag: &Bag, apart: impl FnOnce(&mut Fields)) {
+        let mut fields = Fields::open(self.key(name));
+        let mut system = Fields::open(fields.key("system"));
+        apart(&mut system);
+        for (name, value) in &bag.system {
+            system.value(name.borrow(), value);
+        }
+        system.close();
+        fields.value("custom", &bag.custom);
+        fields.close();
+    }
+
+    /// Ends the object.
+    pub fn close(self) {
+        self.out.push('}');
+    }
 }
 
 /// What only the service knows: per member, in order, since when its state lasts (µs) and its device; since when it is empty.
@@ -165,8 +223,11 @@ pub fn read(reference: &SessionReference, body: &str, private: &str) -> Result<S
     if known.len() != entries.len() {
         return corrupt("private.members");
     }
-    let members =
-        entries.into_iter().zip(known).map(|((_, entry), known)| read_member(entry, known)).collect::<Result<_, _>>()?;
+    let members = entries
+        .into_iter()
+        .zip(known)
+        .map(|((_, entry), known)| read_member(entry, known).map(Arc::new))
+        .collect::<Result<_, _>>()?;
     let next = body.get("membersInfo").and_then(|info| info.get("next")).and_then(Json::as_u64);
     let Some(branch) = body.get("branch").and_then(Json::as_str).and_then(|text| Branch::parse(&text)) else {
         return corrupt("branch");
