@@ -28,6 +28,9 @@ pub enum DirectoryError {
     /// Too much is queued already (503).
     #[error("too many writes are waiting")]
     Busy,
+    /// The service itself is at fault, and says why in its log (500).
+    #[error("a task of the directory panicked")]
+    Broken,
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),

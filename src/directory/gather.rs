@@ -3,7 +3,9 @@
 //! A batch is what queued up while the last one was on its way; nobody waits for company.
 
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 
+use futures_util::FutureExt as _;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::store::{BATCH_MAX, StoreError};
@@ -30,7 +32,7 @@ impl<Ask: Clone + Send + Sync + 'static, Answer: Send + 'static> Gather<Ask, Ans
     /// The task ends when the last entrance is dropped. Must be called inside a tokio runtime.
     pub fn start<Run, Answering>(run: Run) -> Self
     where
-        Run: Fn(Vec<Ask>) -> Answering + Send + 'static,
+        Run: Fn(Vec<Ask>) -> Answering + Send + Sync + 'static,
         Answering: Future<Output = Result<Vec<Answer>, StoreError>> + Send,
     {
         let (queue, mut waiting) = mpsc::channel::<Waiting<Ask, Answer>>(QUEUE);
@@ -38,13 +40,15 @@ impl<Ask: Clone + Send + Sync + 'static, Answer: Send + 'static> Gather<Ask, Ans
             let mut batch = Vec::with_capacity(BATCH_MAX);
             while waiting.recv_many(&mut batch, BATCH_MAX).await > 0 {
                 let asks = batch.iter().map(|(ask, _)| ask.clone()).collect();
-                match run(asks).await {
-                    Ok(answers) => {
+                // A panic leaves this batch without an answer, and the task alive.
+                match AssertUnwindSafe(async { run(asks).await }).catch_unwind().await {
+                    Err(_) => tracing::error!("a batch of reads panicked; the message stands above"),
+                    Ok(Ok(answers)) => {
                         for ((_, reply), answer) in batch.drain(..).zip(answers) {
                             let _ = reply.send(Ok(answer));
                         }
                     }
-                    Err(error) => {
+                    Ok(Err(error)) => {
                         for (_, reply) in batch.drain(..) {
                             let _ = reply.send(Err(error.clone()));
                         }
@@ -56,7 +60,7 @@ impl<Ask: Clone + Send + Sync + 'static, Answer: Send + 'static> Gather<Ask, Ans
         Self { queue }
     }
 
-    /// Asks and waits for the answer. `None` when too many are waiting already.
+    /// Asks and waits for the answer. `None` when too many are waiting already, or when answering panicked.
     pub async fn ask(&self, ask: Ask) -> Option<Result<Answer, StoreError>> {
         let (reply, answer) = oneshot::channel();
         self.queue.try_send((ask, reply)).ok()?;

@@ -201,6 +201,11 @@ impl Plan {
         Some(Ok(Written { outcome, etag: document.as_ref().map(|document| document.etag), document }))
     }
 
+    /// Sees to it that there is a save, even if nothing changes: of two saves from one version only one can win.
+    pub fn touch(&mut self) {
+        self.touched = true;
+    }
+
     /// Makes a decision the state of things, and notes what is to be saved of it.
     fn take(&mut self, decision: Decision, cause: Cause, actor: String) {
         let before = std::mem::replace(&mut self.record, decision.after);

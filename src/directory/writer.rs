@@ -5,9 +5,11 @@
 //! given after the commit, refusals too, because they may rest on what is being committed.
 
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
+use futures_util::FutureExt as _;
 use tokio::sync::{mpsc, oneshot};
 use tracing::{debug, error, warn};
 use uuid::Uuid;
@@ -60,8 +62,18 @@ struct Job {
     sid: Uuid,
     wish: Wish,
     attempt: u32,
+    /// Saves of it that may yet be committed: their connection broke, and they were not in the log when it was asked.
+    doubts: Vec<Doubt>,
+    /// Whether it is decided without company, because the database refused what it was saved with.
+    alone: bool,
     reply: oneshot::Sender<Answer>,
     _place: Place,
+}
+
+/// A save that may yet be committed, and what its job is answered if it was.
+struct Doubt {
+    ask: WriteAsk,
+    answer: Answer,
 }
 
 impl Job {
@@ -140,8 +152,9 @@ impl Writer {
         let place = Counts::take(&self.counts, sid, &self.options).ok_or(DirectoryError::Busy)?;
         let (reply, answer) = oneshot::channel();
         let queue = &self.queues[usize::from(sid.as_bytes()[15]) % self.queues.len()];
-        queue.send(Job { sid, wish, attempt: 0, reply, _place: place }).map_err(|_| DirectoryError::Busy)?;
-        answer.await.unwrap_or(Err(DirectoryError::Busy))
+        let job = Job { sid, wish, attempt: 0, doubts: Vec::new(), alone: false, reply, _place: place };
+        queue.send(job).map_err(|_| DirectoryError::Busy)?;
+        answer.await.unwrap_or(Err(DirectoryError::Broken))
     }
 }
 
@@ -179,8 +192,10 @@ impl Shard {
             }
             waiting.extend(arrived.drain(..));
             let round = take_round(&mut waiting);
-            for job in self.round(round).await.into_iter().rev() {
-                waiting.push_front(job);
+            // A panic answers those who wait for this round with a failure, and nobody else.
+            match AssertUnwindSafe(self.round(round)).catch_unwind().await {
+                Ok(again) => again.into_iter().rev().for_each(|job| waiting.push_front(job)),
+                Err(_) => error!("a round of writes panicked; the message stands above"),
             }
         }
     }
@@ -198,10 +213,15 @@ impl Shard {
                 return Vec::new();
             }
         };
+        // Only now: whatever was committed before the load is found, and whatever is committed later makes these saves lose.
+        let jobs = self.clear_doubts(jobs).await;
         let mut again = Vec::new();
         let mut groups = Vec::with_capacity(jobs.len());
         for ((sid, jobs), loaded) in jobs.into_iter().zip(loaded) {
-            groups.push(self.decide(sid, jobs, loaded, &mut again));
+            match catch_unwind(AssertUnwindSafe(|| self.decide(sid, jobs, loaded, &mut again))) {
+                Ok(group) => groups.push(group),
+                Err(_) => error!(session.sid = %sid, "deciding the writes of a session panicked; the message stands above"),
+            }
         }
         for batch in disjoint(&groups) {
             let saves: Vec<SessionSave> = batch.iter().filter_map(|at| groups[*at].save.clone()).collect();
@@ -233,8 +253,17 @@ impl Shard {
         };
         let mut plan = Plan::new(record, loaded.edges, self.clock.now());
         let house = House { limits: &self.options.limits, everybody_follows: self.options.everybody_follows };
+        if jobs.iter().any(|job| !job.doubts.is_empty()) {
+            plan.touch();
+        }
         let mut jobs = jobs.into_iter();
         while let Some(job) = jobs.next() {
+            if job.alone && !group.is_empty() {
+                again.push(job);
+                again.extend(jobs);
+                break;
+            }
+            let alone = job.alone;
             let answer = match &job.wish {
                 Wish::View(principal) => {
                     let facts = plan.facts(principal, self.options.everybody_follows);
@@ -255,15 +284,33 @@ impl Shard {
                 }
                 _ => group.decided.push((job, answer)),
             }
+            if alone {
+                again.extend(jobs);
+                break;
+            }
         }
         group.save = plan.save(sid, self.ids.uuid());
         group
     }
 
     /// Gives the answers of a session whose save came to `outcome`, or hands its jobs back.
-    async fn conclude(&self, group: Group, outcome: Result<(), StoreError>, again: &mut Vec<Job>) {
+    async fn conclude(&self, mut group: Group, outcome: Result<(), StoreError>, again: &mut Vec<Job>) {
         let outcome = match (outcome, &group.save) {
-            (Err(StoreError::Unknown(error)), Some(save)) => self.look_up(save, StoreError::Unknown(error)).await,
+            (Err(StoreError::Unknown(error)), Some(save)) => {
+                let ask = WriteAsk {
+                    sid: save.sid,
+                    write_id: save.write_id,
+                    handle: save.activities.first().map(|activity| activity.id),
+                };
+                match self.store.find_writes(&[ask]).await {
+                    Ok(found) if found.first() == Some(&true) => Ok(()),
+                    Ok(_) => {
+                        group.doubt(ask);
+                        Err(StoreError::LostRace)
+                    }
+                    Err(_) => Err(StoreError::Unknown(error)),
+                }
+            }
             (outcome, _) => outcome,
         };
         match outcome {
@@ -281,34 +328,95 @@ impl Shard {
             }
             Err(StoreError::LostRace) => {
                 debug!(session.sid = %group.sid, "lost a race: deciding again");
-                let jobs = group.decided.into_iter().map(|(job, _)| job).chain(group.unbound.into_iter().map(|(job, _)| job));
-                let lost: Vec<Job> = jobs.collect();
-                // Before those that were handed back already because they come after these.
-                let behind = again.iter().position(|job| job.sid == group.sid).unwrap_or(again.len());
-                let tail = again.split_off(behind);
-                for job in lost {
-                    retry(job, again);
-                }
-                again.extend(tail);
+                group.hand_back(again);
+            }
+            Err(StoreError::Database(error)) if group.len() > 1 => {
+                warn!(session.sid = %group.sid, %error, "the database refused what several asked for: one after another now");
+                group.split();
+                group.hand_back(again);
             }
             Err(error) => {
                 warn!(session.sid = %group.sid, %error, "failed to save a session");
-                for job in group.decided.into_iter().map(|(job, _)| job).chain(group.unbound.into_iter().map(|(job, _)| job)) {
+                for job in group.into_jobs() {
                     job.answer(Err(error.clone().into()));
                 }
             }
         }
     }
 
-    /// Learns what became of a save whose connection broke: found means done, not found means decide again.
-    async fn look_up(&self, save: &SessionSave, unknown: StoreError) -> Result<(), StoreError> {
-        let handle = save.activities.first().map(|activity| activity.id);
-        let ask = WriteAsk { sid: save.sid, write_id: save.write_id, handle };
-        match self.store.find_writes(&[ask]).await {
-            Ok(found) if found.first() == Some(&true) => Ok(()),
-            Ok(_) => Err(StoreError::LostRace),
-            Err(_) => Err(unknown),
+    /// Answers the jobs whose doubtful saves turn out to be committed, and keeps the others.
+    async fn clear_doubts(&self, mut round: Vec<(Uuid, Vec<Job>)>) -> Vec<(Uuid, Vec<Job>)> {
+        let doubts = round.iter().flat_map(|(_, jobs)| jobs).flat_map(|job| &job.doubts);
+        let asks: Vec<WriteAsk> = doubts.map(|doubt| doubt.ask).collect();
+        if asks.is_empty() {
+            return round;
         }
+        let found = self.store.find_writes(&asks).await;
+        let mut found = found.map(|found| asks.into_iter().zip(found).filter_map(|(ask, found)| found.then_some(ask.write_id)));
+        let committed: Result<HashSet<Uuid>, StoreError> = match &mut found {
+            Ok(found) => Ok(found.collect()),
+            Err(error) => Err(error.clone()),
+        };
+        for (_, jobs) in &mut round {
+            for mut job in std::mem::take(jobs) {
+                if job.doubts.is_empty() {
+                    jobs.push(job);
+                    continue;
+                }
+                match &committed {
+                    Err(error) => job.answer(Err(error.clone().into())),
+                    Ok(committed) => match job.doubts.iter().position(|doubt| committed.contains(&doubt.ask.write_id)) {
+                        Some(at) => {
+                            let doubt = job.doubts.swap_remove(at);
+                            job.answer(doubt.answer);
+                        }
+                        None => jobs.push(job),
+                    },
+                }
+            }
+        }
+        round
+    }
+}
+
+impl Group {
+    fn len(&self) -> usize {
+        self.decided.len() + self.unbound.len()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn into_jobs(self) -> impl Iterator<Item = Job> {
+        self.decided.into_iter().map(|(job, _)| job).chain(self.unbound.into_iter().map(|(job, _)| job))
+    }
+
+    /// Makes the jobs remember a save that may yet be committed, with what they are answered then.
+    ///
+    /// The server goes on with a statement whose client is gone: asked at once, the log may not know it yet. The next save of the
+    /// session settles it, because only one of the two can win.
+    fn doubt(&mut self, ask: WriteAsk) {
+        for (job, answer) in &mut self.decided {
+            if matches!(job.wish, Wish::Do(_)) {
+                let answer = std::mem::replace(answer, Err(DirectoryError::Broken));
+                job.doubts.push(Doubt { ask, answer });
+            }
+        }
+    }
+
+    /// Lets each job be decided by itself.
+    fn split(&mut self) {
+        let jobs = self.decided.iter_mut().map(|(job, _)| job).chain(self.unbound.iter_mut().map(|(job, _)| job));
+        jobs.for_each(|job| job.alone = true);
+    }
+
+    /// Hands the jobs back, before those of the session that were handed back already because they come after these.
+    fn hand_back(self, again: &mut Vec<Job>) {
+        let behind = again.iter().position(|job| job.sid == self.sid).unwrap_or(again.len());
+        let tail = again.split_off(behind);
+        self.into_jobs().for_each(|job| retry(job, again));
+        again.extend(tail);
     }
 }
 

@@ -440,10 +440,11 @@ fn texts(at: &str, value: &Json, least: usize, most: usize, entries: usize) -> R
     Ok(kept(items))
 }
 
-/// Reads a text of at most `most` characters.
+/// Reads a text of at most `most` characters, none of them U+0000: system texts become columns, which cannot hold it.
 pub fn text(at: &str, value: &Json, most: usize) -> Result<String, Refusal> {
     match value.as_str() {
         Some(text) if text.chars().count() > most => Err(Refusal::invalid(at, format!("at most {most} characters are allowed"))),
+        Some(text) if text.contains('\0') => Err(Refusal::invalid(at, "the character U+0000 is not allowed")),
         Some(text) => Ok(text.into_owned()),
         None => Err(Refusal::invalid(at, format!("a text is expected, not {}", value.kind()))),
     }
@@ -537,6 +538,7 @@ mod tests {
     #[case("turn", "[-1]")]
     #[case("turn", "[1.5]")]
     #[case("keywords", r#"[""]"#)]
+    #[case("keywords", r#"["\u0000"]"#)]
     #[case("keywords", r#""eu""#)]
     #[case("scheduledTime", r#""tomorrow""#)]
     #[case("description", r#"{"text":1}"#)]

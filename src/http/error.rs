@@ -119,7 +119,7 @@ fn directory(error: DirectoryError) -> HttpResponse {
             warn!(%error, "failed to reach the database");
             unavailable("the service cannot reach its database just now: try again in a moment")
         }
-        DirectoryError::Store(_) => {
+        DirectoryError::Broken | DirectoryError::Store(_) => {
             error!(%error, "failed to answer a request");
             reply::text(StatusCode::INTERNAL_SERVER_ERROR, "the service failed; its log says why")
         }

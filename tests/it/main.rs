@@ -1,7 +1,10 @@
 //! Every integration test, in one binary because linking is slow; a module per capability, named like the contract's chapters.
 
+mod chance;
 mod cluster;
 mod harness;
+mod model;
+mod proxy;
 mod routes;
 mod services;
 mod tidy;

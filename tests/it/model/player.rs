@@ -1,0 +1,274 @@
+//! Somebody who plays a part of a history: wishes things at random and notes what became of them.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use openmpsd::ambient::Clock;
+use openmpsd::directory::{Directory, DirectoryError, WriteRequest};
+use openmpsd::domain::command::{Preconditions, Tags, Target, Write};
+use openmpsd::domain::decide::Outcome;
+use openmpsd::domain::handle::Include;
+use openmpsd::domain::names::{ETag, HandleId, Scid, SessionName, SessionReference};
+use openmpsd::domain::principal::{Principal, Server};
+use openmpsd::domain::template::Form;
+use openmpsd::store::StoreError;
+use openmpsd::wire::{handle, request};
+use serde_json::{Value, json};
+
+use super::step;
+use crate::chance::Chance;
+use crate::harness::{SCID, player};
+
+/// A command and its answer.
+pub struct Op {
+    pub begun: u64,
+    pub ended: u64,
+    pub reference: SessionReference,
+    pub principal: Arc<Principal>,
+    /// The write, unless it was a read.
+    pub request: Option<WriteRequest>,
+    /// A text that this write alone puts into the document.
+    pub mark: Option<String>,
+    pub answer: Answer,
+}
+
+/// What came back.
+#[derive(Debug)]
+pub enum Answer {
+    Written {
+        outcome: Outcome,
+        document: Option<(ETag, String)>,
+        etag: Option<ETag>,
+    },
+    Read(Option<(ETag, String)>),
+    Refused(String),
+    /// 503: it may have been done or not.
+    Unknown,
+}
+
+pub struct Player {
+    seed: u64,
+    number: u64,
+    sessions: u64,
+    chance: Chance,
+    directory: Arc<Directory>,
+    clock: Clock,
+    steps: Arc<AtomicU64>,
+    principal: Arc<Principal>,
+    /// The tag last seen of any session, and the handle last made.
+    seen: Vec<(u64, ETag)>,
+    handle: Option<HandleId>,
+    ops: Vec<Op>,
+}
+
+impl Player {
+    pub fn new(
+        seed: u64,
+        number: u64,
+        sessions: u64,
+        luck: u64,
+        directory: Arc<Directory>,
+        clock: Clock,
+        steps: Arc<AtomicU64>,
+    ) -> Self {
+        let scids = vec![Scid::parse(SCID).expect("a GUID")];
+        let principal = match number {
+            3 => Principal::Server(Server { name: "arena".to_owned(), scids }),
+            _ => Principal::User(player(xuid(seed, number))),
+        };
+        let (principal, chance) = (Arc::new(principal), Chance::new(luck));
+        Self { seed, number, sessions, chance, directory, clock, steps, principal, seen: vec![], handle: None, ops: vec![] }
+    }
+
+    pub async fn play(mut self, commands: usize) -> Vec<Op> {
+        for _ in 0..commands {
+            let session = self.chance.below(self.sessions);
+            match self.chance.below(100) {
+                0..12 => self.read(session).await,
+                12..18 => drop(self.clock.advance(Duration::from_millis(self.chance.below(4000)))),
+                // A sweep that fails is tried again by the next.
+                18..22 => drop(self.directory.sweep().await),
+                22..30 => self.bind(session).await,
+                30..33 => self.unbind().await,
+                _ => self.write(session).await,
+            }
+        }
+        self.ops
+    }
+
+    fn reference(&self, session: u64) -> SessionReference {
+        let scid = Scid::parse(SCID).expect("a GUID");
+        let name = SessionName::parse(&format!("h{}-{session}", self.seed)).expect("a name");
+        let service = self.directory.catalog().service(&scid, &self.principal).expect("everybody may use it");
+        SessionReference { scid, template: service.template("Open").expect("it is shipped").name.clone(), name }
+    }
+
+    async fn read(&mut self, session: u64) {
+        let reference = self.reference(session);
+        let begun = step(&self.steps);
+        let read = self.directory.read(&reference, &self.principal).await;
+        let answer = match read {
+            Ok(document) => Answer::Read(document.map(|document| (document.etag, document.body))),
+            Err(error) => failed(error),
+        };
+        self.note(
+            session,
+            Op {
+                begun,
+                ended: step(&self.steps),
+                reference,
+                principal: Arc::clone(&self.principal),
+                request: None,
+                mark: None,
+                answer,
+            },
+        );
+    }
+
+    async fn bind(&mut self, session: u64) {
+        let reference = json!({"scid": SCID, "templateName": "Open", "name": self.reference(session).name.as_str()});
+        let body = json!({"type": "activity", "version": 1, "sessionRef": reference}).to_string();
+        let request = handle::read(body.as_bytes(), 8).expect("the body is sound");
+        match self.directory.create_activity(request, &self.principal, Include::default()).await {
+            Ok(handle) => {
+                let id = handle.get("id").and_then(|id| id.as_str().and_then(|id| HandleId::parse(&id)));
+                self.handle = Some(id.expect("a handle has an id"));
+            }
+            Err(error) => drop(failed(error)),
+        }
+    }
+
+    async fn unbind(&mut self) {
+        if let Some(handle) = self.handle.take()
+            && let Err(error) = self.directory.delete_handle(handle, &self.principal).await
+        {
+            drop(failed(error));
+        }
+    }
+
+    async fn write(&mut self, session: u64) {
+        let mark = format!("m{}-{}-{}", self.seed, self.number, self.ops.len());
+        let (body, target, preconditions) = self.wish(session, &mark);
+        let reference = self.reference(session);
+        let service = self.directory.catalog().service(&reference.scid, &self.principal).expect("everybody may use it");
+        let body = body.to_string();
+        let write = Write {
+            delta: request::read_delta(body.as_bytes(), 16).expect("the body is sound"),
+            preconditions,
+            target,
+            form: Form::New,
+        };
+        let request = WriteRequest {
+            reference: reference.clone(),
+            template: Arc::clone(service.template("Open").expect("it is shipped")),
+            principal: Arc::clone(&self.principal),
+            write,
+            nocommit: self.chance.permille(60),
+        };
+        let begun = step(&self.steps);
+        let answer = match self.directory.write(request.clone()).await {
+            Ok(written) => Answer::Written {
+                outcome: written.outcome,
+                document: written.document.map(|document| (document.etag, document.body)),
+                etag: written.etag,
+            },
+            Err(error) => failed(error),
+        };
+        let mark = body.contains(&mark).then_some(mark);
+        let (ended, principal) = (step(&self.steps), Arc::clone(&self.principal));
+        self.note(session, Op { begun, ended, reference, principal, request: Some(request), mark, answer });
+    }
+
+    fn note(&mut self, session: u64, op: Op) {
+        let tag = match &op.answer {
+            Answer::Read(Some((etag, _))) => Some(*etag),
+            Answer::Written { etag, .. } => *etag,
+            _ => None,
+        };
+        if let Some(tag) = tag {
+            self.seen.retain(|(of, _)| *of != session);
+            self.seen.push((session, tag));
+        }
+        self.ops.push(op);
+    }
+
+    /// What to write: a body, what it addresses, and on which condition.
+    fn wish(&mut self, session: u64, mark: &str) -> (Value, Target, Preconditions) {
+        let mut conditions = Preconditions::default();
+        if self.chance.permille(250)
+            && let Some((_, tag)) = self.seen.iter().find(|(of, _)| *of == session)
+        {
+            conditions.if_match = Some(Tags::These(vec![tag.to_string()]));
+        }
+        let other = xuid(self.seed, self.chance.below(5));
+        let server = self.number == 3;
+        let own = json!({"custom": {"mark": mark}, "system": {*self.chance.pick(&["active", "active", "ready"]): true}});
+        let me = json!({"properties": own});
+        let body = match self.chance.below(if server { 4 } else { 11 }) {
+            0 => {
+                conditions = Preconditions { if_match: None, if_none_match: Some(Tags::Any) };
+                let mut body = json!({"constants": self.constants(), "properties": {"custom": {"mark": mark}}});
+                if !server {
+                    body["members"] = json!({"me": me});
+                }
+                body
+            }
+            1 => json!({"properties": {"custom": {format!("s{}", self.number): mark}}}),
+            2 if server => json!({"members": {self.chance.below(4).to_string(): null}}),
+            2 | 3 => {
+                let reservation = json!({"constants": {"system": {"xuid": other.to_string()}, "custom": {"mark": mark}}});
+                json!({"members": {"reserve_0": reservation}})
+            }
+            4 => {
+                let constants = json!({"system": {"xuid": other.to_string()}});
+                json!({"members": {"me": me, "reserve_0": {"constants": constants}}})
+            }
+            5 => json!({"members": {"me": null}}),
+            6 => {
+                let target = if self.chance.permille(500) { Target::Element } else { Target::Session };
+                return (json!({"members": {"me": null}}), target, Preconditions::default());
+            }
+            7 => {
+                let system = match self.chance.below(4) {
+                    0 => json!({"keywords": [format!("k{}", self.chance.below(3)), "eu"]}),
+                    1 => json!({"keywords": null}),
+                    2 => json!({"closed": self.chance.permille(300)}),
+                    _ => json!({"turn": [self.chance.below(3)]}),
+                };
+                json!({"properties": {"system": system, "custom": {"mark": mark}}})
+            }
+            8 => json!({"members": {"me": {"properties": {"system": {"active": false}}}}}),
+            9 => json!({"members": {"me": {"properties": {"system": {"active": true}}}}}),
+            _ => json!({"members": {"me": me}}),
+        };
+        (body, Target::Session, conditions)
+    }
+
+    fn constants(&mut self) -> Value {
+        let timeout = |chance: &mut Chance| *chance.pick(&[3000, 8000, 20_000]);
+        let chance = &mut self.chance;
+        json!({"system": {
+            "maxMembersCount": 3,
+            "reservedRemovalTimeout": timeout(chance),
+            "inactiveRemovalTimeout": timeout(chance),
+            "readyRemovalTimeout": timeout(chance),
+            "sessionEmptyTimeout": *chance.pick(&[0, 0, 5000]),
+        }})
+    }
+}
+
+fn xuid(seed: u64, number: u64) -> u64 {
+    seed * 8 + number
+}
+
+/// Tells what may happen when connections break from what must not.
+fn failed(error: DirectoryError) -> Answer {
+    match error {
+        DirectoryError::Refused { refusal, .. } => Answer::Refused(refusal.text),
+        DirectoryError::UnknownHandle => Answer::Refused("unknown handle".to_owned()),
+        DirectoryError::Busy
+        | DirectoryError::Store(StoreError::Unavailable(_) | StoreError::Unknown(_) | StoreError::LostRace) => Answer::Unknown,
+        other => panic!("{other}"),
+    }
+}
