@@ -15,9 +15,11 @@ use openmpsd::domain::principal::{Principal, Server, User};
 use openmpsd::http::Rules;
 use openmpsd::services;
 use openmpsd::store::{Store, StoreOptions, migrate};
-use reqwest::header::HeaderMap;
+use reqwest::header::{HeaderMap, HeaderName};
 use reqwest::{Client, Method};
 use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use crate::cluster::{self, TestDatabase};
 
@@ -108,13 +110,18 @@ impl World {
 
     /// Anybody.
     pub fn actor(&self, principal: Principal) -> Actor {
+        self.bearer(&self.token(&principal, 8 * 3600))
+    }
+
+    /// A token made now, good for some seconds.
+    pub fn token(&self, principal: &Principal, seconds: u64) -> String {
         let terms = Terms {
             issuer: "openmpsd".into(),
             audience: "openmpsd".into(),
             issued_at: self.clock.real(),
-            lifetime: Duration::from_secs(8 * 3600),
+            lifetime: Duration::from_secs(seconds),
         };
-        self.bearer(&self.key.issue(&principal, &terms))
+        self.key.issue(principal, &terms)
     }
 
     /// Somebody with this token, good or bad.
@@ -128,7 +135,7 @@ impl World {
 
     /// Somebody without a credential.
     pub fn nobody(&self) -> Actor {
-        Actor { authorization: None, ..self.bearer("") }
+        self.bearer("").authorized(None)
     }
 
     /// A title's own server for the sample service config.
@@ -226,6 +233,23 @@ impl Answer {
     }
 }
 
+/// Reads a whole answer with a body of announced length, until the service closes the connection.
+pub async fn answer_of(stream: &mut TcpStream) -> Answer {
+    let mut bytes = Vec::new();
+    // A reset after the answer does not unsay it.
+    let _ = stream.read_to_end(&mut bytes).await;
+    let text = String::from_utf8(bytes).expect("answers are UTF-8");
+    let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: {text:?}"));
+    let mut lines = head.lines();
+    let status = lines.next().and_then(|line| line.split(' ').nth(1)?.parse().ok()).expect("an answer starts with its status");
+    let mut headers = HeaderMap::new();
+    for line in lines {
+        let (name, value) = line.split_once(": ").expect("headers are names and values");
+        headers.append(HeaderName::try_from(name).expect("a header's name"), value.parse().expect("a header's value"));
+    }
+    Answer { status, headers, text: body.to_owned() }
+}
+
 /// The path of a session of the sample service config.
 pub fn session(template: &str, name: &str) -> String {
     format!("/serviceconfigs/{SCID}/sessionTemplates/{template}/sessions/{name}")
@@ -237,6 +261,39 @@ pub fn joining(flag: &str) -> Value {
 }
 
 impl Actor {
+    /// The same with another `Authorization` header, or none.
+    pub fn authorized(self, authorization: Option<&str>) -> Self {
+        Self { authorization: authorization.map(str::to_owned), ..self }
+    }
+
+    /// Sends a request head and body byte by byte as given, over a connection of its own: the method with the path, then whatever
+    /// headers the test cares for. Credential and contract version are added.
+    pub async fn raw(&self, request: &str, headers: &[&str], body: &[u8]) -> Answer {
+        let mut stream = self.dial(request, headers).await;
+        // A service that has said no already may have stopped listening.
+        let _ = stream.write_all(body).await;
+        answer_of(&mut stream).await
+    }
+
+    /// Opens a connection and sends a request head, and nothing else yet.
+    pub async fn dial(&self, request: &str, headers: &[&str]) -> TcpStream {
+        let address = self.base.trim_start_matches("http://");
+        let mut head = format!("{request} HTTP/1.1\r\nConnection: close\r\nX-Xbl-Contract-Version: 107\r\n");
+        if !headers.iter().any(|header| header.starts_with("Host:")) {
+            head.push_str(&format!("Host: {address}\r\n"));
+        }
+        if let Some(authorization) = &self.authorization {
+            head.push_str(&format!("Authorization: {authorization}\r\n"));
+        }
+        for header in headers {
+            head.push_str(&format!("{header}\r\n"));
+        }
+        head.push_str("\r\n");
+        let mut stream = TcpStream::connect(address).await.expect("the service listens");
+        stream.write_all(head.as_bytes()).await.expect("the service reads");
+        stream
+    }
+
     pub async fn get(&self, path: &str) -> Answer {
         self.send(Method::GET, path, &[], None).await
     }
