@@ -2,4 +2,6 @@
 
 mod cluster;
 mod harness;
+mod queries;
 mod routes;
+mod story;
