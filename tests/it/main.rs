@@ -5,6 +5,8 @@ mod cluster;
 mod harness;
 mod model;
 mod proxy;
+mod queries;
 mod routes;
 mod services;
+mod story;
 mod tidy;
