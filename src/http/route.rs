@@ -60,6 +60,9 @@ impl Route {
         let path = path.strip_prefix('/')?;
         let path = path.strip_suffix('/').unwrap_or(path);
         let parts: Vec<Cow<'_, str>> = path.split('/').map(decode).collect::<Option<_>>()?;
+        if parts.iter().any(|part| part.is_empty()) {
+            return None;
+        }
         let words: Vec<String> = parts.iter().map(|part| part.to_ascii_lowercase()).collect();
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         let part = |at: usize| parts[at].clone().into_owned();

@@ -274,14 +274,13 @@ fn the_shipped_folder_has_nothing_to_remark() {
 }
 
 #[test]
-fn t03_the_shipped_templates_are_those_of_the_contract_and_a_private_one() {
+fn t03_the_shipped_templates_are_those_of_the_contract() {
     let scid = Scid::parse(SCID).unwrap().id();
     let folder = shipped_folder();
     let shipped: Vec<&str> = folder.templates.iter().filter(|row| row.scid == scid).map(|row| row.name.as_str()).collect();
     let example = example("list-templates.response.json");
     let listed = example.get("body").and_then(|body| body.get("results")).and_then(Json::as_array).unwrap();
-    let mut listed: Vec<_> = listed.iter().map(|name| name.as_str().unwrap()).collect();
-    listed.push("Private".into());
+    let listed: Vec<_> = listed.iter().map(|name| name.as_str().unwrap()).collect();
     assert_eq!(shipped, listed);
 }
 
