@@ -23,3 +23,6 @@ pub mod session;
 pub mod system;
 pub mod template;
 pub mod timers;
+
+#[cfg(test)]
+mod tests;
