@@ -3,6 +3,8 @@
 mod chance;
 mod cluster;
 mod harness;
+mod kill;
 mod model;
+mod process;
 mod proxy;
 mod routes;
