@@ -8,6 +8,7 @@ use tracing::{debug, error, warn};
 use super::Directory;
 use crate::domain::principal::Principal;
 use crate::domain::timers;
+use crate::store::rows::DueRow;
 use crate::store::{Shard, StoreError};
 
 /// How many sessions are settled at a time.
@@ -32,8 +33,8 @@ impl Directory {
             for (row, view) in due.iter().zip(views) {
                 match view {
                     Ok(view) if view.session.as_ref().and_then(timers::next).is_none_or(|next| next > now) => settled += 1,
-                    Ok(_) => self.put_off(row.sid, "its timer is due still").await?,
-                    Err(failure) => self.put_off(row.sid, &failure.to_string()).await?,
+                    Ok(_) => self.put_off(*row, "its timer is due still").await?,
+                    Err(failure) => self.put_off(*row, &failure.to_string()).await?,
                 }
             }
             self.drop_leftovers(&due, now).await?;
@@ -47,27 +48,24 @@ impl Directory {
     }
 
     /// A timer that is still there after its session was settled has no session to go with: it is put off and told.
-    async fn drop_leftovers(
-        &self,
-        due: &[crate::store::rows::DueRow],
-        now: chrono::DateTime<chrono::Utc>,
-    ) -> Result<(), StoreError> {
+    async fn drop_leftovers(&self, due: &[DueRow], now: chrono::DateTime<chrono::Utc>) -> Result<(), StoreError> {
         if due.is_empty() {
             return Ok(());
         }
         let still = self.store.find_due(now, PASS, Shard::WHOLE).await?;
         for row in still.iter().filter(|row| due.iter().any(|old| old.sid == row.sid && old.due_at == row.due_at)) {
-            self.put_off(row.sid, "its timer does not belong to it").await?;
+            self.put_off(*row, "its timer does not belong to it").await?;
         }
         Ok(())
     }
 
-    async fn put_off(&self, sid: uuid::Uuid, why: &str) -> Result<(), StoreError> {
-        let failures = self.store.postpone_due(sid, self.clock.now()).await?;
-        if failures > 3 {
-            error!(session.sid = %sid, failures, why, "a session cannot be settled");
-        } else {
-            warn!(session.sid = %sid, failures, why, "failed to settle a session; it is put off");
+    async fn put_off(&self, row: DueRow, why: &str) -> Result<(), StoreError> {
+        let sid = row.sid;
+        match self.store.postpone_due(row, self.clock.now()).await? {
+            // Somebody saved the session meanwhile: its timer is another one.
+            0 => {}
+            failures @ 1..=3 => warn!(session.sid = %sid, failures, why, "failed to settle a session; it is put off"),
+            failures => error!(session.sid = %sid, failures, why, "a session cannot be settled"),
         }
         Ok(())
     }

@@ -297,11 +297,9 @@ impl Shard {
     async fn conclude(&self, mut group: Group, outcome: Result<(), StoreError>, again: &mut Vec<Job>) {
         let outcome = match (outcome, &group.save) {
             (Err(StoreError::Unknown(error)), Some(save)) => {
-                let ask = WriteAsk {
-                    sid: save.sid,
-                    write_id: save.write_id,
-                    handle: save.activities.first().map(|activity| activity.id),
-                };
+                // A handle keeps its id when its job is decided again, so it is asked for only where the log has nothing to say.
+                let handle = save.activities.first().filter(|_| save.changes.is_empty()).map(|activity| activity.id);
+                let ask = WriteAsk { sid: save.sid, write_id: save.write_id, handle };
                 match self.store.find_writes(&[ask]).await {
                     Ok(found) if found.first() == Some(&true) => Ok(()),
                     Ok(_) => {

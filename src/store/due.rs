@@ -40,13 +40,18 @@ impl Store {
     }
 
     /// Moves a session that cannot be settled back, so that it does not stand in the way of others: a second, then twice as long with
-    /// every failure in a row, an hour at most. Returns the failures so far; 0 when the timer is gone.
+    /// every failure in a row, an hour at most. Returns the failures so far; 0 when the timer is no longer the one that was found.
     ///
     /// # Errors
     /// `Unavailable`, `Database`.
     #[instrument(name = "db.timer.postpone", level = "debug", skip_all)]
-    pub async fn postpone_due(&self, sid: Uuid, now: DateTime<Utc>) -> Result<i16, StoreError> {
-        let row = sqlx::query(include_str!("sql/postpone_due.sql")).bind(sid).bind(now).fetch_optional(&self.pool).await?;
+    pub async fn postpone_due(&self, found: DueRow, now: DateTime<Utc>) -> Result<i16, StoreError> {
+        let row = sqlx::query(include_str!("sql/postpone_due.sql"))
+            .bind(found.sid)
+            .bind(now)
+            .bind(found.due_at)
+            .fetch_optional(&self.pool)
+            .await?;
         Ok(row.map(|row| row.try_get("failures")).transpose()?.unwrap_or(0))
     }
 }

@@ -3,7 +3,9 @@
 mod chance;
 mod cluster;
 mod harness;
+mod kill;
 mod model;
+mod process;
 mod proxy;
 mod queries;
 mod routes;

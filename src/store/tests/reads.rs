@@ -1,7 +1,7 @@
 //! Documents by session and by handle, what access asks, timers and leftovers.
 
 use super::*;
-use crate::store::rows::{AccessFacts, ReadRow};
+use crate::store::rows::{AccessFacts, DueRow, ReadRow};
 use crate::store::{ActivitiesAsk, FactsAsk, HandleAsk, ReadAsk, Shard};
 
 fn read_of(stored: &StoredSession, caller_state: Option<i16>) -> ReadRow {
@@ -147,9 +147,11 @@ async fn due_timers_are_found_by_shard_and_postponed_when_they_fail() {
     parts.sort_by_key(|row| row.due_at);
     assert_eq!(parts, due);
 
-    assert_eq!(store.postpone_due(due[0].sid, now).await.unwrap(), 1);
-    assert_eq!(store.postpone_due(due[0].sid, now).await.unwrap(), 2);
-    assert_eq!(store.postpone_due(fresh(), now).await.unwrap(), 0);
+    let again = DueRow { due_at: now + seconds(1), ..due[0] };
+    assert_eq!(store.postpone_due(due[0], now).await.unwrap(), 1);
+    assert_eq!(store.postpone_due(due[0], now).await.unwrap(), 0, "its timer is another one by now");
+    assert_eq!(store.postpone_due(again, now).await.unwrap(), 2);
+    assert_eq!(store.postpone_due(DueRow { sid: fresh(), ..again }, now).await.unwrap(), 0);
     assert_eq!(store.find_due(now, 100, Shard::WHOLE).await.unwrap(), due[1..]);
     let later = store.find_due(now + seconds(2), 100, Shard::WHOLE).await.unwrap();
     assert_eq!(later.iter().find(|row| row.sid == due[0].sid).map(|row| row.due_at), Some(now + seconds(2)));
