@@ -5,15 +5,16 @@ use std::sync::Arc;
 use actix_web::http::StatusCode;
 
 use super::{Answer, Call, reply};
-use crate::domain::names::Scid;
+use crate::domain::names::{Scid, TemplateName};
 use crate::json::Json;
 use crate::wire::query;
 
 /// GET …/sessions: the sessions of a service config, or of one template.
 pub async fn sessions(call: Call<'_>, scid: &str, template: Option<&str>) -> Answer {
     let scid = Scid::parse(scid)?;
+    let template = template.map(TemplateName::parse).transpose()?;
     let service = call.service.directory.catalog().service(&scid, &call.principal)?;
-    let template = template.map(|name| service.template(name).map(|template| template.name.clone())).transpose()?;
+    let template = template.map(|name| service.template(name.as_str()).map(|template| template.name.clone())).transpose()?;
     let query = query::read(scid, template, call.request.query_string(), call.minor)?;
     let (directory, principal) = (Arc::clone(&call.service.directory), Arc::clone(&call.principal));
     let found = call.service.run(async move { directory.query(&query, &principal).await }).await?;
@@ -29,6 +30,7 @@ pub fn templates(call: &Call, scid: &str) -> Answer {
 
 /// GET …/sessiontemplates/{template}
 pub fn template(call: &Call, scid: &str, name: &str) -> Answer {
-    let service = call.service.directory.catalog().service(&Scid::parse(scid)?, &call.principal)?;
-    Ok(reply::value(StatusCode::OK, service.template(name)?.published()))
+    let (scid, name) = (Scid::parse(scid)?, TemplateName::parse(name)?);
+    let service = call.service.directory.catalog().service(&scid, &call.principal)?;
+    Ok(reply::value(StatusCode::OK, service.template(name.as_str())?.published()))
 }

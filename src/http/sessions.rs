@@ -10,7 +10,7 @@ use super::route::SessionPath;
 use super::{Answer, ApiError, Call, reply};
 use crate::directory::{Document, WriteRequest, Written};
 use crate::domain::command::{Delta, Target, Write};
-use crate::domain::names::{Scid, SessionName, SessionReference};
+use crate::domain::names::{Scid, SessionName, SessionReference, TemplateName};
 use crate::domain::template::Template;
 use crate::wire::query::switch;
 use crate::wire::request;
@@ -18,9 +18,10 @@ use crate::wire::request;
 /// Finds what a session's path names: 404 for malformed and unknown parts, 403 for a title's service config (E-10 #5 to #7).
 fn locate(call: &Call, path: &SessionPath) -> Result<(SessionReference, Arc<Template>), ApiError> {
     let scid = Scid::parse(&path.scid)?;
+    let template = TemplateName::parse(&path.template)?;
     let name = SessionName::parse(&path.name)?;
     let service = call.service.directory.catalog().service(&scid, &call.principal)?;
-    let template = Arc::clone(service.template(&path.template)?);
+    let template = Arc::clone(service.template(template.as_str())?);
     Ok((SessionReference { scid, template: template.name.clone(), name }, template))
 }
 

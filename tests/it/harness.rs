@@ -14,7 +14,7 @@ use openmpsd::domain::names::{Scid, TitleId, Xuid};
 use openmpsd::domain::principal::{Principal, Server, User};
 use openmpsd::http::Rules;
 use openmpsd::services;
-use openmpsd::store::{Store, StoreOptions, migrate};
+use openmpsd::store::{Import, Store, StoreOptions, migrate};
 use reqwest::header::{HeaderMap, HeaderName};
 use reqwest::{Client, Method};
 use serde_json::Value;
@@ -165,6 +165,28 @@ impl World {
         assert_eq!(differences, Vec::<String>::new(), "projection check");
         self.running.stop().await;
     }
+}
+
+/// Publishes further service configs: scid, `service.toml`, and templates by name.
+pub async fn services(world: &World, configs: &[(&str, &str, &[(&str, &str)])]) {
+    static FOLDERS: AtomicU32 = AtomicU32::new(0);
+    let folder = std::env::temp_dir().join(format!(
+        "openmpsd-services-{}-{}",
+        std::process::id(),
+        FOLDERS.fetch_add(1, Ordering::Relaxed)
+    ));
+    for (scid, about, templates) in configs {
+        let service = folder.join(scid);
+        std::fs::create_dir_all(service.join("templates")).expect("the folder is made");
+        std::fs::write(service.join("service.toml"), about).expect("the file is written");
+        for (name, document) in *templates {
+            std::fs::write(service.join("templates").join(format!("{name}.json")), document).expect("the file is written");
+        }
+    }
+    let imported = services::import(&world.store, &folder).await;
+    std::fs::remove_dir_all(&folder).expect("the folder is ours");
+    assert!(matches!(imported, Ok(Some(Import::Imported(_)))), "{imported:?}");
+    world.running.directory.refresh_catalog().await.expect("the catalog is read");
 }
 
 /// A player's claims: gamertag, title and a device of its own.

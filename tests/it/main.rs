@@ -1,7 +1,9 @@
 //! Every integration test, in one binary because linking is slow; a module per capability, named like the contract's chapters.
 
+mod access;
 mod chance;
 mod cluster;
+mod errors;
 mod harness;
 mod kill;
 mod model;
@@ -11,4 +13,6 @@ mod queries;
 mod routes;
 mod services;
 mod story;
+mod templates;
 mod tidy;
+mod writes;
