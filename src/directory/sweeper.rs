@@ -36,7 +36,7 @@ impl Directory {
                     Err(failure) => self.put_off(row.sid, &failure.to_string()).await?,
                 }
             }
-            self.drop_leftovers(&due, now).await?;
+            settled -= self.put_off_leftovers(&due, now).await?;
             if !full {
                 if settled > 0 {
                     debug!("settled {settled} sessions");
@@ -47,19 +47,23 @@ impl Directory {
     }
 
     /// A timer that is still there after its session was settled has no session to go with: it is put off and told.
-    async fn drop_leftovers(
+    ///
+    /// Returns how many there were.
+    async fn put_off_leftovers(
         &self,
         due: &[crate::store::rows::DueRow],
         now: chrono::DateTime<chrono::Utc>,
-    ) -> Result<(), StoreError> {
+    ) -> Result<usize, StoreError> {
         if due.is_empty() {
-            return Ok(());
+            return Ok(0);
         }
+        let mut found = 0;
         let still = self.store.find_due(now, PASS, Shard::WHOLE).await?;
         for row in still.iter().filter(|row| due.iter().any(|old| old.sid == row.sid && old.due_at == row.due_at)) {
             self.put_off(row.sid, "its timer does not belong to it").await?;
+            found += 1;
         }
-        Ok(())
+        Ok(found)
     }
 
     async fn put_off(&self, sid: uuid::Uuid, why: &str) -> Result<(), StoreError> {
