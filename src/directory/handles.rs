@@ -3,6 +3,8 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use tracing::error;
+
 use super::plan::Asked;
 use super::sessions::corrupt;
 use super::writer::Wish;
@@ -161,8 +163,13 @@ impl Directory {
             if self.catalog.service(&scid.into(), principal).is_err() || !seen.insert(row.handle.id) {
                 continue;
             }
-            if let Some(shown) = self.show_activity(&row, principal, include).await? {
-                results.push(shown);
+            match self.show_activity(&row, principal, include).await {
+                Ok(shown) => results.extend(shown),
+                // One session that cannot be read must not fail the others.
+                Err(DirectoryError::Store(error @ StoreError::Corrupt { .. })) => {
+                    error!(handle.id = %row.handle.id, %error, "an activity is left out: its session cannot be read");
+                }
+                Err(error) => return Err(error),
             }
         }
         Ok(results)

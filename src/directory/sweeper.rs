@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use futures_util::future::join_all;
 use tracing::{debug, error, warn};
 
@@ -37,7 +38,7 @@ impl Directory {
                     Err(failure) => self.put_off(*row, &failure.to_string()).await?,
                 }
             }
-            self.drop_leftovers(&due, now).await?;
+            settled -= self.put_off_leftovers(&due, now).await?;
             if !full {
                 if settled > 0 {
                     debug!("settled {settled} sessions");
@@ -48,15 +49,19 @@ impl Directory {
     }
 
     /// A timer that is still there after its session was settled has no session to go with: it is put off and told.
-    async fn drop_leftovers(&self, due: &[DueRow], now: chrono::DateTime<chrono::Utc>) -> Result<(), StoreError> {
+    ///
+    /// Returns how many there were.
+    async fn put_off_leftovers(&self, due: &[DueRow], now: DateTime<Utc>) -> Result<usize, StoreError> {
         if due.is_empty() {
-            return Ok(());
+            return Ok(0);
         }
+        let mut found = 0;
         let still = self.store.find_due(now, PASS, Shard::WHOLE).await?;
         for row in still.iter().filter(|row| due.iter().any(|old| old.sid == row.sid && old.due_at == row.due_at)) {
             self.put_off(*row, "its timer does not belong to it").await?;
+            found += 1;
         }
-        Ok(())
+        Ok(found)
     }
 
     async fn put_off(&self, row: DueRow, why: &str) -> Result<(), StoreError> {

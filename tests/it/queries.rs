@@ -265,8 +265,9 @@ async fn q34_what_the_caller_could_not_read_is_left_out() {
     let world = World::new().await;
     let (ada, eve) = (world.user(1), world.user(9));
     let beside = world.actor(Principal::User(User { device_id: Some("device-1".into()), ..player(8) }));
-    let restricted =
-        |join: &str, read: &str| creating(&json!({}), &json!({"joinRestriction": join, "readRestriction": read, "keywords": ["eu"]}));
+    let restricted = |join: &str, read: &str| {
+        creating(&json!({}), &json!({"joinRestriction": join, "readRestriction": read, "keywords": ["eu"]}))
+    };
     ada.put(&open("local"), &restricted("local", "local")).await.expect(201);
     ada.put(&open("followed"), &restricted("followed", "followed")).await.expect(201);
     ada.put(&open("readable"), &restricted("local", "none")).await.expect(201);
@@ -476,10 +477,7 @@ async fn one_unreadable_row_does_not_fail_a_result() {
 #[tokio::test]
 async fn a02_a_title_asks_only_where_it_may() {
     let world = World::new().await;
-    let service = openmpsd::store::rows::ServiceConfigRow {
-        scid: SCID.parse().expect("the scid is a GUID"),
-        titles: vec![7],
-    };
+    let service = openmpsd::store::rows::ServiceConfigRow { scid: SCID.parse().expect("the scid is a GUID"), titles: vec![7] };
     world.store.publish_services(&[service], &[]).await.expect("the service config is stored");
     world.running.directory.refresh_catalog().await.expect("the catalog is read");
     world.user(1).get(&sessions("xuid=1&take=x")).await.expect(403);

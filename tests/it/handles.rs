@@ -1,0 +1,592 @@
+//! Activities: making, reading and deleting them, their sessions, and the query (H).
+
+use openmpsd::domain::names::TitleId;
+use openmpsd::domain::principal::{Principal, User};
+use reqwest::Method;
+use rstest::rstest;
+use serde_json::{Value, json};
+
+use crate::harness::{Actor, Answer, Choices, SCID, TITLE, World, joining, player, session};
+use crate::story::{active, creating, leaving, names, open, reserving, results, sessions, sql};
+
+/// The service config of Minecraft's lobbies.
+const MINECRAFT: &str = "4fc10100-5f7a-4470-899b-280835760c07";
+const ALL: &str = "?include=relatedInfo,customProperties";
+const NONE: [&str; 0] = [];
+
+/// The body that makes a session of the open template the caller's activity.
+fn pointing(name: &str) -> Value {
+    json!({"type": "activity", "version": 1, "sessionRef": {"scid": SCID, "templateName": "Open", "name": name}})
+}
+
+fn asking(xuids: &[u64]) -> Value {
+    let xuids: Vec<String> = xuids.iter().map(u64::to_string).collect();
+    json!({"type": "activity", "scid": SCID, "owners": {"xuids": xuids}})
+}
+
+fn people(moniker: &str) -> Value {
+    json!({"type": "activity", "scid": SCID, "owners": {"people": {"moniker": moniker}}})
+}
+
+fn id(answer: Answer) -> String {
+    answer.expect(201).json()["id"].as_str().expect("an id is text").to_owned()
+}
+
+fn handle(id: &str) -> String {
+    format!("/handles/{id}")
+}
+
+async fn query(actor: &Actor, body: &Value) -> Vec<Value> {
+    results(actor.post(&format!("/handles/query{ALL}"), body).await)
+}
+
+/// A user who is active in a session of the open template, which is also the user's activity; and the handle's id.
+async fn playing(world: &World, xuid: u64, name: &str) -> (Actor, String) {
+    let actor = world.user(xuid);
+    actor.put(&open(name), &active()).await.expect(201);
+    let id = id(actor.post("/handles", &pointing(name)).await);
+    (actor, id)
+}
+
+#[tokio::test]
+async fn h05_h06_h70_h72_the_whole_document_comes_back() {
+    let world = World::new().await;
+    let (ada, eve) = (world.user(1), world.user(9));
+    let mut body = creating(
+        &json!({"inviteProtocol": "game", "maxMembersCount": 4}),
+        &json!({"joinRestriction": "local", "readRestriction": "none", "keywords": ["eu"], "closed": true,
+                "description": {"text": "come in", "locale": "en"}}),
+    );
+    body["properties"]["custom"] = json!({"map": "harbor", "deep": {"n": [1, null]}});
+    ada.put(&open("Foo"), &body).await.expect(201);
+    world.pass(5);
+    let request = json!({"type": "ACTIVITY", "sessionRef": {"scid": SCID, "templateName": "oPEN", "name": "foo"}, "other": 1});
+    let bare = ada.post("/handles", &request).await.expect(201).json();
+    let id = bare["id"].as_str().expect("an id is text");
+    assert_eq!((id.len(), id.to_ascii_lowercase().as_str()), (36, id), "S-12");
+    let plain = json!({
+        "id": id, "type": "activity", "version": 1,
+        "sessionRef": {"scid": SCID, "templateName": "Open", "name": "Foo"},
+        "titleId": TITLE.to_string(), "ownerXuid": "1", "createTime": "2031-04-05T18:00:00.1280000Z", "inviteProtocol": "game",
+    });
+    assert_eq!(bare, plain, "H-75: nothing that was not asked for");
+    let related = json!({
+        "visibility": "open", "joinRestriction": "local", "closed": true, "maxMembersCount": 4, "membersCount": 1,
+        "postedTime": "2031-04-05T18:00:00.1280000Z", "inviteProtocol": "game", "keywords": ["eu"],
+        "description": {"text": "come in", "locale": "en"},
+    });
+    let mut full = plain.clone();
+    full["relatedInfo"] = related;
+    full["customProperties"] = json!({"map": "harbor", "deep": {"n": [1, null]}});
+    assert_eq!(ada.get(&format!("{}{ALL}", handle(id))).await.expect(200).json(), full, "R-51");
+    assert_eq!(eve.get(&format!("/handles/{}?include=customproperties,%20RELATEDinfo,x", id.to_uppercase())).await.json(), full);
+    assert_eq!(query(&eve, &asking(&[1])).await, [full.clone()]);
+    assert_eq!(results(eve.post("/handles/query", &asking(&[1])).await), [plain.clone()], "H-75");
+    let mut titled = plain;
+    titled["activityInfo"] = json!({"titleId": TITLE.to_string()});
+    assert_eq!(results(eve.post("/handles/query?include=activityInfo", &asking(&[1])).await), [titled]);
+    let again = ada.post(&format!("/handles{ALL}"), &pointing("foo")).await.expect(201).json();
+    assert_eq!((&again["relatedInfo"]["closed"], &again["customProperties"]["map"]), (&json!(true), &json!("harbor")), "H-05");
+    // Without a claim the title is "0".
+    let untitled = world.actor(Principal::User(User { title_id: None, ..player(1) }));
+    let made = untitled.post("/handles", &pointing("foo")).await.expect(201).json();
+    assert_eq!(made["titleId"], "0");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn h02_h04_bad_requests_and_unknown_places() {
+    let world = World::new().await;
+    let ada = world.user(1);
+    let with = |name: &str, value: Value| {
+        let mut body = pointing("foo");
+        body[name] = value;
+        body
+    };
+    let reference = |scid: &str, template: &str, name: &str| json!({"scid": scid, "templateName": template, "name": name});
+    for (body, status) in [
+        (with("type", json!("gift")), 400),
+        (with("type", Value::Null), 400),
+        (with("version", json!(2)), 400),
+        (with("sessionRef", json!("foo")), 400),
+        (with("sessionRef", json!({"templateName": "Open", "name": "foo"})), 400),
+        (with("sessionRef", json!({"scid": SCID, "name": "foo"})), 400),
+        (with("sessionRef", reference("x", "Open", "foo")), 400),
+        (with("sessionRef", reference(SCID, "Open", "a b")), 400),
+        (with("sessionRef", reference("5f0c1a52-7c1e-4b52-9d0e-00007a11b0a8", "Open", "foo")), 404),
+        (with("sessionRef", reference(SCID, "Nothing", "foo")), 404),
+        (json!([]), 400),
+    ] {
+        let answer = ada.post("/handles", &body).await;
+        assert_eq!(answer.status, status, "{body} {answer:?}");
+    }
+    ada.send(Method::POST, "/handles", &[], Some("{".into())).await.expect(400);
+    assert_eq!(query(&ada, &asking(&[1])).await, Vec::<Value>::new());
+    world.end().await;
+}
+
+#[tokio::test]
+async fn h03_h04_h21_an_activity_may_point_to_nothing() {
+    let world = World::new().await;
+    let (ada, eve) = (world.user(1), world.user(9));
+    let made = ada
+        .post(&format!("/handles{ALL}"), &json!({"type": "activity", "sessionRef": {"scid": SCID, "templateName": "open"}}))
+        .await
+        .expect(201)
+        .json();
+    let name = made["sessionRef"]["name"].as_str().expect("a name is text");
+    assert_eq!((name.len(), made["sessionRef"]["templateName"].as_str()), (36, Some("Open")), "H-04");
+    assert_eq!(made.get("relatedInfo"), None);
+    assert_eq!(made["customProperties"], json!({}), "H-72: always present when asked for");
+    let id = made["id"].as_str().expect("an id is text");
+
+    ada.get(&open(name)).await.expect(204);
+    ada.get(&handle(id)).await.expect(200);
+    eve.get(&handle(id)).await.expect(403);
+    assert_eq!(query(&ada, &asking(&[1])).await, Vec::<Value>::new(), "invisible with relatedInfo");
+    assert_eq!(results(ada.post("/handles/query", &asking(&[1])).await).len(), 1);
+    // The session comes to be, but its owner is not active in it.
+    let mut body = active();
+    body["members"]["reserve_0"] = json!({"constants": {"system": {"xuid": "1"}}});
+    eve.put(&open(name), &body).await.expect(201);
+    assert_eq!(query(&eve, &asking(&[1])).await, Vec::<Value>::new());
+    ada.put(&open(name), &active()).await.expect(200);
+    assert_eq!(query(&eve, &asking(&[1])).await.len(), 1);
+    world.pass(2 * 3_600_000);
+    assert_eq!(query(&eve, &asking(&[1])).await.len(), 1, "bound, it does not die");
+    world.running.directory.drop_expired_handles().await.expect("the database answers");
+    ada.get(&handle(id)).await.expect(200);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn h21_an_unbound_activity_dies_after_an_hour() {
+    let world = World::new().await;
+    let ada = world.user(1);
+    let id = id(ada.post("/handles", &pointing("foo")).await);
+    world.pass(3_599_999);
+    ada.get(&handle(&id)).await.expect(200);
+    world.running.directory.drop_expired_handles().await.expect("the database answers");
+    ada.get(&handle(&id)).await.expect(200);
+    world.pass(1);
+    ada.get(&handle(&id)).await.expect(404);
+    ada.delete(&handle(&id)).await.expect(404);
+    ada.get(&format!("/handles/{id}/session")).await.expect(404);
+    ada.put(&format!("/handles/{id}/session"), &active()).await.expect(404);
+    assert_eq!(results(ada.post("/handles/query", &asking(&[1])).await), Vec::<Value>::new());
+    assert_eq!(world.running.directory.drop_expired_handles().await.expect("the database answers"), 1);
+    assert_eq!(sql(&world, "select count(*) from handles").await.as_deref(), Some("0"));
+    world.end().await;
+}
+
+#[tokio::test]
+async fn h21_a_dead_activity_does_not_come_back() {
+    let world = World::new().await;
+    let ada = world.user(1);
+    let id = id(ada.post("/handles", &pointing("foo")).await);
+    world.pass(3_600_000);
+    ada.get(&handle(&id)).await.expect(404);
+    world.running.directory.drop_expired_handles().await.expect("the database answers");
+    ada.put(&open("foo"), &active()).await.expect(201);
+    ada.get(&handle(&id)).await.expect(404);
+    assert_eq!(query(&ada, &asking(&[1])).await, Vec::<Value>::new());
+    world.end().await;
+}
+
+#[tokio::test]
+async fn h20_h23_one_activity_per_user_and_service_config() {
+    let world = World::new().await;
+    let (ada, first) = playing(&world, 1, "foo").await;
+    ada.put(&open("bar"), &active()).await.expect(201);
+    let again = id(ada.post("/handles", &pointing("foo")).await);
+    assert_ne!(first, again, "H-23");
+    ada.get(&handle(&first)).await.expect(404);
+    let lobby = format!("/serviceconfigs/{MINECRAFT}/sessionTemplates/MinecraftLobby/sessions/world");
+    ada.put(&lobby, &active()).await.expect(201);
+    let body = json!({"type": "activity", "sessionRef": {"scid": MINECRAFT, "templateName": "minecraftlobby", "name": "world"}});
+    let elsewhere = id(ada.post("/handles", &body).await);
+    ada.get(&handle(&again)).await.expect(200);
+    let moved = id(ada.post("/handles", &pointing("bar")).await);
+    ada.get(&handle(&again)).await.expect(404);
+    ada.get(&handle(&elsewhere)).await.expect(200);
+
+    let everywhere = query(&ada, &json!({"type": "activity", "owners": {"xuids": ["1"]}})).await;
+    let mut ids: Vec<_> = everywhere.iter().map(|item| item["id"].as_str().expect("an id is text")).collect();
+    ids.sort_unstable();
+    let mut expected = [moved.as_str(), elsewhere.as_str()];
+    expected.sort_unstable();
+    assert_eq!(ids, expected, "H-51: the scid is optional");
+    assert_eq!(query(&ada, &asking(&[1])).await.len(), 1);
+    // A session that does not exist takes the activity over as well, and the other way round.
+    let unbound = id(ada.post("/handles", &pointing("nowhere")).await);
+    ada.get(&handle(&moved)).await.expect(404);
+    let bound = id(ada.post("/handles", &pointing("foo")).await);
+    ada.get(&handle(&unbound)).await.expect(404);
+    ada.get(&handle(&bound)).await.expect(200);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn h21_h24_only_active_members_have_an_activity() {
+    let world = World::new().await;
+    let (ada, bo, cy, eve) = (world.user(1), world.user(2), world.user(3), world.user(9));
+    let body = creating(&json!({"inactiveRemovalTimeout": null}), &json!({}));
+    ada.put(&open("foo"), &body).await.expect(201);
+    bo.put(&open("foo"), &json!({"members": {"me": {"properties": {"system": {"ready": true}}}}})).await.expect(200);
+    ada.put(&open("foo"), &reserving(&[3])).await.expect(200);
+    for actor in [&bo, &cy, &eve, &world.server(), &world.admin()] {
+        actor.post("/handles", &pointing("foo")).await.expect(403);
+    }
+    world.server().post("/handles", &pointing("nowhere")).await.expect(403);
+    let muted = world.actor(Principal::User(User { multiplayer: false, ..player(7) }));
+    muted.post("/handles", &pointing("nowhere")).await.expect(403);
+    ada.post("/handles", &pointing("foo")).await.expect(201);
+    let etag = ada.get(&open("foo")).await.etag();
+    ada.post("/handles", &pointing("foo")).await.expect(201);
+    assert_eq!(ada.get(&open("foo")).await.etag(), etag, "an activity is no change of the session");
+    world.end().await;
+}
+
+#[rstest]
+#[case::leaves(leaving(), true)]
+#[case::becomes_inactive(json!({"members": {"me": {"properties": {"system": {"active": false}}}}}), true)]
+#[case::becomes_ready(json!({"members": {"me": {"properties": {"system": {"ready": true}}}}}), true)]
+#[case::stays(json!({"members": {"me": {"properties": {"system": {"active": true}, "custom": {"a": 1}}}}}), false)]
+#[tokio::test]
+async fn h22_an_activity_ends_with_its_owner(#[case] body: Value, #[case] ends: bool) {
+    let world = World::new().await;
+    let (ada, bo) = (world.user(1), world.user(2));
+    ada.put(&open("foo"), &creating(&json!({"inactiveRemovalTimeout": 60_000}), &json!({}))).await.expect(201);
+    bo.put(&open("foo"), &active()).await.expect(200);
+    let (a, b) = (id(ada.post("/handles", &pointing("foo")).await), id(bo.post("/handles", &pointing("foo")).await));
+    assert_eq!(ada.put(&format!("{}?nocommit=true", open("foo")), &body).await.expect(200).status, 200);
+    ada.get(&handle(&a)).await.expect(200);
+    ada.put(&open("foo"), &body).await.expect(200);
+    ada.get(&handle(&a)).await.expect(if ends { 404 } else { 200 });
+    bo.get(&handle(&b)).await.expect(200);
+    assert_eq!(query(&bo, &asking(&[1, 2])).await.len(), if ends { 1 } else { 2 });
+    world.end().await;
+}
+
+#[tokio::test]
+async fn h22_m43_removed_by_others_and_with_the_session() {
+    let world = World::new().await;
+    let (ada, bo) = (world.user(1), world.user(2));
+    ada.put(&open("foo"), &active()).await.expect(201);
+    bo.put(&open("foo"), &active()).await.expect(200);
+    let (a, b) = (id(ada.post("/handles", &pointing("foo")).await), id(bo.post("/handles", &pointing("foo")).await));
+    world.server().put(&open("foo"), &json!({"members": {"1": null}})).await.expect(200);
+    bo.get(&handle(&b)).await.expect(404);
+    ada.delete(&format!("{}/members/me", open("foo"))).await.expect(204);
+    ada.get(&handle(&a)).await.expect(404);
+    ada.get(&open("foo")).await.expect(204);
+    assert_eq!(sql(&world, "select count(*) from handles").await.as_deref(), Some("0"));
+    world.end().await;
+}
+
+#[tokio::test]
+async fn h22_w62_a_sweep_that_ends_a_session_ends_its_handles() {
+    let world = World::new().await;
+    let (ada, bo) = (world.user(1), world.user(2));
+    let early = id(ada.post("/handles", &pointing("foo")).await);
+    let body = json!({
+        "constants": {"system": {"inactiveRemovalTimeout": 60_000}},
+        "members": {"me": {"properties": {"system": {"ready": true}}}},
+    });
+    bo.put(&open("foo"), &body).await.expect(201);
+    world.pass(180_000);
+    assert_eq!(world.running.directory.sweep().await.expect("the database answers"), 1);
+    ada.get(&handle(&early)).await.expect(200);
+    world.pass(60_000);
+    assert_eq!(world.running.directory.sweep().await.expect("the database answers"), 1);
+    bo.get(&open("foo")).await.expect(204);
+    ada.get(&handle(&early)).await.expect(404);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn h08_only_the_owner_from_its_title_and_servers_delete() {
+    let world = World::new().await;
+    let (ada, first) = playing(&world, 1, "foo").await;
+    let (bo, _) = playing(&world, 2, "bar").await;
+    let elsewhere = world.actor(Principal::User(User { title_id: Some(TitleId(7)), ..player(1) }));
+    let untitled = world.actor(Principal::User(User { title_id: None, ..player(1) }));
+    bo.delete(&handle(&first)).await.expect(403);
+    elsewhere.delete(&handle(&first)).await.expect(403);
+    world.admin().delete(&handle(&first)).await.expect(403);
+    assert_eq!(ada.delete(&handle(&first.to_uppercase())).await.expect(204).text, "");
+    ada.delete(&handle(&first)).await.expect(404);
+    ada.delete("/handles/nonsense").await.expect(404);
+    let second = id(ada.post("/handles", &pointing("foo")).await);
+    untitled.delete(&handle(&second)).await.expect(204);
+    let third = id(ada.post("/handles", &pointing("foo")).await);
+    world.server().delete(&handle(&third)).await.expect(204);
+    assert_eq!(ada.get(&open("foo")).await.expect(200).json()["changeNumber"], 1);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn h07_owners_members_readers_and_servers_read_a_handle() {
+    let world = World::new().await;
+    let (ada, bo, eve) = (world.user(1), world.user(2), world.user(9));
+    let body = creating(&json!({"visibility": "private"}), &json!({}));
+    ada.put(&open("foo"), &body).await.expect(201);
+    ada.put(&open("foo"), &reserving(&[2])).await.expect(200);
+    let a = id(ada.post("/handles", &pointing("foo")).await);
+    for actor in [&ada, &bo, &world.server()] {
+        let shown = actor.get(&format!("{}{ALL}", handle(&a))).await.expect(200).json();
+        assert_eq!(shown["relatedInfo"]["visibility"], "private");
+    }
+    let refused = eve.get(&handle(&a)).await.expect(403);
+    assert!(!refused.text.contains("foo"), "{refused:?}");
+    world.pass(30_000);
+    bo.get(&handle(&a)).await.expect(403);
+    eve.get("/handles/6a1d9c3e-0f4b-4e27-8f6d-1b2c3d4e5f01").await.expect(404);
+    eve.get("/handles/nonsense").await.expect(404);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn h40_h44_h45_h47_a_handle_leads_to_its_session() {
+    let world = World::new().await;
+    let (ada, a) = playing(&world, 1, "Foo").await;
+    let (bo, eve) = (world.user(2), world.user(9));
+    let through = format!("/handles/{a}/session");
+    let direct = bo.get(&open("foo")).await.expect(200);
+    let read = bo.get(&through).await.expect(200);
+    assert_eq!((&read.text, read.etag()), (&direct.text, direct.etag()));
+    let location = format!("/serviceconfigs/{SCID}/sessiontemplates/Open/sessions/Foo");
+    assert_eq!(read.header("content-location"), Some(location.as_str()), "R-12");
+    bo.send(Method::GET, &through, &[("If-None-Match", &read.etag())], None).await.expect(304);
+
+    // H-48: asking what would happen, then joining; the handle is not consumed.
+    let asked = bo.put(&format!("{through}?nocommit=true"), &joining("active")).await.expect(200);
+    assert_eq!((asked.json()["membersInfo"]["count"].clone(), asked.etag()), (json!(2), read.etag()), "R-24");
+    let joined = bo.put(&through, &joining("active")).await.expect(200);
+    assert_eq!(joined.header("content-location"), Some(location.as_str()), "H-47");
+    assert_eq!(joined.json()["membersInfo"]["count"], 2);
+    bo.put_if(&through, ("If-Match", &read.etag()), &active()).await.expect(412);
+    bo.put_if(&through, ("If-Match", "*"), &leaving()).await.expect(200);
+    bo.put_if(&through, ("If-None-Match", "*"), &active()).await.expect(412);
+    // No extra right comes with an activity.
+    ada.put(&open("foo"), &json!({"properties": {"system": {"closed": true}}})).await.expect(200);
+    eve.put(&through, &active()).await.expect(403);
+    let local = json!({"properties": {"system": {"closed": false, "joinRestriction": "local", "readRestriction": "local"}}});
+    ada.put(&open("foo"), &local).await.expect(200);
+    eve.get(&through).await.expect(403);
+    eve.put(&through, &active()).await.expect(403);
+    ada.put(&through, &leaving()).await.expect(204);
+    ada.get(&through).await.expect(404);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn h46_a_handle_to_a_missing_session() {
+    let world = World::new().await;
+    let ada = world.user(1);
+    let body = json!({"type": "activity", "sessionRef": {"scid": SCID, "templateName": "Open", "name": "Later"}});
+    let a = id(ada.post("/handles", &body).await);
+    let through = format!("/handles/{a}/session");
+    ada.get(&through).await.expect(204);
+    ada.put_if(&through, ("If-Match", "*"), &active()).await.expect(404);
+    ada.put_if(&through, ("If-Match", "\"x.1\""), &active()).await.expect(404);
+    ada.put(&format!("{through}?nocommit=true"), &active()).await.expect(201);
+    ada.get(&through).await.expect(204);
+    let made = ada.put(&through, &active()).await.expect(201);
+    let location = format!("/serviceconfigs/{SCID}/sessiontemplates/Open/sessions/Later");
+    assert_eq!(made.header("content-location"), Some(location.as_str()));
+    assert_eq!(query(&ada, &asking(&[1])).await.len(), 1, "H-21: bound now");
+    for unknown in ["6a1d9c3e-0f4b-4e27-8f6d-1b2c3d4e5f01", "nonsense"] {
+        ada.get(&format!("/handles/{unknown}/session")).await.expect(404);
+        ada.put(&format!("/handles/{unknown}/session"), &active()).await.expect(404);
+    }
+    world.end().await;
+}
+
+#[tokio::test]
+async fn h50_to_h56_what_a_query_may_ask() {
+    let world = World::new().await;
+    let (ada, _) = playing(&world, 1, "foo").await;
+    let xuids = |count: u64| (1..=count).collect::<Vec<u64>>();
+    for (body, status) in [
+        (json!({"type": "activity"}), 400),
+        (json!({"owners": {"xuids": ["1"]}}), 400),
+        (json!({"type": "invite", "owners": {"xuids": ["1"]}}), 400),
+        (json!({"type": "activity", "owners": {"xuids": []}}), 400),
+        (json!({"type": "activity", "owners": {"xuids": ["x"]}}), 400),
+        (json!({"type": "activity", "owners": {"xuids": ["1"], "people": {"moniker": "people"}}}), 400),
+        (json!({"type": "activity", "scid": "x", "owners": {"xuids": ["1"]}}), 400),
+        (json!({"type": "activity", "scid": "5f0c1a52-7c1e-4b52-9d0e-00007a11b0a8", "owners": {"xuids": ["1"]}}), 404),
+        (json!({"type": "activity", "owners": {"people": {"moniker": "foes"}}}), 400),
+        (json!({"type": "activity", "owners": {"people": {"moniker": "People", "monikerXuid": "2"}}}), 403),
+        (json!({"type": "activity", "owners": {"people": {"moniker": "PEOPLE", "monikerXuid": 1}}}), 200),
+        (json!({"type": "Activity", "owners": {"xuids": [1]}}), 200),
+        (asking(&xuids(100)), 200),
+        (asking(&xuids(101)), 400),
+    ] {
+        let answer = ada.post("/handles/query", &body).await;
+        assert_eq!(answer.status, status, "{body} {answer:?}");
+    }
+    let by_parameter = ada.post("/handles/query?xuid=1", &json!({"type": "activity"})).await;
+    assert_eq!(results(by_parameter).len(), 1, "H-54");
+    assert_eq!(results(ada.post("/handles/query?take=0", &asking(&[1])).await).len(), 0, "H-56");
+    ada.post("/handles/query?take=101", &asking(&[1])).await.expect(400);
+    assert_eq!(results(ada.post("/handles/query?private=maybe&keyword=", &asking(&[1])).await).len(), 1, "H-56: ignored");
+    assert_eq!(ada.post(&format!("/handles/query{ALL}"), &asking(&[8])).await.expect(200).text, r#"{"results":[]}"#, "H-58");
+    let without = [("content-type", "")];
+    ada.send(Method::POST, "/handles/query", &without, Some(asking(&[1]).to_string())).await.expect(200);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn h52_h59_results_come_as_the_xuids_were_given() {
+    let world = World::new().await;
+    for xuid in [3, 1, 2] {
+        playing(&world, xuid, &format!("s{xuid}")).await;
+        world.pass(1);
+    }
+    let eve = world.user(9);
+    let ask = async |xuids: &[u64], query: &str| names(eve.post(&format!("/handles/query{query}"), &asking(xuids)).await);
+    assert_eq!(ask(&[2, 7, 3, 2, 1, 3], "").await, ["s2", "s3", "s1"], "each once");
+    assert_eq!(ask(&[1, 2, 3], "?take=2").await, ["s1", "s2"]);
+    assert_eq!(ask(&[7], "").await, NONE);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn h53_h55_the_activities_of_people_one_follows() {
+    let world = World::new().await;
+    for xuid in [1, 2, 3] {
+        playing(&world, xuid, &format!("s{xuid}")).await;
+        world.pass(1);
+    }
+    let eve = world.user(9);
+    let ask = async |moniker: &str| names(eve.post("/handles/query", &people(moniker)).await);
+    assert_eq!(ask("people").await, NONE, "nobody is followed yet");
+    world.store.put_follow(9, 1, true).await.expect("the edge is stored");
+    world.store.put_follow(9, 3, false).await.expect("the edge is stored");
+    world.follows(2, 9).await;
+    assert_eq!(ask("people").await, ["s3", "s1"], "H-59: newest first");
+    assert_eq!(ask("FRIENDS").await, ["s3", "s1"]);
+    assert_eq!(ask("Favorites").await, ["s1"]);
+    let of =
+        |xuid: u64| json!({"type": "activity", "owners": {"people": {"moniker": "people", "monikerXuid": xuid.to_string()}}});
+    assert_eq!(names(eve.post("/handles/query", &of(9)).await), ["s3", "s1"]);
+    eve.post("/handles/query", &of(1)).await.expect(403);
+    assert_eq!(names(world.server().post("/handles/query", &of(9)).await), ["s3", "s1"], "H-55: a server may");
+    world.server().post("/handles/query", &people("people")).await.expect(403);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn h57_what_strangers_are_shown() {
+    let world = World::new().await;
+    let (bo, eve) = (world.user(2), world.user(9));
+    let mut bodies = Vec::new();
+    for (visibility, system) in [
+        ("private", json!({})),
+        ("visible", json!({"closed": true})),
+        ("open", json!({"joinRestriction": "local", "readRestriction": "local"})),
+        ("open", json!({"joinRestriction": "followed", "readRestriction": "followed"})),
+    ] {
+        let mut body = creating(&json!({"visibility": visibility, "maxMembersCount": 2}), &system);
+        body["properties"]["custom"] = json!({"map": "harbor"});
+        bodies.push(body);
+    }
+    for (n, body) in bodies.iter().enumerate() {
+        let owner = world.user(n as u64 + 11);
+        let name = format!("s{n}");
+        owner.put(&open(&name), body).await.expect(201);
+        owner.put(&open(&name), &reserving(&[2])).await.expect(200);
+        owner.post("/handles", &pointing(&name)).await.expect(201);
+    }
+    let shown = async |actor: &Actor| -> Vec<(String, String, Value)> {
+        let items = query(actor, &asking(&[11, 12, 13, 14])).await;
+        assert!(items.iter().all(|item| item["relatedInfo"]["membersCount"] == 2), "{items:?}");
+        let text = |value: &Value| value.as_str().expect("a text").to_owned();
+        let one = |item: &Value| {
+            let visibility = text(&item["relatedInfo"]["visibility"]);
+            (text(&item["sessionRef"]["name"]), visibility, item["customProperties"].clone())
+        };
+        items.iter().map(one).collect()
+    };
+    let (map, nothing) = (json!({"map": "harbor"}), json!({}));
+    let row = |n: usize, visibility: &str, custom: &Value| (format!("s{n}"), visibility.to_owned(), custom.clone());
+    let strange = [row(1, "visible", &map), row(2, "full", &nothing), row(3, "full", &nothing)];
+    assert_eq!(shown(&eve).await, strange, "the private one is hidden, unreadable custom properties are {{}}");
+    let all = [row(0, "private", &map), row(1, "visible", &map), row(2, "full", &map), row(3, "full", &map)];
+    assert_eq!(shown(&bo).await, all, "reserved members see it all");
+    assert_eq!(shown(&world.server()).await, all);
+    world.follows(14, 9).await;
+    assert_eq!(shown(&eve).await[2], row(3, "full", &map), "A-23");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn h57_m24_a_query_evaluates_what_is_due() {
+    let world = World::new().await;
+    let (ada, _) = playing(&world, 1, "foo").await;
+    let hidden = creating(&json!({"visibility": "private"}), &json!({}));
+    let cy = world.user(3);
+    cy.put(&open("bar"), &hidden).await.expect(201);
+    cy.put(&open("bar"), &reserving(&[2])).await.expect(200);
+    cy.post("/handles", &pointing("bar")).await.expect(201);
+    ada.put(&open("foo"), &reserving(&[2])).await.expect(200);
+    let bo = world.user(2);
+    let counts = async |actor: &Actor| -> Vec<Value> {
+        let items = query(actor, &asking(&[1, 3])).await;
+        items.iter().map(|item| item["relatedInfo"]["membersCount"].clone()).collect()
+    };
+    assert_eq!(counts(&bo).await, [2, 2]);
+    world.pass(30_000);
+    assert_eq!(counts(&bo).await, [1], "the reservation is over in both, and the private one hidden from its former holder");
+    assert_eq!(ada.get(&open("foo")).await.json()["changeNumber"], 3);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn h58_one_unreadable_session_does_not_fail_a_result() {
+    let world = World::new().await;
+    let (ada, _) = playing(&world, 1, "bad").await;
+    playing(&world, 2, "good").await;
+    ada.put(&open("bad"), &reserving(&[5])).await.expect(200);
+    let body = sql(&world, "select body from sessions where name = 'bad'").await.expect("the session is stored");
+    sql(&world, "update sessions set body = 'garbage' where name = 'bad'").await;
+    for (passed, moment) in [(0, "not due"), (30_000, "due")] {
+        world.pass(passed);
+        let found = query(&world.user(9), &asking(&[1, 2])).await;
+        assert_eq!(found.len(), 1, "{moment}");
+        assert_eq!(found[0]["sessionRef"]["name"], "good", "{moment}");
+    }
+    sql(&world, &format!("update sessions set body = $garbage${body}$garbage$ where name = 'bad'")).await;
+    assert_eq!(query(&world.user(9), &asking(&[1, 2])).await.len(), 2);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a40_everybody_may_count_as_follower_of_owners() {
+    let mut choices = Choices::default();
+    choices.options.everybody_follows = true;
+    let world = World::with(choices).await;
+    let ada = world.user(1);
+    let mut body = creating(&json!({}), &json!({"joinRestriction": "followed", "readRestriction": "followed"}));
+    body["properties"]["custom"] = json!({"map": "harbor"});
+    ada.put(&open("foo"), &body).await.expect(201);
+    ada.post("/handles", &pointing("foo")).await.expect(201);
+    assert_eq!(query(&world.user(9), &asking(&[1])).await[0]["customProperties"], json!({"map": "harbor"}));
+    assert_eq!(names(world.user(9).get(&sessions("xuid=1")).await), ["foo"]);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn h19_lobbies_are_shown_by_the_shipped_template() {
+    let world = World::new().await;
+    let ada = world.user(1);
+    ada.put(&session("Lobby", "foo"), &joining("active")).await.expect(201);
+    let body = json!({"type": "activity", "sessionRef": {"scid": SCID, "templateName": "Lobby", "name": "foo"}});
+    let made = ada.post(&format!("/handles{ALL}"), &body).await.expect(201).json();
+    assert_eq!(made.get("gameTypes"), None, "no title is configured with it");
+    assert_eq!(made["relatedInfo"]["joinRestriction"], "local");
+    assert_eq!(made["relatedInfo"]["closed"], false, "always a boolean");
+    world.end().await;
+}
