@@ -85,7 +85,6 @@ pub enum Owners {
 
 /// What a request wants beside the handle itself.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[expect(clippy::struct_excessive_bools, reason = "each token of the list stands alone")]
 pub struct Include {
     /// What shows whether the session can be joined (H-70).
     pub related_info: bool,

@@ -280,7 +280,10 @@ impl Flags {
 fn merge_by_id(stored: &mut Object, given: &Object, name: &str, at: &str, limits: &Limits) -> Result<(), Refusal> {
     let entries = match given.get(name) {
         None => return Ok(()),
-        Some(Json::Null) => return Ok(drop(stored.shift_remove(name))),
+        Some(Json::Null) => {
+            stored.shift_remove(name);
+            return Ok(());
+        }
         Some(Json::Object(entries)) => entries,
         Some(other) => {
             return Err(Refusal::invalid(format!("{at}.{name}"), format!("an object is expected, not {}", other.kind())));

@@ -1,6 +1,7 @@
 //! The stored session: what a directory remembers of one, and the few questions everybody asks it.
 
 use std::collections::HashSet;
+use std::fmt::Write as _;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sha2::{Digest, Sha256};
@@ -116,7 +117,11 @@ impl Member {
     pub fn device_token(&self) -> Option<String> {
         let address = self.properties.system.get("secureDeviceAddress")?.as_str()?;
         let hash = Sha256::digest(address.as_bytes());
-        Some(hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect())
+        let mut token = String::with_capacity(32);
+        for byte in hash.iter().take(16) {
+            let _ = write!(token, "{byte:02x}");
+        }
+        Some(token)
     }
 
     /// The text of a field of `properties.system`.
@@ -300,7 +305,7 @@ impl Session {
         self.constants.system.get("inviteProtocol")?.as_str().map(std::borrow::Cow::into_owned)
     }
 
-    /// Whether two states show the same document: then nothing changed that a reader, an ETag or a tap may know of (W-34).
+    /// Whether two states show the same document: then nothing changed that a reader, a validator or a tap may know of (W-34).
     #[must_use]
     pub fn same_document(&self, other: &Self) -> bool {
         let head =
