@@ -25,4 +25,6 @@ pub mod template;
 pub mod timers;
 
 #[cfg(test)]
+mod laws;
+#[cfg(test)]
 mod tests;

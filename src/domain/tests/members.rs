@@ -205,7 +205,7 @@ fn member_fields_are_checked_and_kept(#[case] name: &str, #[case] value: &str, #
             assert_eq!(stage.at(&format!("members.1.properties.system.{name}")), kept);
         }
         None => {
-            assert!(answer == 400 && answer.text().starts_with(&format!("members.me.properties.system.{name}")), "{answer:?}")
+            assert!(answer == 400 && answer.text().starts_with(&format!("members.me.properties.system.{name}")), "{answer:?}");
         }
     }
 }

@@ -375,15 +375,12 @@ fn w31_a_reserved_member_adds_what_its_reservation_lacks(
     constants.insert("system".into(), system.into());
     stage.put(&ada(), &format!(r#"{{"members":{{"reserve_0":{{"constants":{}}}}}}}"#, Json::Object(constants)));
     let answer = stage.put(&bo(), &format!(r#"{{"members":{{"me":{{"constants":{own}}}}}}}"#));
-    match custom {
-        Some(custom) => {
-            assert_eq!(answer, 200);
-            assert_eq!(stage.at("members.1.constants.custom"), custom);
-        }
-        None => {
-            assert_eq!(answer, 409);
-            assert_eq!(stage.at("members.1.reserved"), "true", "E-06");
-        }
+    if let Some(custom) = custom {
+        assert_eq!(answer, 200);
+        assert_eq!(stage.at("members.1.constants.custom"), custom);
+    } else {
+        assert_eq!(answer, 409);
+        assert_eq!(stage.at("members.1.reserved"), "true", "E-06");
     }
 }
 
