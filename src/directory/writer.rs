@@ -8,9 +8,11 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::sleep;
 use tracing::{debug, error, warn};
 use uuid::Uuid;
 
@@ -29,6 +31,8 @@ use crate::store::{BATCH_MAX, LoadAsk, SessionSave, Store, StoreError, Version, 
 const ROUND_MAX: usize = 1024;
 /// How often a command is decided again because other processes saved first.
 const ATTEMPTS: u32 = 64;
+/// How long a save may go on at the server after its connection broke, until it is taken for lost.
+const STRAGGLE: Duration = Duration::from_millis(25);
 
 /// What is wanted of a session.
 pub(super) enum Wish {
@@ -300,9 +304,12 @@ impl Shard {
                 // A handle keeps its id when its job is decided again, so it is asked for only where the log has nothing to say.
                 let handle = save.activities.first().filter(|_| save.changes.is_empty()).map(|activity| activity.id);
                 let ask = WriteAsk { sid: save.sid, write_id: save.write_id, handle };
-                match self.store.find_writes(&[ask]).await {
-                    Ok(found) if found.first() == Some(&true) => Ok(()),
-                    Ok(_) => {
+                let creates = save.expected.is_none();
+                match self.look_up(ask).await {
+                    Ok(true) => Ok(()),
+                    // Of two saves from one version only one can win, but a creation may win again once the session has ended.
+                    Ok(false) if creates => Err(StoreError::Unknown(error)),
+                    Ok(false) => {
                         group.doubt(ask);
                         Err(StoreError::LostRace)
                     }
@@ -340,6 +347,18 @@ impl Shard {
                 }
             }
         }
+    }
+
+    /// Asks the log whether a save was committed whose connection broke; a second time after a moment, because the server may have
+    /// been at it still.
+    async fn look_up(&self, ask: WriteAsk) -> Result<bool, StoreError> {
+        for pause in [Duration::ZERO, STRAGGLE] {
+            sleep(pause).await;
+            if self.store.find_writes(&[ask]).await?.first() == Some(&true) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Answers the jobs whose doubtful saves turn out to be committed, and keeps the others.

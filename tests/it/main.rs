@@ -7,4 +7,5 @@ mod kill;
 mod model;
 mod process;
 mod proxy;
+mod replicas;
 mod routes;
