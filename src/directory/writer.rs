@@ -31,6 +31,8 @@ use crate::store::{BATCH_MAX, LoadAsk, SessionSave, Store, StoreError, Version, 
 const ROUND_MAX: usize = 1024;
 /// How often a command is decided again because other processes saved first.
 const ATTEMPTS: u32 = 64;
+/// After how many lost races a session is locked while it is decided on.
+const LOSSES: u32 = 3;
 /// How long a save may go on at the server after its connection broke, until it is taken for lost.
 const STRAGGLE: Duration = Duration::from_millis(25);
 
@@ -206,6 +208,47 @@ impl Shard {
 
     /// Loads, decides, saves and answers; returns the jobs that have to be decided again, in their order.
     async fn round(&self, jobs: Vec<(Uuid, Vec<Job>)>) -> Vec<Job> {
+        let lost = |(_, jobs): &(Uuid, Vec<Job>)| jobs.iter().any(|job| job.attempt >= LOSSES);
+        let (contested, jobs): (Vec<_>, Vec<_>) = jobs.into_iter().partition(lost);
+        let mut again = Vec::new();
+        for (sid, jobs) in contested {
+            self.round_alone(sid, jobs, &mut again).await;
+        }
+        if !jobs.is_empty() {
+            self.round_together(jobs, &mut again).await;
+        }
+        again
+    }
+
+    /// A round for one session that others keep saving first: it is locked, so that this save wins.
+    async fn round_alone(&self, sid: Uuid, jobs: Vec<Job>, again: &mut Vec<Job>) {
+        let ask = load_ask(sid, &jobs);
+        let locked = async {
+            let mut lock = self.store.lock_session(sid).await?;
+            let loaded = lock.load(&ask).await?;
+            Ok::<_, StoreError>((lock, loaded))
+        };
+        let (lock, loaded) = match locked.await {
+            Ok(locked) => locked,
+            Err(error) => {
+                warn!(session.sid = %sid, %error, "failed to lock a session");
+                return jobs.into_iter().for_each(|job| job.answer(Err(error.clone().into())));
+            }
+        };
+        let jobs = self.clear_doubts(vec![(sid, jobs)]).await.into_iter().flat_map(|(_, jobs)| jobs).collect();
+        let group = self.decide(sid, jobs, loaded, again);
+        let outcome = match &group.save {
+            Some(save) => lock.save(save).await,
+            None => {
+                drop(lock);
+                Ok(())
+            }
+        };
+        self.conclude(group, outcome, again).await;
+    }
+
+    /// A round for many sessions that share their statements.
+    async fn round_together(&self, jobs: Vec<(Uuid, Vec<Job>)>, again: &mut Vec<Job>) {
         let asks: Vec<LoadAsk> = jobs.iter().map(|(sid, jobs)| load_ask(*sid, jobs)).collect();
         let loaded = match self.store.load_sessions(&asks).await {
             Ok(loaded) => loaded,
@@ -214,15 +257,14 @@ impl Shard {
                 for job in jobs.into_iter().flat_map(|(_, jobs)| jobs) {
                     job.answer(Err(error.clone().into()));
                 }
-                return Vec::new();
+                return;
             }
         };
         // Only now: whatever was committed before the load is found, and whatever is committed later makes these saves lose.
         let jobs = self.clear_doubts(jobs).await;
-        let mut again = Vec::new();
         let mut groups = Vec::with_capacity(jobs.len());
         for ((sid, jobs), loaded) in jobs.into_iter().zip(loaded) {
-            match catch_unwind(AssertUnwindSafe(|| self.decide(sid, jobs, loaded, &mut again))) {
+            match catch_unwind(AssertUnwindSafe(|| self.decide(sid, jobs, loaded, again))) {
                 Ok(group) => groups.push(group),
                 Err(_) => error!(session.sid = %sid, "deciding the writes of a session panicked; the message stands above"),
             }
@@ -235,13 +277,12 @@ impl Shard {
                     &mut groups[at],
                     Group { sid: Uuid::nil(), decided: Vec::new(), unbound: Vec::new(), save: None },
                 );
-                self.conclude(group, outcome, &mut again).await;
+                self.conclude(group, outcome, again).await;
             }
         }
         for group in groups {
-            self.conclude(group, Ok(()), &mut again).await;
+            self.conclude(group, Ok(()), again).await;
         }
-        again
     }
 
     /// Decides the jobs of one session, one after another, on the same record.

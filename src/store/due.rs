@@ -3,7 +3,6 @@
 use chrono::{DateTime, Utc};
 use sqlx::Row as _;
 use tracing::instrument;
-use uuid::Uuid;
 
 use super::rows::DueRow;
 use super::{Store, StoreError};
