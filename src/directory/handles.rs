@@ -4,8 +4,8 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::plan::Asked;
+use super::queue::Wish;
 use super::sessions::corrupt;
-use super::writer::Wish;
 use super::{Directory, DirectoryError};
 use crate::domain::access::{self, Nearness};
 use crate::domain::command::Command;

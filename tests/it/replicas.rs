@@ -35,7 +35,7 @@ impl Replicas {
     }
 
     fn callers(&self, count: u64) -> Vec<Caller> {
-        (1..=count).map(|xuid| Caller::new(&self.folders[0], xuid)).collect()
+        Caller::many(&self.folders[0], count)
     }
 
     /// Everybody sends the same at once, to the processes in turn.
