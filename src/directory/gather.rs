@@ -67,3 +67,19 @@ impl<Ask: Clone + Send + Sync + 'static, Answer: Send + 'static> Gather<Ask, Ans
         answer.await.ok()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_fails_its_batch_and_nobody_else() {
+        let gather = Gather::start(|asks: Vec<u32>| async move {
+            assert!(!asks.contains(&13), "a panic for the test");
+            Ok(asks)
+        });
+        assert!(matches!(gather.ask(7).await, Some(Ok(7))));
+        assert!(gather.ask(13).await.is_none());
+        assert!(matches!(gather.ask(8).await, Some(Ok(8))));
+    }
+}

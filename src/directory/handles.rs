@@ -6,8 +6,8 @@ use std::sync::Arc;
 use tracing::error;
 
 use super::plan::Asked;
+use super::queue::Wish;
 use super::sessions::corrupt;
-use super::writer::Wish;
 use super::{Directory, DirectoryError};
 use crate::domain::access::{self, Nearness};
 use crate::domain::command::Command;

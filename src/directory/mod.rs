@@ -13,6 +13,7 @@ mod gather;
 mod handles;
 mod plan;
 mod queries;
+mod queue;
 mod sessions;
 mod sweeper;
 mod writer;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use super::plan::Asked;
-use super::writer::{Done, View, Wish};
+use super::queue::{Done, View, Wish};
 use super::{Directory, DirectoryError, Document, Written};
 use crate::domain::access::{self, Nearness};
 use crate::domain::command::{Command, Write};

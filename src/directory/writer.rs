@@ -4,126 +4,31 @@
 //! next one queues up; nobody waits for company. A save that loses against another process is loaded and decided again. Answers are
 //! given after the commit, refusals too, because they may rest on what is being committed.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
+use tokio::time::sleep;
 use tracing::{debug, error, warn};
 use uuid::Uuid;
 
-use super::plan::{Asked, House, LoadedRecord, Plan};
-use super::{DirectoryError, Document, Options, Written};
+use super::plan::{House, LoadedRecord, Plan};
+use super::queue::{Answer, Counts, Done, Doubt, Job, View, Wish, load_ask, retry, take_round};
+use super::{DirectoryError, Options, Written};
 use crate::ambient::{Clock, Ids};
-use crate::domain::access::Facts;
-use crate::domain::command::Command;
 use crate::domain::decide::Outcome;
-use crate::domain::principal::Principal;
-use crate::domain::session::Session;
 use crate::store::rows::{HandleRow, Loaded};
-use crate::store::{BATCH_MAX, LoadAsk, SessionSave, Store, StoreError, Version, WriteAsk, projection};
+use crate::store::{LoadAsk, SessionSave, Store, StoreError, Version, WriteAsk, projection};
 
 /// How many commands one round takes at most.
 const ROUND_MAX: usize = 1024;
-/// How often a command is decided again because other processes saved first.
-const ATTEMPTS: u32 = 64;
-
-/// What is wanted of a session.
-pub(super) enum Wish {
-    /// A command.
-    Do(Box<Asked>),
-    /// Its state once timers are evaluated, as this caller may see it.
-    View(Arc<Principal>),
-}
-
-/// What a wish comes to.
-pub(super) enum Done {
-    /// The command was done.
-    Written(Written),
-    /// The state.
-    Viewed(Box<View>),
-}
-
-/// A settled session and what is known about the one who looks at it.
-pub(super) struct View {
-    /// The session, if there is one.
-    pub session: Option<Session>,
-    /// Its document.
-    pub document: Option<Document>,
-    /// What is known about the caller.
-    pub facts: Facts,
-}
-
-type Answer = Result<Done, DirectoryError>;
-
-struct Job {
-    sid: Uuid,
-    wish: Wish,
-    attempt: u32,
-    /// Saves of it that may yet be committed: their connection broke, and they were not in the log when it was asked.
-    doubts: Vec<Doubt>,
-    /// Whether it is decided without company, because the database refused what it was saved with.
-    alone: bool,
-    reply: oneshot::Sender<Answer>,
-    _place: Place,
-}
-
-/// A save that may yet be committed, and what its job is answered if it was.
-struct Doubt {
-    ask: WriteAsk,
-    answer: Answer,
-}
-
-impl Job {
-    fn answer(self, answer: Answer) {
-        // Nobody listens when the client has gone; what was done stays done.
-        let _ = self.reply.send(answer);
-    }
-}
-
-/// A place in the queues, given back when the job is done.
-struct Place {
-    sid: Uuid,
-    counts: Arc<Counts>,
-}
-
-/// How many jobs wait, in all and per session.
-#[derive(Default)]
-struct Counts {
-    total: AtomicUsize,
-    sessions: Mutex<HashMap<Uuid, usize>>,
-}
-
-impl Counts {
-    fn take(counts: &Arc<Self>, sid: Uuid, options: &Options) -> Option<Place> {
-        if counts.total.fetch_add(1, Ordering::Relaxed) >= options.queue_total {
-            counts.total.fetch_sub(1, Ordering::Relaxed);
-            return None;
-        }
-        let mut sessions = counts.sessions.lock().expect("nobody panics while holding the counts");
-        let waiting = sessions.entry(sid).or_default();
-        *waiting += 1;
-        let full = *waiting > options.queue_per_session;
-        drop(sessions);
-        let place = Place { sid, counts: Arc::clone(counts) };
-        if full { None } else { Some(place) }
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.counts.total.fetch_sub(1, Ordering::Relaxed);
-        let mut sessions = self.counts.sessions.lock().expect("nobody panics while holding the counts");
-        if let Some(waiting) = sessions.get_mut(&self.sid) {
-            *waiting -= 1;
-            if *waiting == 0 {
-                sessions.remove(&self.sid);
-            }
-        }
-    }
-}
+/// After how many lost races a session is locked while it is decided on.
+const LOSSES: u32 = 3;
+/// How long a save may go on at the server after its connection broke, until it is taken for lost.
+const STRAGGLE: Duration = Duration::from_millis(25);
 
 /// The entrance to the write path.
 pub(super) struct Writer {
@@ -150,9 +55,8 @@ impl Writer {
     /// `Busy` when too many wait; what deciding and saving come to.
     pub async fn ask(&self, sid: Uuid, wish: Wish) -> Answer {
         let place = Counts::take(&self.counts, sid, &self.options).ok_or(DirectoryError::Busy)?;
-        let (reply, answer) = oneshot::channel();
         let queue = &self.queues[usize::from(sid.as_bytes()[15]) % self.queues.len()];
-        let job = Job { sid, wish, attempt: 0, doubts: Vec::new(), alone: false, reply, _place: place };
+        let (job, answer) = Job::new(sid, wish, place);
         queue.send(job).map_err(|_| DirectoryError::Busy)?;
         answer.await.unwrap_or(Err(DirectoryError::Broken))
     }
@@ -193,15 +97,56 @@ impl Shard {
             waiting.extend(arrived.drain(..));
             let round = take_round(&mut waiting);
             // A panic answers those who wait for this round with a failure, and nobody else.
-            match AssertUnwindSafe(self.round(round)).catch_unwind().await {
-                Ok(again) => again.into_iter().rev().for_each(|job| waiting.push_front(job)),
-                Err(_) => error!("a round of writes panicked; the message stands above"),
+            if let Ok(again) = AssertUnwindSafe(self.round(round)).catch_unwind().await {
+                again.into_iter().rev().for_each(|job| waiting.push_front(job));
+            } else {
+                error!("a round of writes panicked; the message stands above");
             }
         }
     }
 
     /// Loads, decides, saves and answers; returns the jobs that have to be decided again, in their order.
     async fn round(&self, jobs: Vec<(Uuid, Vec<Job>)>) -> Vec<Job> {
+        let lost = |(_, jobs): &(Uuid, Vec<Job>)| jobs.iter().any(|job| job.attempt >= LOSSES);
+        let (contested, jobs): (Vec<_>, Vec<_>) = jobs.into_iter().partition(lost);
+        let mut again = Vec::new();
+        for (sid, jobs) in contested {
+            self.round_alone(sid, jobs, &mut again).await;
+        }
+        if !jobs.is_empty() {
+            self.round_together(jobs, &mut again).await;
+        }
+        again
+    }
+
+    /// A round for one session that others keep saving first: it is locked, so that this save wins.
+    async fn round_alone(&self, sid: Uuid, jobs: Vec<Job>, again: &mut Vec<Job>) {
+        let ask = load_ask(sid, &jobs);
+        let locked = async {
+            let mut lock = self.store.lock_session(sid).await?;
+            let loaded = lock.load(&ask).await?;
+            Ok::<_, StoreError>((lock, loaded))
+        };
+        let (lock, loaded) = match locked.await {
+            Ok(locked) => locked,
+            Err(error) => {
+                warn!(session.sid = %sid, %error, "failed to lock a session");
+                return jobs.into_iter().for_each(|job| job.answer(Err(error.clone().into())));
+            }
+        };
+        let jobs = self.clear_doubts(vec![(sid, jobs)]).await.into_iter().flat_map(|(_, jobs)| jobs).collect();
+        let group = self.decide(sid, jobs, loaded, again);
+        let outcome = if let Some(save) = &group.save {
+            lock.save(save).await
+        } else {
+            drop(lock);
+            Ok(())
+        };
+        self.conclude(group, outcome, again).await;
+    }
+
+    /// A round for many sessions that share their statements.
+    async fn round_together(&self, jobs: Vec<(Uuid, Vec<Job>)>, again: &mut Vec<Job>) {
         let asks: Vec<LoadAsk> = jobs.iter().map(|(sid, jobs)| load_ask(*sid, jobs)).collect();
         let loaded = match self.store.load_sessions(&asks).await {
             Ok(loaded) => loaded,
@@ -210,17 +155,17 @@ impl Shard {
                 for job in jobs.into_iter().flat_map(|(_, jobs)| jobs) {
                     job.answer(Err(error.clone().into()));
                 }
-                return Vec::new();
+                return;
             }
         };
         // Only now: whatever was committed before the load is found, and whatever is committed later makes these saves lose.
         let jobs = self.clear_doubts(jobs).await;
-        let mut again = Vec::new();
         let mut groups = Vec::with_capacity(jobs.len());
         for ((sid, jobs), loaded) in jobs.into_iter().zip(loaded) {
-            match catch_unwind(AssertUnwindSafe(|| self.decide(sid, jobs, loaded, &mut again))) {
-                Ok(group) => groups.push(group),
-                Err(_) => error!(session.sid = %sid, "deciding the writes of a session panicked; the message stands above"),
+            if let Ok(group) = catch_unwind(AssertUnwindSafe(|| self.decide(sid, jobs, loaded, again))) {
+                groups.push(group);
+            } else {
+                error!(session.sid = %sid, "deciding the writes of a session panicked; the message stands above");
             }
         }
         for batch in disjoint(&groups) {
@@ -231,13 +176,12 @@ impl Shard {
                     &mut groups[at],
                     Group { sid: Uuid::nil(), decided: Vec::new(), unbound: Vec::new(), save: None },
                 );
-                self.conclude(group, outcome, &mut again).await;
+                self.conclude(group, outcome, again).await;
             }
         }
         for group in groups {
-            self.conclude(group, Ok(()), &mut again).await;
+            self.conclude(group, Ok(()), again).await;
         }
-        again
     }
 
     /// Decides the jobs of one session, one after another, on the same record.
@@ -300,9 +244,12 @@ impl Shard {
                 // A handle keeps its id when its job is decided again, so it is asked for only where the log has nothing to say.
                 let handle = save.activities.first().filter(|_| save.changes.is_empty()).map(|activity| activity.id);
                 let ask = WriteAsk { sid: save.sid, write_id: save.write_id, handle };
-                match self.store.find_writes(&[ask]).await {
-                    Ok(found) if found.first() == Some(&true) => Ok(()),
-                    Ok(_) => {
+                let creates = save.expected.is_none();
+                match self.look_up(ask).await {
+                    Ok(true) => Ok(()),
+                    // Of two saves from one version only one can win, but a creation may win again once the session has ended.
+                    Ok(false) if creates => Err(StoreError::Unknown(error)),
+                    Ok(false) => {
                         group.doubt(ask);
                         Err(StoreError::LostRace)
                     }
@@ -340,6 +287,18 @@ impl Shard {
                 }
             }
         }
+    }
+
+    /// Asks the log whether a save was committed whose connection broke; a second time after a moment, because the server may have
+    /// been at it still.
+    async fn look_up(&self, ask: WriteAsk) -> Result<bool, StoreError> {
+        for pause in [Duration::ZERO, STRAGGLE] {
+            sleep(pause).await;
+            if self.store.find_writes(&[ask]).await?.first() == Some(&true) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Answers the jobs whose doubtful saves turn out to be committed, and keeps the others.
@@ -416,60 +375,6 @@ impl Group {
         self.into_jobs().for_each(|job| retry(job, again));
         again.extend(tail);
     }
-}
-
-/// Puts a job back, unless it has been put back too often.
-fn retry(mut job: Job, again: &mut Vec<Job>) {
-    job.attempt += 1;
-    if job.attempt >= ATTEMPTS {
-        warn!(session.sid = %job.sid, "a write lost against other processes {ATTEMPTS} times");
-        job.answer(Err(DirectoryError::Busy));
-    } else {
-        again.push(job);
-    }
-}
-
-/// Takes the jobs of up to [`BATCH_MAX`] sessions out of the queue; the order within a session stays.
-fn take_round(waiting: &mut VecDeque<Job>) -> Vec<(Uuid, Vec<Job>)> {
-    let mut round: Vec<(Uuid, Vec<Job>)> = Vec::new();
-    let mut places: HashMap<Uuid, usize> = HashMap::new();
-    let mut rest = VecDeque::new();
-    for job in waiting.drain(..) {
-        match places.get(&job.sid) {
-            Some(at) => round[*at].1.push(job),
-            None if round.len() < BATCH_MAX => {
-                places.insert(job.sid, round.len());
-                round.push((job.sid, vec![job]));
-            }
-            None => rest.push_back(job),
-        }
-    }
-    *waiting = rest;
-    round
-}
-
-fn load_ask(sid: Uuid, jobs: &[Job]) -> LoadAsk {
-    let mut callers: Vec<u64> = jobs
-        .iter()
-        .filter_map(|job| match &job.wish {
-            Wish::Do(asked) => asked.principal.xuid(),
-            Wish::View(principal) => principal.xuid(),
-        })
-        .map(|xuid| xuid.0)
-        .collect();
-    callers.sort_unstable();
-    callers.dedup();
-    let writes_restriction = jobs.iter().any(|job| match &job.wish {
-        Wish::Do(asked) => match &asked.command {
-            Command::Write(write) => {
-                let system = write.delta.properties.as_ref().and_then(|properties| properties.get("system"));
-                system.is_some_and(|system| system.get("joinRestriction").is_some() || system.get("readRestriction").is_some())
-            }
-            Command::Settle | Command::BindActivity => false,
-        },
-        Wish::View(_) => false,
-    });
-    LoadAsk { sid, callers, writes_restriction }
 }
 
 fn read_record(sid: Uuid, loaded: &Loaded) -> Result<Option<LoadedRecord>, StoreError> {

@@ -4,14 +4,15 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use sqlx::Row as _;
+use sqlx::{Postgres, Row as _, Transaction};
 use tracing::{instrument, warn};
 use uuid::Uuid;
 
 use super::columns::{SaveColumns, Scope};
 use super::error::{Kind, kind};
-use super::rows::{ChangeRow, HandleRow, MemberRow, SessionRow};
-use super::{BATCH_MAX, Store, StoreError};
+use super::rows::{ChangeRow, HandleRow, Loaded, MemberRow, SessionRow};
+use super::sessions::load_on;
+use super::{BATCH_MAX, LoadAsk, Store, StoreError};
 
 /// How often a save is repeated when the database chose it as the victim of a deadlock.
 const ATTEMPTS: u32 = 5;
@@ -141,14 +142,62 @@ impl Store {
             let query = SaveColumns::of(saves).into_query(Scope::of(saves));
             match query.fetch_all(&mut *connection).await {
                 Ok(rows) => return rows.iter().map(|row| Ok(row.try_get("sid")?)).collect(),
-                Err(error) => match kind(&error) {
-                    Kind::Conflict if attempt < ATTEMPTS => attempt += 1,
-                    Kind::Conflict | Kind::Busy => return Err(StoreError::Unavailable(Arc::new(error))),
-                    Kind::Broken => return Err(StoreError::Unknown(Arc::new(error))),
-                    Kind::Refused => return Err(StoreError::Database(Arc::new(error))),
-                },
+                Err(error) if kind(&error) == Kind::Conflict && attempt < ATTEMPTS => attempt += 1,
+                Err(error) => return Err(failed(error)),
             }
         }
+    }
+
+    /// Takes a session for a while in which nobody else saves it, for whoever has lost too many races. One that does not exist yet
+    /// is not taken.
+    ///
+    /// # Errors
+    /// `Unavailable`, also when the session is not given within the statement timeout. `Database`.
+    #[instrument(name = "db.session.lock", level = "debug", skip_all)]
+    pub async fn lock_session(&self, sid: Uuid) -> Result<SessionLock, StoreError> {
+        let mut transaction = self.pool.begin().await?;
+        sqlx::query(include_str!("sql/lock_session.sql")).bind(sid).execute(&mut *transaction).await?;
+        Ok(SessionLock { transaction })
+    }
+}
+
+/// A session that nobody else can save. Dropped, it is given back unchanged.
+#[derive(Debug)]
+pub struct SessionLock {
+    transaction: Transaction<'static, Postgres>,
+}
+
+impl SessionLock {
+    /// Loads the record to decide on.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Database`.
+    pub async fn load(&mut self, ask: &LoadAsk) -> Result<Loaded, StoreError> {
+        let loaded = load_on(&mut self.transaction, std::slice::from_ref(ask)).await?;
+        Ok(loaded.into_iter().next().expect("every ask is answered"))
+    }
+
+    /// Saves the session and gives it back.
+    ///
+    /// # Errors
+    /// As for one of [`Store::save_sessions`]; `LostRace` also when the database chose this save as the victim of a deadlock.
+    pub async fn save(mut self, save: &SessionSave) -> Result<(), StoreError> {
+        let saves = std::slice::from_ref(save);
+        match SaveColumns::of(saves).into_query(Scope::of(saves)).fetch_all(&mut *self.transaction).await {
+            Ok(won) if won.is_empty() => Err(StoreError::LostRace),
+            Ok(_) => self.transaction.commit().await.map_err(failed),
+            Err(error) if kind(&error) == Kind::Conflict => Err(StoreError::LostRace),
+            Err(error) => Err(failed(error)),
+        }
+    }
+}
+
+/// What a save comes to that the database did not do, or may not have done.
+fn failed(error: sqlx::Error) -> StoreError {
+    match kind(&error) {
+        Kind::Conflict | Kind::Busy => StoreError::Unavailable(Arc::new(error)),
+        Kind::Broken => StoreError::Unknown(Arc::new(error)),
+        Kind::Refused => StoreError::Database(Arc::new(error)),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Sessions by their id: documents to show, records to decide on, and the facts that access asks for.
 
-use sqlx::Row as _;
+use sqlx::{PgConnection, Row as _};
 use tracing::instrument;
 use uuid::Uuid;
 
@@ -114,35 +114,40 @@ impl Store {
     /// `Unavailable`, `Database`.
     #[instrument(name = "db.session.load", level = "debug", skip_all, fields(asks = asks.len()))]
     pub async fn load_sessions(&self, asks: &[LoadAsk]) -> Result<Vec<Loaded>, StoreError> {
-        let mut callers: Vec<i64> = Vec::with_capacity(asks.len());
-        let mut slices = super::columns::Slices::default();
-        for ask in asks {
-            callers.extend(ask.callers.iter().copied().map(xuid_to_column));
-            slices.end_at(callers.len());
-        }
-        let rows = sqlx::query(include_str!("sql/load_sessions.sql"))
-            .bind(asks.iter().map(|ask| ask.sid).collect::<Vec<_>>())
-            .bind(slices.first)
-            .bind(slices.last)
-            .bind(asks.iter().map(|ask| ask.writes_restriction).collect::<Vec<_>>())
-            .bind(callers)
-            .fetch_all(&self.pool)
-            .await?;
-        let mut answers = vec![Loaded { stored: None, edges: Vec::new() }; asks.len()];
-        for row in &rows {
-            let followed: Option<Vec<i64>> = row.try_get("callers")?;
-            let followers: Option<Vec<i64>> = row.try_get("followers")?;
-            let edges = followers.unwrap_or_default().into_iter().zip(followed.unwrap_or_default());
-            answers[place(row)?] = Loaded {
-                stored: StoredSession::read(row)?,
-                edges: edges
-                    .map(|(follower, followed)| FollowEdge {
-                        follower: xuid_from_column(follower),
-                        followed: xuid_from_column(followed),
-                    })
-                    .collect(),
-            };
-        }
-        Ok(answers)
+        load_on(&mut *self.pool.acquire().await?, asks).await
     }
+}
+
+/// Loads records over one connection.
+pub(super) async fn load_on(connection: &mut PgConnection, asks: &[LoadAsk]) -> Result<Vec<Loaded>, StoreError> {
+    let mut callers: Vec<i64> = Vec::with_capacity(asks.len());
+    let mut slices = super::columns::Slices::default();
+    for ask in asks {
+        callers.extend(ask.callers.iter().copied().map(xuid_to_column));
+        slices.end_at(callers.len());
+    }
+    let rows = sqlx::query(include_str!("sql/load_sessions.sql"))
+        .bind(asks.iter().map(|ask| ask.sid).collect::<Vec<_>>())
+        .bind(slices.first)
+        .bind(slices.last)
+        .bind(asks.iter().map(|ask| ask.writes_restriction).collect::<Vec<_>>())
+        .bind(callers)
+        .fetch_all(connection)
+        .await?;
+    let mut answers = vec![Loaded { stored: None, edges: Vec::new() }; asks.len()];
+    for row in &rows {
+        let followed: Option<Vec<i64>> = row.try_get("callers")?;
+        let followers: Option<Vec<i64>> = row.try_get("followers")?;
+        let edges = followers.unwrap_or_default().into_iter().zip(followed.unwrap_or_default());
+        answers[place(row)?] = Loaded {
+            stored: StoredSession::read(row)?,
+            edges: edges
+                .map(|(follower, followed)| FollowEdge {
+                    follower: xuid_from_column(follower),
+                    followed: xuid_from_column(followed),
+                })
+                .collect(),
+        };
+    }
+    Ok(answers)
 }

@@ -1,6 +1,6 @@
 //! Random choices that a seed repeats.
 
-/// A generator of random numbers (SplitMix64).
+/// A generator of random numbers (`SplitMix64`).
 #[derive(Debug, Clone)]
 pub struct Chance(u64);
 

@@ -154,7 +154,7 @@ async fn progress(ledger: &Ledger) {
     let goal = ledger.acknowledged.load(Ordering::SeqCst) + 20;
     let begun = Instant::now();
     while ledger.acknowledged.load(Ordering::SeqCst) < goal {
-        assert!(begun.elapsed() < Duration::from_secs(60), "no write is acknowledged any more");
+        assert!(begun.elapsed() < Duration::from_mins(1), "no write is acknowledged any more");
         sleep(Duration::from_millis(5)).await;
     }
 }
@@ -205,7 +205,8 @@ async fn check(ledger: &Ledger, callers: &[Caller]) {
     for ((shared, xuid), count) in counters {
         let document = read(&callers[0], &base, &session("Open", &format!("shared-{shared}"))).await;
         let members = document["members"].as_object().unwrap_or_else(|| panic!("shared-{shared} is gone: {document}"));
-        let member = members.values().find(|member| member["constants"]["system"]["xuid"] == xuid.to_string());
+        let xuid = xuid.to_string();
+        let member = members.values().find(|member| member["constants"]["system"]["xuid"] == *xuid);
         let stored = member.and_then(|member| member["properties"]["custom"]["count"].as_u64());
         assert!(stored >= Some(count), "shared-{shared} has {stored:?} for {xuid}: {count} was acknowledged");
     }

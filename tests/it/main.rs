@@ -12,6 +12,7 @@ mod model;
 mod process;
 mod proxy;
 mod queries;
+mod replicas;
 mod routes;
 mod services;
 mod story;

@@ -42,7 +42,7 @@ impl Folder {
             issuer: "openmpsd".into(),
             audience: "openmpsd".into(),
             issued_at: Clock::system().real(),
-            lifetime: Duration::from_secs(8 * 3600),
+            lifetime: Duration::from_hours(8),
         };
         key.issue(principal, &terms)
     }
@@ -89,7 +89,7 @@ impl Process {
             }
             None
         };
-        let base = timeout(Duration::from_secs(60), listening).await.ok().flatten();
+        let base = timeout(Duration::from_mins(1), listening).await.ok().flatten();
         let Some(base) = base else {
             let _ = child.start_kill();
             let said = log.lock().expect("nobody panics here").join("\n");
@@ -120,7 +120,7 @@ impl Process {
         let begun = Instant::now();
         let pid = self.child.id().expect("it runs");
         kill(Pid::from_raw(pid.cast_signed()), Signal::SIGTERM).expect("it is our child");
-        let ended = timeout(Duration::from_secs(60), self.child.wait()).await;
+        let ended = timeout(Duration::from_mins(1), self.child.wait()).await;
         let status = ended.unwrap_or_else(|_| panic!("it ignores SIGTERM:\n{}", self.log())).expect("it is our child");
         (status, begun.elapsed())
     }
@@ -174,8 +174,18 @@ pub struct Reply {
 
 impl Caller {
     pub fn new(folder: &Folder, xuid: u64) -> Self {
+        Self::with(Client::new(), folder, xuid)
+    }
+
+    /// Many that share their connections.
+    pub fn many(folder: &Folder, count: u64) -> Vec<Self> {
+        let client = Client::new();
+        (1..=count).map(|xuid| Self::with(client.clone(), folder, xuid)).collect()
+    }
+
+    fn with(client: Client, folder: &Folder, xuid: u64) -> Self {
         let token = folder.token(&Principal::User(player(xuid)));
-        Self { client: Client::new(), authorization: format!("XBL3.0 x=*;{token}"), xuid }
+        Self { client, authorization: format!("XBL3.0 x=*;{token}"), xuid }
     }
 
     /// Sends a request; `None` when there is no answer.

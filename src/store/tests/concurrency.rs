@@ -121,3 +121,22 @@ async fn a_connection_that_breaks_in_a_save_leaves_its_outcome_unknown() {
     sqlx::query("rollback").execute(&mut other).await.unwrap();
     assert_eq!(load(&database.store, "One").await.unwrap().revision, 1);
 }
+
+#[tokio::test]
+async fn a_locked_session_is_saved_by_its_lock_and_by_nobody_else() {
+    let database = Database::new().await;
+    let stored = created(&database.store, session("One"), vec![]).await;
+    let ask = LoadAsk { sid: sid_of("One"), callers: vec![], writes_restriction: false };
+    drop(database.store.lock_session(ask.sid).await.unwrap());
+    let mut lock = database.store.lock_session(ask.sid).await.unwrap();
+    let loaded = lock.load(&ask).await.unwrap().stored.unwrap();
+
+    let store = database.store.clone();
+    let waiting = tokio::spawn(async move { save_one(&store, update(&stored)).await });
+    let blocked = "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
+    while sqlx::query(blocked).fetch_optional(&mut database.connection().await).await.unwrap().is_none() {}
+    lock.save(&update(&loaded)).await.unwrap();
+
+    assert!(matches!(waiting.await.unwrap(), Err(StoreError::LostRace)));
+    assert_eq!(load(&database.store, "One").await.unwrap().revision, 2);
+}

@@ -281,18 +281,21 @@ fn parse(text: &str) -> Json {
     json::parse(text.as_bytes(), STORED_DEPTH).expect("the text is JSON")
 }
 
-/// How many levels below the document a delta still names fields: members, an entry, its bags, their parts, and their fields.
+/// Applies a delta to a document: by fields down to those of the bags, of the session and of its members; deeper, values are whole.
 fn merge(before: Option<&Json>, delta: &Json) -> Json {
     let Some(before) = before else { return delta.clone() };
     merge_at(before, delta, &[])
 }
 
 fn merge_at(before: &Json, delta: &Json, path: &[&str]) -> Json {
-    let by_fields = match path {
-        [] | ["properties" | "members"] | ["properties", "system" | "custom"] | ["members", _] => true,
-        ["members", _, "constants" | "properties"] | ["members", _, "constants" | "properties", "system" | "custom"] => true,
-        _ => false,
-    };
+    let by_fields = matches!(
+        path,
+        [] | ["properties" | "members"]
+            | ["properties", "system" | "custom"]
+            | ["members", _]
+            | ["members", _, "constants" | "properties"]
+            | ["members", _, "constants" | "properties", "system" | "custom"]
+    );
     let (Json::Object(before), Json::Object(given), true) = (before, delta, by_fields) else { return delta.clone() };
     let mut after: Object = before.clone();
     for (name, value) in given {

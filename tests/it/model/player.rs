@@ -42,7 +42,7 @@ pub enum Answer {
         etag: Option<ETag>,
     },
     Read(Option<(ETag, String)>),
-    Refused(String),
+    Refused(#[expect(dead_code, reason = "shown when a judge complains")] String),
     /// 503: it may have been done or not.
     Unknown,
 }

@@ -1,0 +1,184 @@
+//! What waits to be written: wishes with their places in the queues, and how they are taken out and put back.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use tokio::sync::oneshot;
+use tracing::warn;
+use uuid::Uuid;
+
+use super::plan::Asked;
+use super::{DirectoryError, Document, Options, Written};
+use crate::domain::access::Facts;
+use crate::domain::command::Command;
+use crate::domain::principal::Principal;
+use crate::domain::session::Session;
+use crate::store::{BATCH_MAX, LoadAsk, WriteAsk};
+
+/// How often a command is decided again because other processes saved first.
+const ATTEMPTS: u32 = 64;
+
+/// What is wanted of a session.
+pub(super) enum Wish {
+    /// A command.
+    Do(Box<Asked>),
+    /// Its state once timers are evaluated, as this caller may see it.
+    View(Arc<Principal>),
+}
+
+/// What a wish comes to.
+pub(super) enum Done {
+    /// The command was done.
+    Written(Written),
+    /// The state.
+    Viewed(Box<View>),
+}
+
+/// A settled session and what is known about the one who looks at it.
+pub(super) struct View {
+    /// The session, if there is one.
+    pub session: Option<Session>,
+    /// Its document.
+    pub document: Option<Document>,
+    /// What is known about the caller.
+    pub facts: Facts,
+}
+
+pub(super) type Answer = Result<Done, DirectoryError>;
+
+/// A wish in a queue.
+pub(super) struct Job {
+    /// Of which session.
+    pub sid: Uuid,
+    /// What is wanted.
+    pub wish: Wish,
+    /// How often it was put back.
+    pub attempt: u32,
+    /// Saves of it that may yet be committed: their connection broke, and they were not in the log when it was asked.
+    pub doubts: Vec<Doubt>,
+    /// Whether it is decided without company, because the database refused what it was saved with.
+    pub alone: bool,
+    reply: oneshot::Sender<Answer>,
+    _place: Place,
+}
+
+/// A save that may yet be committed.
+pub(super) struct Doubt {
+    /// How it is found in the log.
+    pub ask: WriteAsk,
+    /// What its job is answered if it is there.
+    pub answer: Answer,
+}
+
+impl Job {
+    /// A job that has just come in, and where its answer will arrive.
+    pub fn new(sid: Uuid, wish: Wish, place: Place) -> (Self, oneshot::Receiver<Answer>) {
+        let (reply, answer) = oneshot::channel();
+        (Self { sid, wish, attempt: 0, doubts: Vec::new(), alone: false, reply, _place: place }, answer)
+    }
+
+    /// Gives the answer.
+    pub fn answer(self, answer: Answer) {
+        // Nobody listens when the client has gone; what was done stays done.
+        let _ = self.reply.send(answer);
+    }
+}
+
+/// A place in the queues, given back when the job is done.
+pub(super) struct Place {
+    sid: Uuid,
+    counts: Arc<Counts>,
+}
+
+/// How many jobs wait, in all and per session.
+#[derive(Default)]
+pub(super) struct Counts {
+    total: AtomicUsize,
+    sessions: Mutex<HashMap<Uuid, usize>>,
+}
+
+impl Counts {
+    /// Takes a place, unless too many wait already.
+    pub fn take(counts: &Arc<Self>, sid: Uuid, options: &Options) -> Option<Place> {
+        if counts.total.fetch_add(1, Ordering::Relaxed) >= options.queue_total {
+            counts.total.fetch_sub(1, Ordering::Relaxed);
+            return None;
+        }
+        let mut sessions = counts.sessions.lock().expect("nobody panics while holding the counts");
+        let waiting = sessions.entry(sid).or_default();
+        *waiting += 1;
+        let full = *waiting > options.queue_per_session;
+        drop(sessions);
+        let place = Place { sid, counts: Arc::clone(counts) };
+        if full { None } else { Some(place) }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.counts.total.fetch_sub(1, Ordering::Relaxed);
+        let mut sessions = self.counts.sessions.lock().expect("nobody panics while holding the counts");
+        if let Some(waiting) = sessions.get_mut(&self.sid) {
+            *waiting -= 1;
+            if *waiting == 0 {
+                sessions.remove(&self.sid);
+            }
+        }
+    }
+}
+
+/// Puts a job back, unless it has been put back too often.
+pub(super) fn retry(mut job: Job, again: &mut Vec<Job>) {
+    job.attempt += 1;
+    if job.attempt >= ATTEMPTS {
+        warn!(session.sid = %job.sid, "a write lost against other processes {ATTEMPTS} times");
+        job.answer(Err(DirectoryError::Busy));
+    } else {
+        again.push(job);
+    }
+}
+
+/// Takes the jobs of up to [`BATCH_MAX`] sessions out of the queue; the order within a session stays.
+pub(super) fn take_round(waiting: &mut VecDeque<Job>) -> Vec<(Uuid, Vec<Job>)> {
+    let mut round: Vec<(Uuid, Vec<Job>)> = Vec::new();
+    let mut places: HashMap<Uuid, usize> = HashMap::new();
+    let mut rest = VecDeque::new();
+    for job in waiting.drain(..) {
+        match places.get(&job.sid) {
+            Some(at) => round[*at].1.push(job),
+            None if round.len() < BATCH_MAX => {
+                places.insert(job.sid, round.len());
+                round.push((job.sid, vec![job]));
+            }
+            None => rest.push_back(job),
+        }
+    }
+    *waiting = rest;
+    round
+}
+
+/// What has to be loaded for the jobs of a session.
+pub(super) fn load_ask(sid: Uuid, jobs: &[Job]) -> LoadAsk {
+    let mut callers: Vec<u64> = jobs
+        .iter()
+        .filter_map(|job| match &job.wish {
+            Wish::Do(asked) => asked.principal.xuid(),
+            Wish::View(principal) => principal.xuid(),
+        })
+        .map(|xuid| xuid.0)
+        .collect();
+    callers.sort_unstable();
+    callers.dedup();
+    let writes_restriction = jobs.iter().any(|job| match &job.wish {
+        Wish::Do(asked) => match &asked.command {
+            Command::Write(write) => {
+                let system = write.delta.properties.as_ref().and_then(|properties| properties.get("system"));
+                system.is_some_and(|system| system.get("joinRestriction").is_some() || system.get("readRestriction").is_some())
+            }
+            Command::Settle | Command::BindActivity => false,
+        },
+        Wish::View(_) => false,
+    });
+    LoadAsk { sid, callers, writes_restriction }
+}
