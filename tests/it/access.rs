@@ -93,6 +93,27 @@ async fn a01_tokens_live_by_real_time_with_a_minute_of_leeway() {
 }
 
 #[tokio::test]
+async fn a01_claims_are_texts_that_can_be_kept() {
+    let world = World::new().await;
+    let card = session("Card", "claims");
+    world.user(1).put(&card, &joining("active")).await.expect(201);
+    for odd in ["a\u{1}b", "\u{1f600}", "'; drop table members; --", &"x".repeat(2000)] {
+        let user = User { gamertag: Some(odd.to_owned()), device_id: Some(odd.to_owned()), ..player(2) };
+        let bo = world.actor(Principal::User(user));
+        let joined = bo.put(&card, &joining("active")).await.expect(200).json();
+        let index = joined["membersInfo"]["next"].as_u64().expect("a number") - 1;
+        assert_eq!(joined["members"][index.to_string()]["gamertag"], odd);
+        bo.delete(&format!("{card}/members/me")).await.expect(204);
+    }
+    for user in
+        [User { gamertag: Some("a\0b".to_owned()), ..player(2) }, User { device_id: Some("a\0b".to_owned()), ..player(2) }]
+    {
+        world.actor(Principal::User(user)).put(&card, &joining("active")).await.expect(401);
+    }
+    world.end().await;
+}
+
+#[tokio::test]
 async fn a02_a_service_config_may_be_for_some_titles() {
     const CLUB: &str = "7c0ffee0-0000-4000-8000-0000000000a2";
     let world = World::new().await;

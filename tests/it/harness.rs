@@ -164,6 +164,7 @@ impl World {
         let differences = self.store.verify().await.expect("the database answers");
         assert_eq!(differences, Vec::<String>::new(), "projection check");
         self.running.stop().await;
+        drop(self.database);
     }
 }
 
