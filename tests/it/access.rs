@@ -6,7 +6,7 @@ use openmpsd::http::Rules;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{Actor, Choices, SCID, TITLE, World, joining, player, services, session};
+use crate::harness::{Actor, Choices, SCID, TITLE, World, joining, player, publish, session};
 
 /// Base64 for the web of what somebody else's tokens are made of.
 const ALG_NONE: &str = "eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0";
@@ -118,7 +118,7 @@ async fn a02_a_service_config_may_be_for_some_titles() {
     const CLUB: &str = "7c0ffee0-0000-4000-8000-0000000000a2";
     let world = World::new().await;
     let ours = format!("titles = [7, \"{TITLE}\"]");
-    services(&world, &[(CLUB, &ours, &[("Club", r#"{"constants":{"system":{}}}"#)])]).await;
+    publish(&world, CLUB, &ours, &[("Club", r#"{"constants":{"system":{}}}"#)]).await;
     let playing = |title: Option<u32>| world.actor(Principal::User(User { title_id: title.map(TitleId), ..player(1) }));
     let club = format!("/serviceconfigs/{CLUB}/sessionTemplates/Club/sessions/a");
     let activity = json!({"type": "activity", "sessionRef": {"scid": CLUB, "templateName": "Club", "name": "a"}});
