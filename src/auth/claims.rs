@@ -99,9 +99,12 @@ impl Claims {
         self.get(name).map(|value| value.as_str().ok_or_else(wrong)).transpose()
     }
 
-    /// A text of which empty is as good as none.
+    /// A text of which empty is as good as none. It ends up in a column, so it holds no NUL.
     fn filled(&self, name: &str) -> Result<Option<String>, AuthError> {
-        Ok(self.text(name)?.filter(|text| !text.is_empty()).map(str::to_owned))
+        match self.text(name)? {
+            Some(text) if text.contains('\0') => Err(AuthError::invalid(format!("the claim {name} holds a NUL character"))),
+            text => Ok(text.filter(|text| !text.is_empty()).map(str::to_owned)),
+        }
     }
 
     fn decimal(&self, name: &str) -> Result<Option<String>, AuthError> {

@@ -440,13 +440,17 @@ fn texts(at: &str, value: &Json, least: usize, most: usize, entries: usize) -> R
     Ok(kept(items))
 }
 
-/// Reads a text of at most `most` characters, none of them U+0000: system texts become columns, which cannot hold it.
+/// Reads a text of at most `most` characters. NUL and unpaired surrogates are for custom data only (S-96): no column takes them.
 pub fn text(at: &str, value: &Json, most: usize) -> Result<String, Refusal> {
-    match value.as_str() {
-        Some(text) if text.chars().count() > most => Err(Refusal::invalid(at, format!("at most {most} characters are allowed"))),
-        Some(text) if text.contains('\0') => Err(Refusal::invalid(at, "the character U+0000 is not allowed")),
-        Some(text) => Ok(text.into_owned()),
-        None => Err(Refusal::invalid(at, format!("a text is expected, not {}", value.kind()))),
+    match (value.as_str(), value) {
+        (Some(text), _) if text.chars().count() > most => {
+            Err(Refusal::invalid(at, format!("at most {most} characters are allowed")))
+        }
+        (Some(text), _) if !text.contains('\0') => Ok(text.into_owned()),
+        (_, Json::String(_)) => {
+            Err(Refusal::invalid(at, "NUL and unpaired surrogates are not allowed here, only in custom data"))
+        }
+        _ => Err(Refusal::invalid(at, format!("a text is expected, not {}", value.kind()))),
     }
 }
 

@@ -33,8 +33,10 @@ pub fn read(scid: Scid, template: Option<TemplateName>, query: &str, minor: u32)
     };
     let keyword = match parameters.get("keyword") {
         None => None,
-        Some(keyword) if (1..=limits::MAX_KEYWORD).contains(&keyword.chars().count()) => Some(keyword.to_lowercase()),
-        Some(_) => return Err(Refusal::invalid("keyword", "1 to 64 characters are expected")),
+        Some(keyword) if (1..=limits::MAX_KEYWORD).contains(&keyword.chars().count()) && !keyword.contains('\0') => {
+            Some(keyword.to_lowercase())
+        }
+        Some(_) => return Err(Refusal::invalid("keyword", "1 to 64 characters other than NUL are expected")),
     };
     let xuid = match parameters.get("xuid") {
         None => None,

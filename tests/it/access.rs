@@ -6,7 +6,7 @@ use openmpsd::http::Rules;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{Actor, Choices, SCID, TITLE, World, joining, player, services, session};
+use crate::harness::{Actor, Choices, SCID, TITLE, World, joining, player, publish, session};
 
 /// Base64 for the web of what somebody else's tokens are made of.
 const ALG_NONE: &str = "eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0";
@@ -93,11 +93,32 @@ async fn a01_tokens_live_by_real_time_with_a_minute_of_leeway() {
 }
 
 #[tokio::test]
+async fn a01_claims_are_texts_that_can_be_kept() {
+    let world = World::new().await;
+    let card = session("Card", "claims");
+    world.user(1).put(&card, &joining("active")).await.expect(201);
+    for odd in ["a\u{1}b", "\u{1f600}", "'; drop table members; --", &"x".repeat(2000)] {
+        let user = User { gamertag: Some(odd.to_owned()), device_id: Some(odd.to_owned()), ..player(2) };
+        let bo = world.actor(Principal::User(user));
+        let joined = bo.put(&card, &joining("active")).await.expect(200).json();
+        let index = joined["membersInfo"]["next"].as_u64().expect("a number") - 1;
+        assert_eq!(joined["members"][index.to_string()]["gamertag"], odd);
+        bo.delete(&format!("{card}/members/me")).await.expect(204);
+    }
+    for user in
+        [User { gamertag: Some("a\0b".to_owned()), ..player(2) }, User { device_id: Some("a\0b".to_owned()), ..player(2) }]
+    {
+        world.actor(Principal::User(user)).put(&card, &joining("active")).await.expect(401);
+    }
+    world.end().await;
+}
+
+#[tokio::test]
 async fn a02_a_service_config_may_be_for_some_titles() {
     const CLUB: &str = "7c0ffee0-0000-4000-8000-0000000000a2";
     let world = World::new().await;
     let ours = format!("titles = [7, \"{TITLE}\"]");
-    services(&world, &[(CLUB, &ours, &[("Club", r#"{"constants":{"system":{}}}"#)])]).await;
+    publish(&world, CLUB, &ours, &[("Club", r#"{"constants":{"system":{}}}"#)]).await;
     let playing = |title: Option<u32>| world.actor(Principal::User(User { title_id: title.map(TitleId), ..player(1) }));
     let club = format!("/serviceconfigs/{CLUB}/sessionTemplates/Club/sessions/a");
     let activity = json!({"type": "activity", "sessionRef": {"scid": CLUB, "templateName": "Club", "name": "a"}});

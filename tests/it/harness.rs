@@ -109,6 +109,7 @@ impl World {
     }
 
     /// Anybody.
+    #[expect(clippy::needless_pass_by_value, reason = "a principal is made for the call")]
     pub fn actor(&self, principal: Principal) -> Actor {
         self.bearer(&self.token(&principal, 8 * 3600))
     }
@@ -164,24 +165,23 @@ impl World {
         let differences = self.store.verify().await.expect("the database answers");
         assert_eq!(differences, Vec::<String>::new(), "projection check");
         self.running.stop().await;
+        drop(self.database);
     }
 }
 
-/// Publishes further service configs: scid, `service.toml`, and templates by name.
-pub async fn services(world: &World, configs: &[(&str, &str, &[(&str, &str)])]) {
+/// Publishes a further service config: its scid, its `service.toml`, and templates by name.
+pub async fn publish(world: &World, scid: &str, about: &str, templates: &[(&str, &str)]) {
     static FOLDERS: AtomicU32 = AtomicU32::new(0);
     let folder = std::env::temp_dir().join(format!(
         "openmpsd-services-{}-{}",
         std::process::id(),
         FOLDERS.fetch_add(1, Ordering::Relaxed)
     ));
-    for (scid, about, templates) in configs {
-        let service = folder.join(scid);
-        std::fs::create_dir_all(service.join("templates")).expect("the folder is made");
-        std::fs::write(service.join("service.toml"), about).expect("the file is written");
-        for (name, document) in *templates {
-            std::fs::write(service.join("templates").join(format!("{name}.json")), document).expect("the file is written");
-        }
+    let service = folder.join(scid);
+    std::fs::create_dir_all(service.join("templates")).expect("the folder is made");
+    std::fs::write(service.join("service.toml"), about).expect("the file is written");
+    for (name, document) in templates {
+        std::fs::write(service.join("templates").join(format!("{name}.json")), document).expect("the file is written");
     }
     let imported = services::import(&world.store, &folder).await;
     std::fs::remove_dir_all(&folder).expect("the folder is ours");
@@ -300,17 +300,17 @@ impl Actor {
     /// Opens a connection and sends a request head, and nothing else yet.
     pub async fn dial(&self, request: &str, headers: &[&str]) -> TcpStream {
         let address = self.base.trim_start_matches("http://");
-        let mut head = format!("{request} HTTP/1.1\r\nConnection: close\r\nX-Xbl-Contract-Version: 107\r\n");
+        let host = format!("Host: {address}");
+        let authorization = self.authorization.as_ref().map(|authorization| format!("Authorization: {authorization}"));
+        let first = format!("{request} HTTP/1.1");
+        let mut lines = vec![first.as_str(), "Connection: close", "X-Xbl-Contract-Version: 107"];
         if !headers.iter().any(|header| header.starts_with("Host:")) {
-            head.push_str(&format!("Host: {address}\r\n"));
+            lines.push(&host);
         }
-        if let Some(authorization) = &self.authorization {
-            head.push_str(&format!("Authorization: {authorization}\r\n"));
-        }
-        for header in headers {
-            head.push_str(&format!("{header}\r\n"));
-        }
-        head.push_str("\r\n");
+        lines.extend(authorization.as_deref());
+        lines.extend(headers);
+        lines.push("\r\n");
+        let head = lines.join("\r\n");
         let mut stream = TcpStream::connect(address).await.expect("the service listens");
         stream.write_all(head.as_bytes()).await.expect("the service reads");
         stream

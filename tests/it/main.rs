@@ -1,7 +1,9 @@
 //! Every integration test, in one binary because linking is slow; a module per capability, named like the contract's chapters.
 
 mod access;
+mod bad_input;
 mod chance;
+mod clients;
 mod cluster;
 mod errors;
 mod handles;

@@ -349,9 +349,9 @@ async fn r24_nocommit_says_what_would_happen_and_stores_nothing() {
     let ada = world.user(1);
     let card = session("Card", "dry");
     let dry = format!("{card}?nocommit=true");
-    let would = ada.put(&dry, &joining("active")).await.expect(201);
-    assert_eq!(would.header("etag"), None, "there is none as long as the session does not exist");
-    assert_eq!(would.json()["changeNumber"], 1);
+    let foretold = ada.put(&dry, &joining("active")).await.expect(201);
+    assert_eq!(foretold.header("etag"), None, "there is none as long as the session does not exist");
+    assert_eq!(foretold.json()["changeNumber"], 1);
     ada.get(&card).await.expect(204);
 
     let created = ada.put(&card, &joining("active")).await.expect(201);
@@ -376,8 +376,8 @@ async fn r24_nocommit_says_what_would_happen_and_stores_nothing() {
     assert_eq!(ada.post("/handles/query", &query).await.expect(200).json()["results"].as_array().map(Vec::len), Some(1));
     let read = ada.get(&card).await.expect(200);
     assert_eq!((read.etag(), &read.text), (created.etag(), &created.text));
-    let real = ada.put(&format!("{card}?nocommit=false"), &json!({"properties": {"custom": {"a": 1}}})).await.expect(200);
-    assert_ne!(real.etag(), created.etag());
+    let done = ada.put(&format!("{card}?nocommit=false"), &json!({"properties": {"custom": {"a": 1}}})).await.expect(200);
+    assert_ne!(done.etag(), created.etag());
     world.end().await;
 }
 
@@ -388,8 +388,8 @@ async fn r24_nocommit_by_handle_stores_nothing_either() {
     let handle = ada.post("/handles", &activity("Card", "later")).await.expect(201).json();
     let path = format!("/handles/{}/session", handle["id"].as_str().unwrap_or_default());
     ada.get(&path).await.expect(204);
-    let would = ada.put(&format!("{path}?nocommit=true"), &joining("active")).await.expect(201);
-    assert_eq!(would.header("etag"), None);
+    let foretold = ada.put(&format!("{path}?nocommit=true"), &joining("active")).await.expect(201);
+    assert_eq!(foretold.header("etag"), None);
     ada.get(&path).await.expect(204);
     let created = ada.put(&path, &joining("active")).await.expect(201);
     assert_eq!(created.header("content-location"), Some(session("Card", "later").replace("sessionT", "sessiont").as_str()));

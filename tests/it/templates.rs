@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{SCID, World, joining, services, session};
+use crate::harness::{SCID, World, joining, publish, session};
 
 const OWN: &str = "7e3a1a7e-0000-4000-8000-000000000007";
 
@@ -26,7 +26,7 @@ async fn t02_t03_r40_r41_templates_are_shown_as_published() {
         "constants": {"system": {"maxMembersCount": 4, "inviteProtocol": null, "sessionEmptyTimeout": null}, "custom": {"n": null}}
     });
     let older = r#"{"contractVersion":105,"constants":{"system":{"timeouts":{"ready":1000}}}}"#;
-    services(&world, &[(OWN, "", &[("zeta", &given.to_string()), ("Alpha", older), ("mid", r#"{"constants":{}}"#)])]).await;
+    publish(&world, OWN, "", &[("zeta", &given.to_string()), ("Alpha", older), ("mid", r#"{"constants":{}}"#)]).await;
     for actor in [world.user(1), world.user(2)] {
         for version in ["104", "105", "107"] {
             let header = [("x-xbl-contract-version", version)];
@@ -65,7 +65,7 @@ async fn t04_clients_cannot_write_templates() {
 #[tokio::test]
 async fn t05_template_names_compare_without_case() {
     let world = World::new().await;
-    services(&world, &[(OWN, "", &[("global(lfg)", r#"{"constants":{}}"#)])]).await;
+    publish(&world, OWN, "", &[("global(lfg)", r#"{"constants":{}}"#)]).await;
     let ada = world.user(1);
     let made = ada.put(&own("GLOBAL(LFG)", "a"), &joining("active")).await.expect(201);
     let expected = format!("/serviceconfigs/{OWN}/sessiontemplates/global(lfg)/sessions/a");
@@ -77,14 +77,14 @@ async fn t05_template_names_compare_without_case() {
 #[tokio::test]
 async fn t06_a_republished_template_is_for_sessions_to_come() {
     let world = World::new().await;
-    let publish = async |most: u32| {
+    let republish = async |most: u32| {
         let document = json!({"constants": {"system": {"maxMembersCount": most}}}).to_string();
-        services(&world, &[(OWN, "", &[("Moving", &document)])]).await;
+        publish(&world, OWN, "", &[("Moving", &document)]).await;
     };
     let ada = world.user(1);
-    publish(4).await;
+    republish(4).await;
     ada.put(&own("Moving", "old"), &joining("active")).await.expect(201);
-    publish(5).await;
+    republish(5).await;
     let most = async |name: &str| {
         ada.get(&own("Moving", name)).await.expect(200).json()["constants"]["system"]["maxMembersCount"].clone()
     };
@@ -102,7 +102,7 @@ async fn t20_t21_t22_template_and_request_row_by_row() {
         "system": {"maxMembersCount": 4, "inviteProtocol": null, "capabilities": {"gameplay": true}},
         "custom": {"mode": {"ranked": 1.0}, "void": null}
     }});
-    services(&world, &[(OWN, "", &[("Fixed", &template.to_string())])]).await;
+    publish(&world, OWN, "", &[("Fixed", &template.to_string())]).await;
     let ada = world.user(1);
     let none = json!({});
     let rows: [(Value, Value, u16, &str, Value); 17] = [
@@ -160,7 +160,7 @@ async fn t20_t21_t22_template_and_request_row_by_row() {
 async fn t51_defaults_are_those_of_the_templates_version() {
     let world = World::new().await;
     let of = |version: u32| json!({"contractVersion": version, "constants": {"system": {}}}).to_string();
-    services(&world, &[(OWN, "", &[("Old", &of(105)), ("New", &of(107)), ("Silent", r#"{"constants":{}}"#)])]).await;
+    publish(&world, OWN, "", &[("Old", &of(105)), ("New", &of(107)), ("Silent", r#"{"constants":{}}"#)]).await;
     let ada = world.user(1);
     for (template, inactive) in [("Old", 7_200_000), ("New", 0), ("Silent", 0)] {
         for version in ["105", "107"] {
