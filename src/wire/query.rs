@@ -33,6 +33,9 @@ pub fn read(scid: Scid, template: Option<TemplateName>, query: &str, minor: u32)
     };
     let keyword = match parameters.get("keyword") {
         None => None,
+        Some(keyword) if keyword.contains('\0') => {
+            return Err(Refusal::invalid("keyword", "no keyword has the character U+0000"));
+        }
         Some(keyword) if (1..=limits::MAX_KEYWORD).contains(&keyword.chars().count()) => Some(keyword.to_lowercase()),
         Some(_) => return Err(Refusal::invalid("keyword", "1 to 64 characters are expected")),
     };
