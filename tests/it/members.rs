@@ -6,7 +6,7 @@ use reqwest::Method;
 use rstest::rstest;
 use serde_json::{Map, Value, json};
 
-use crate::harness::{Actor, Answer, Choices, SCID, World, joining, session, start_of_time};
+use crate::harness::{Actor, Answer, Choices, SCID, World, connect, joining, session, start_of_time};
 use crate::story::{active, creating, indices, leaving, names, open, reserving, sessions, sid, sql};
 
 /// A PUT that sets the caller's flag.
@@ -467,5 +467,55 @@ async fn w47_nothing_acknowledged_is_lost_when_the_queue_is_short() {
     kept.sort_unstable();
     assert_eq!(found, kept, "what was acknowledged, and nothing else");
     assert_eq!(stored["changeNumber"], kept.len() + 1);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn m25_timers_outlive_the_process() {
+    let world = World::new().await;
+    let (ada, bo) = (world.user(1), world.user(2));
+    let card = session("Card", "foo");
+    ada.put(&card, &active()).await.expect(201);
+    bo.put(&card, &flag("ready", true)).await.expect(200);
+    world.pass(100_000);
+    let World { running, database, clock, .. } = world;
+    running.stop().await;
+    let store = connect(&database).await;
+    let world = World::over(database, store, clock, Choices::default()).await;
+    let ada = world.user(1);
+    world.pass(79_999);
+    next_timer(&ada.get(&card).await, Some(180_000));
+    world.pass(1);
+    next_timer(&ada.get(&card).await, Some(180_000 + 7_200_000));
+    world.pass(7_200_000);
+    assert_eq!(world.running.directory.sweep().await.expect("the database answers"), 1);
+    assert_eq!(indices(&ada.get(&card).await.json()), [0]);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn w47_lives_of_one_name_follow_each_other() {
+    let world = World::new().await;
+    let ada = world.user(1);
+    for _ in 0..8 {
+        let (joins, leaves) = (active(), leaving());
+        let path = open("foo");
+        let (one, two, three, four) = tokio::join!(
+            ada.put(&path, &joins),
+            ada.put(&path, &leaves),
+            ada.put_if(&path, ("If-None-Match", "*"), &joins),
+            ada.delete("/handles/nonsense"),
+        );
+        assert!([200, 201].contains(&one.status), "{one:?}");
+        assert_eq!(two.status, 204, "{two:?}");
+        assert!([201, 412].contains(&three.status), "{three:?}");
+        four.expect(404);
+        ada.put(&path, &leaves).await.expect(204);
+    }
+    // Every life in the log begins with 1, counts up by one and ends.
+    let rows = "select count(*) filter (where n <> change_number) || ' ' || count(*) filter (where last and not deleted)
+        from (select change_number, deleted, row_number() over life as n, lead(change_number) over life is null as last
+        from changes window life as (partition by branch order by change_number)) told";
+    assert_eq!(sql(&world, rows).await.as_deref(), Some("0 0"));
     world.end().await;
 }
