@@ -684,3 +684,43 @@ async fn a02_handles_of_foreign_titles() {
     assert_eq!(results(seven.post("/handles/query", &everywhere).await).len(), 1);
     world.end().await;
 }
+
+#[rstest]
+#[case::swept(true)]
+#[case::lazily(false)]
+#[tokio::test]
+async fn h22_m24_a_handle_ends_with_its_session_however_that_is_noticed(#[case] swept: bool) {
+    let world = World::new().await;
+    let (ada, server) = (world.user(1), world.server());
+    let mut handles = Vec::new();
+    for (n, user) in (11..15).enumerate() {
+        let (user, name) = (world.user(user), format!("s{n}"));
+        handles.push(id(user.post("/handles", &pointing(&name)).await));
+        server.put(&open(&name), &reserving(&[1])).await.expect(201);
+    }
+    world.pass(30_000);
+    if swept {
+        world.running.directory.sweep().await.expect("the database answers");
+    }
+    world.user(11).get(&handle(&handles[0])).await.expect(404);
+    ada.get(&format!("/handles/{}/session", handles[1])).await.expect(404);
+    ada.put(&format!("/handles/{}/session", handles[2]), &active()).await.expect(404);
+    assert_eq!(results(ada.post("/handles/query", &asking(&[14])).await), Vec::<Value>::new());
+    assert_eq!(sql(&world, "select count(*) from handles").await.as_deref(), Some("0"));
+    world.end().await;
+}
+
+#[tokio::test]
+async fn h21_m24_an_unbound_activity_is_shown_before_and_after_an_evaluation() {
+    let world = World::new().await;
+    let (ada, bo) = (world.user(1), world.user(2));
+    ada.post("/handles", &pointing("foo")).await.expect(201);
+    bo.put(&open("foo"), &active()).await.expect(201);
+    bo.put(&open("foo"), &reserving(&[1])).await.expect(200);
+    for passed in [0, 30_000, 1] {
+        world.pass(passed);
+        assert_eq!(names(bo.post("/handles/query", &asking(&[1])).await), ["foo"]);
+        assert_eq!(query(&bo, &asking(&[1])).await, Vec::<Value>::new());
+    }
+    world.end().await;
+}
