@@ -409,7 +409,6 @@ fn texts(at: &str, value: &Json, least: usize, most: usize, entries: usize) -> R
 pub fn text(at: &str, value: &Json, most: usize) -> Result<String, Refusal> {
     match value.as_str() {
         Some(text) if text.chars().count() > most => Err(Refusal::invalid(at, format!("at most {most} characters are allowed"))),
-        // Some system texts are columns as well, and those cannot hold it.
         Some(text) if text.contains('\0') => Err(Refusal::invalid(at, "the character U+0000 is not allowed")),
         Some(text) => Ok(text.into_owned()),
         None => Err(Refusal::invalid(at, format!("a text is expected, not {}", value.kind()))),
