@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use tracing::error;
 
 use super::plan::Asked;
@@ -82,7 +83,7 @@ impl Directory {
     /// # Errors
     /// 404 when it is unknown; 403 when the caller is neither its owner nor a reader of its session.
     pub async fn read_handle(&self, id: HandleId, principal: &Arc<Principal>, include: Include) -> Result<Json, DirectoryError> {
-        let handle = self.find_handle(id).await?;
+        let handle = handle_of(&self.settled_handle_row(id, principal).await?)?;
         self.catalog.service(&handle.reference.scid, principal)?;
         self.show_handle(&handle, principal, include).await
     }
@@ -106,7 +107,8 @@ impl Directory {
     /// # Errors
     /// 404 when it is unknown; 403 when it is neither the caller's own nor the caller a server.
     pub async fn delete_handle(&self, id: HandleId, principal: &Arc<Principal>) -> Result<(), DirectoryError> {
-        let handle = self.find_handle(id).await?;
+        let (row, _) = self.find_handle_row(id).await?;
+        let handle = handle_of(&row)?;
         self.catalog.service(&handle.reference.scid, principal)?;
         if !handle.may_delete(principal) {
             return Err(
@@ -195,7 +197,8 @@ impl Directory {
                 principal.user().map_or_else(Nearness::default, |user| access::nearness(session, user, &view.facts))
             };
             let near = view.session.as_ref().map(near).unwrap_or_default();
-            let Some(session) = view.session.filter(|session| handle.is_lived(session)) else { return Ok(None) };
+            // A session that ended takes the handle along.
+            let Some(session) = view.session else { return Ok(None) };
             (session, near)
         } else {
             let reference = projection::reference_of(&candidate.reference).ok_or_else(|| corrupt(candidate.reference.sid))?;
@@ -219,19 +222,25 @@ impl Directory {
         Ok(Some(render(&Shown { handle: &handle, session: Some(&session), readable }, include)))
     }
 
-    async fn find_handle(&self, id: HandleId) -> Result<Handle, DirectoryError> {
-        Ok(handle_of(&self.find_handle_row(id).await?)?)
+    /// Finds a handle after its session was evaluated, which may end both (M-24, H-22).
+    pub(super) async fn settled_handle_row(&self, id: HandleId, principal: &Arc<Principal>) -> Result<HandleRow, DirectoryError> {
+        let (row, due_at) = self.find_handle_row(id).await?;
+        if due_at.is_none_or(|due| due > self.clock.now()) {
+            return Ok(row);
+        }
+        self.view(row.reference.sid, principal).await?;
+        Ok(self.find_handle_row(id).await?.0)
     }
 
-    pub(super) async fn find_handle_row(&self, id: HandleId) -> Result<HandleRow, DirectoryError> {
+    /// Finds a handle as it is stored, and when the next timer of its session is due.
+    async fn find_handle_row(&self, id: HandleId) -> Result<(HandleRow, Option<DateTime<Utc>>), DirectoryError> {
         let ask = HandleAsk { id: id.0, caller: None };
         let rows = self.store.read_by_handles(&[ask], self.clock.now()).await?;
         let row = rows.into_iter().next().flatten().ok_or(DirectoryError::UnknownHandle)?;
         let mut handle = row.handle;
-        if let Some(session) = row.session {
-            handle.reference = session.reference;
-        }
-        Ok(handle)
+        let Some(session) = row.session else { return Ok((handle, None)) };
+        handle.reference = session.reference;
+        Ok((handle, session.next_timer_at))
     }
 }
 

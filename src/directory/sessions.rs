@@ -89,7 +89,8 @@ impl Directory {
         let row = row.ok_or(DirectoryError::UnknownHandle)?;
         self.catalog.service(&row.handle.reference.scid.into(), principal)?;
         match row.session {
-            Some(row) => self.show(row, principal).await,
+            // A session that ends as it is evaluated takes the handle along (H-22).
+            Some(row) => self.show(row, principal).await?.map(Some).ok_or(DirectoryError::UnknownHandle),
             None => Ok(None),
         }
     }
@@ -103,7 +104,7 @@ impl Directory {
         handle: HandleId,
         principal: &Arc<Principal>,
     ) -> Result<(SessionReference, Arc<Template>), DirectoryError> {
-        let row = self.find_handle_row(handle).await?;
+        let row = self.settled_handle_row(handle, principal).await?;
         let service = self.catalog.service(&row.reference.scid.into(), principal)?;
         let template = Arc::clone(service.template(&row.reference.template)?);
         let reference = projection::reference_of(&row.reference).ok_or_else(|| corrupt(row.id))?;

@@ -80,7 +80,7 @@ async fn h05_h06_h70_h72_the_whole_document_comes_back() {
     full["customProperties"] = json!({"map": "harbor", "deep": {"n": [1, null]}});
     assert_eq!(ada.get(&format!("{}{ALL}", handle(id))).await.expect(200).json(), full, "R-51");
     assert_eq!(eve.get(&format!("/handles/{}?include=customproperties,%20RELATEDinfo,x", id.to_uppercase())).await.json(), full);
-    assert_eq!(query(&eve, &asking(&[1])).await, [full.clone()]);
+    assert_eq!(query(&eve, &asking(&[1])).await, [full]);
     assert_eq!(results(eve.post("/handles/query", &asking(&[1])).await), [plain.clone()], "H-75");
     let mut titled = plain;
     titled["activityInfo"] = json!({"titleId": TITLE.to_string()});
@@ -186,10 +186,11 @@ async fn h21_a_dead_activity_does_not_come_back() {
     let id = id(ada.post("/handles", &pointing("foo")).await);
     world.pass(3_600_000);
     ada.get(&handle(&id)).await.expect(404);
-    world.running.directory.drop_expired_handles().await.expect("the database answers");
     ada.put(&open("foo"), &active()).await.expect(201);
     ada.get(&handle(&id)).await.expect(404);
+    ada.get(&format!("/handles/{id}/session")).await.expect(404);
     assert_eq!(query(&ada, &asking(&[1])).await, Vec::<Value>::new());
+    assert_eq!(world.running.directory.drop_expired_handles().await.expect("the database answers"), 1);
     world.end().await;
 }
 
@@ -588,5 +589,138 @@ async fn h19_lobbies_are_shown_by_the_shipped_template() {
     assert_eq!(made.get("gameTypes"), None, "no title is configured with it");
     assert_eq!(made["relatedInfo"]["joinRestriction"], "local");
     assert_eq!(made["relatedInfo"]["closed"], false, "always a boolean");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn h20_activities_posted_at_once_leave_one() {
+    let world = World::new().await;
+    let ada = world.user(1);
+    let spots: Vec<String> = (0..8).map(|n| format!("s{n}")).collect();
+    // Half of the sessions exist.
+    for name in &spots[..4] {
+        ada.put(&open(name), &active()).await.expect(201);
+    }
+    for _ in 0..4 {
+        let bodies: Vec<Value> = spots.iter().map(|name| pointing(name)).collect();
+        let made = futures_util::future::join_all(bodies.iter().map(|body| ada.post("/handles", body))).await;
+        let ids: Vec<String> = made.into_iter().map(id).collect();
+        let mut left = 0;
+        for id in &ids {
+            left += usize::from(ada.get(&handle(id)).await.status == 200);
+        }
+        assert_eq!(left, 1);
+        assert_eq!(sql(&world, "select count(*) from handles").await.as_deref(), Some("1"));
+    }
+    world.end().await;
+}
+
+#[tokio::test]
+async fn h22_nobody_keeps_an_activity_without_being_active() {
+    let world = World::new().await;
+    let actors: Vec<Actor> = (1..=6).map(|xuid| world.user(xuid)).collect();
+    // Joining, posting and leaving race; whatever wins, an activity and an active member go together.
+    for _ in 0..6 {
+        let stories = actors.iter().map(|actor| async move {
+            let path = open("foo");
+            let body = pointing("foo");
+            let (joins, posts, leaves) = (active(), body, leaving());
+            tokio::join!(actor.put(&path, &joins), actor.post("/handles", &posts), actor.put(&path, &leaves))
+        });
+        for (joined, posted, left) in futures_util::future::join_all(stories).await {
+            assert!([200, 201, 204].contains(&joined.status), "{joined:?}");
+            assert!([201, 403].contains(&posted.status), "{posted:?}");
+            assert!([200, 204].contains(&left.status), "{left:?}");
+        }
+        let stray =
+            "select count(*) from handles h where exists (select from sessions s where s.sid = h.sid) and expires_at is null
+            and not exists (select from members m where m.sid = h.sid and m.xuid = h.owner and m.state = 3)";
+        assert_eq!(sql(&world, stray).await.as_deref(), Some("0"));
+    }
+    world.end().await;
+}
+
+#[tokio::test]
+async fn h22_leaving_another_session_does_not_end_an_activity() {
+    let world = World::new().await;
+    let (ada, _) = playing(&world, 1, "foo").await;
+    ada.put(&open("bar"), &active()).await.expect(201);
+    let moved = id(ada.post("/handles", &pointing("bar")).await);
+    ada.put(&open("foo"), &leaving()).await.expect(204);
+    ada.get(&handle(&moved)).await.expect(200);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn h21_m24_a_session_that_is_over_is_none() {
+    let world = World::new().await;
+    let ada = world.user(1);
+    world.server().put(&open("foo"), &reserving(&[1])).await.expect(201);
+    ada.post("/handles", &pointing("foo")).await.expect(403);
+    world.pass(30_000);
+    let made = id(ada.post("/handles", &pointing("foo")).await);
+    ada.get(&handle(&made)).await.expect(200);
+    ada.get(&format!("/handles/{made}/session")).await.expect(204);
+    assert_eq!(sql(&world, "select count(*) from sessions").await.as_deref(), Some("0"));
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a02_handles_of_foreign_titles() {
+    let world = World::new().await;
+    let (ada, made) = playing(&world, 1, "foo").await;
+    let service = openmpsd::store::rows::ServiceConfigRow { scid: SCID.parse().expect("the scid is a GUID"), titles: vec![7] };
+    world.store.publish_services(&[service], &[]).await.expect("the service config is stored");
+    world.running.directory.refresh_catalog().await.expect("the catalog is read");
+    let everywhere = json!({"type": "activity", "owners": {"xuids": ["1"]}});
+    ada.get(&handle(&made)).await.expect(403);
+    ada.delete(&handle(&made)).await.expect(403);
+    ada.get(&format!("/handles/{made}/session")).await.expect(403);
+    ada.put(&format!("/handles/{made}/session"), &active()).await.expect(403);
+    ada.post("/handles", &pointing("foo")).await.expect(403);
+    ada.post("/handles/query", &asking(&[1])).await.expect(403);
+    assert_eq!(results(ada.post("/handles/query", &everywhere).await), Vec::<Value>::new());
+    let seven = world.actor(Principal::User(User { title_id: Some(TitleId(7)), ..player(1) }));
+    assert_eq!(results(seven.post("/handles/query", &everywhere).await).len(), 1);
+    world.end().await;
+}
+
+#[rstest]
+#[case::swept(true)]
+#[case::lazily(false)]
+#[tokio::test]
+async fn h22_m24_a_handle_ends_with_its_session_however_that_is_noticed(#[case] swept: bool) {
+    let world = World::new().await;
+    let (ada, server) = (world.user(1), world.server());
+    let mut handles = Vec::new();
+    for (n, user) in (11..15).enumerate() {
+        let (user, name) = (world.user(user), format!("s{n}"));
+        handles.push(id(user.post("/handles", &pointing(&name)).await));
+        server.put(&open(&name), &reserving(&[1])).await.expect(201);
+    }
+    world.pass(30_000);
+    if swept {
+        world.running.directory.sweep().await.expect("the database answers");
+    }
+    world.user(11).get(&handle(&handles[0])).await.expect(404);
+    ada.get(&format!("/handles/{}/session", handles[1])).await.expect(404);
+    ada.put(&format!("/handles/{}/session", handles[2]), &active()).await.expect(404);
+    assert_eq!(results(ada.post("/handles/query", &asking(&[14])).await), Vec::<Value>::new());
+    assert_eq!(sql(&world, "select count(*) from handles").await.as_deref(), Some("0"));
+    world.end().await;
+}
+
+#[tokio::test]
+async fn h21_m24_an_unbound_activity_is_shown_before_and_after_an_evaluation() {
+    let world = World::new().await;
+    let (ada, bo) = (world.user(1), world.user(2));
+    ada.post("/handles", &pointing("foo")).await.expect(201);
+    bo.put(&open("foo"), &active()).await.expect(201);
+    bo.put(&open("foo"), &reserving(&[1])).await.expect(200);
+    for passed in [0, 30_000, 1] {
+        world.pass(passed);
+        assert_eq!(names(bo.post("/handles/query", &asking(&[1])).await), ["foo"]);
+        assert_eq!(query(&bo, &asking(&[1])).await, Vec::<Value>::new());
+    }
     world.end().await;
 }

@@ -486,3 +486,61 @@ async fn a02_a_title_asks_only_where_it_may() {
     seven.get(&sessions("xuid=1")).await.expect(200);
     world.end().await;
 }
+
+#[tokio::test]
+async fn q10_s44_odd_keywords_break_nothing() {
+    let world = World::new().await;
+    let ada = world.user(1);
+    let twice = json!({"keywords": ["eu", "EU", "Eu"]});
+    ada.put(&open("twice"), &creating(&json!({}), &twice)).await.expect(201);
+    assert_eq!(names(ada.get(&sessions("keyword=eu")).await), ["twice"], "once, however often it is written");
+    for keyword in ["%00", "a%00b", "%FF", "%F0%9F%8E%B2", "'%22%5C;--", "%EF%BF%BF"] {
+        let answer = ada.get(&sessions(&format!("keyword={keyword}"))).await;
+        assert!([200, 400].contains(&answer.status), "{keyword} {answer:?}");
+    }
+    for (n, keyword) in ["a\u{0}b", "🎲", "' or \"\\", "\u{ffff}", "ΟΔΟΣ", "İstanbul"].into_iter().enumerate() {
+        let path = open(&format!("odd-{n}"));
+        let made = ada.put(&path, &tagged(keyword)).await;
+        match made.status {
+            201 => {
+                let query: String = form_urlencoded::byte_serialize(keyword.as_bytes()).collect();
+                assert_eq!(names(ada.get(&sessions(&format!("keyword={query}"))).await), [format!("odd-{n}")], "{keyword:?}");
+                assert_eq!(made.json()["properties"]["system"]["keywords"], json!([keyword]));
+            }
+            status => assert_eq!(status, 400, "{keyword:?} {made:?}"),
+        }
+    }
+    world.end().await;
+}
+
+#[tokio::test]
+async fn s35_s96_a_zero_in_a_text_breaks_nothing() {
+    let world = World::new().await;
+    let ada = world.user(1);
+    ada.put(&open("foo"), &creating(&json!({"inviteProtocol": "ga\u{0}me"}), &json!({}))).await.expect(400);
+    let body = json!({"custom": {"zero": "a\u{0}b"}});
+    let bar = json!({"properties": body, "members": active()["members"]});
+    ada.put(&open("bar"), &bar).await.expect(201);
+    let activity = json!({"type": "activity", "sessionRef": {"scid": SCID, "templateName": "Open", "name": "bar"}});
+    let made = ada.post("/handles?include=customProperties,relatedInfo", &activity).await.expect(201);
+    assert_eq!(made.json()["customProperties"], json!({"zero": "a\u{0}b"}));
+    let half = r#"{"properties":{"custom":{"half":"\ud83c"}}}"#;
+    ada.send(Method::PUT, &open("bar"), &[], Some(half.into())).await.expect(200);
+    let text =
+        ada.post("/handles/query?include=customProperties", &json!({"type": "activity", "owners": {"xuids": ["1"]}})).await;
+    assert!(text.expect(200).text.contains(r#""half":"\ud83c""#));
+    world.end().await;
+}
+
+#[tokio::test]
+async fn q11_the_largest_xuid() {
+    let world = World::new().await;
+    let max = world.user(u64::MAX);
+    max.put(&open("foo"), &active()).await.expect(201);
+    world.follows(u64::MAX, 9).await;
+    let body = json!({"properties": {"system": {"joinRestriction": "followed", "readRestriction": "followed"}}});
+    max.put(&open("foo"), &body).await.expect(200);
+    let found = results(world.user(9).get(&sessions(&format!("xuid={}", u64::MAX))).await);
+    assert_eq!(found[0]["xuid"], u64::MAX.to_string());
+    world.end().await;
+}

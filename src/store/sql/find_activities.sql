@@ -25,6 +25,6 @@ left join lateral (
 left join lateral (
     select state from members where xuid = $4 and scid = h.scid and sid = h.sid limit 1
 ) c on true
-where h.expires_at is null or h.expires_at > $3 or o.state = 3
+where h.expires_at is null or h.expires_at > $3 or (o.state = 3 and s.start_time < h.expires_at)
 order by ask.n, h.created_at desc, h.id
 limit $7

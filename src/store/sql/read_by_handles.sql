@@ -1,4 +1,5 @@
--- Handles and the sessions they lead to. An expired handle is unknown, but an activity whose owner is active does not expire (H-21).
+-- Handles and the sessions they lead to. An expired handle is unknown, but an activity whose owner is active does not expire, unless
+-- its session began after that (H-21).
 select ask.n, h.id, h.type, h.owner, h.title_id, h.invited, h.created_at, h.expires_at, h.document,
     h.sid as handle_sid, h.scid as handle_scid, h.scid_spelling as handle_scid_spelling, h.template as handle_template,
     h.name as handle_name,
@@ -11,5 +12,5 @@ left join lateral (
     select state from members where xuid = ask.caller and scid = s.scid and sid = s.sid limit 1
 ) m on true
 where h.expires_at is null or h.expires_at > $3
-    or (h.type = 0 and exists (
+    or (h.type = 0 and s.start_time < h.expires_at and exists (
         select from members o where o.xuid = h.owner and o.scid = h.scid and o.sid = h.sid and o.state = 3))
