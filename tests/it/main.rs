@@ -1,6 +1,7 @@
 //! Every integration test, in one binary because linking is slow; a module per capability, named like the contract's chapters.
 
 mod cluster;
+mod handle_queries;
 mod handles;
 mod harness;
 mod members;
