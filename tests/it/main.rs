@@ -7,6 +7,7 @@ mod clients;
 mod cluster;
 mod errors;
 mod handles;
+mod handles_query;
 mod harness;
 mod kill;
 mod members;

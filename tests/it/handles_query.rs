@@ -1,0 +1,204 @@
+//! Activities as others find them: `POST /handles/query` (H).
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::handles::{ALL, asking, playing, pointing, query};
+use crate::harness::{Actor, Choices, SCID, World};
+use crate::story::{active, creating, names, open, reserving, results, sessions, sql};
+
+const NONE: [&str; 0] = [];
+
+fn people(moniker: &str) -> Value {
+    json!({"type": "activity", "scid": SCID, "owners": {"people": {"moniker": moniker}}})
+}
+
+#[tokio::test]
+async fn h50_to_h56_what_a_query_may_ask() {
+    let world = World::new().await;
+    let (ada, _) = playing(&world, 1, "foo").await;
+    let xuids = |count: u64| (1..=count).collect::<Vec<u64>>();
+    for (body, status) in [
+        (json!({"type": "activity"}), 400),
+        (json!({"owners": {"xuids": ["1"]}}), 400),
+        (json!({"type": "invite", "owners": {"xuids": ["1"]}}), 400),
+        (json!({"type": "activity", "owners": {"xuids": []}}), 400),
+        (json!({"type": "activity", "owners": {"xuids": ["x"]}}), 400),
+        (json!({"type": "activity", "owners": {"xuids": ["1"], "people": {"moniker": "people"}}}), 400),
+        (json!({"type": "activity", "scid": "x", "owners": {"xuids": ["1"]}}), 400),
+        (json!({"type": "activity", "scid": "5f0c1a52-7c1e-4b52-9d0e-00007a11b0a8", "owners": {"xuids": ["1"]}}), 404),
+        (json!({"type": "activity", "owners": {"people": {"moniker": "foes"}}}), 400),
+        (json!({"type": "activity", "owners": {"people": {"moniker": "People", "monikerXuid": "2"}}}), 403),
+        (json!({"type": "activity", "owners": {"people": {"moniker": "PEOPLE", "monikerXuid": 1}}}), 200),
+        (json!({"type": "Activity", "owners": {"xuids": [1]}}), 200),
+        (asking(&xuids(100)), 200),
+        (asking(&xuids(101)), 400),
+    ] {
+        let answer = ada.post("/handles/query", &body).await;
+        assert_eq!(answer.status, status, "{body} {answer:?}");
+    }
+    let by_parameter = ada.post("/handles/query?xuid=1", &json!({"type": "activity"})).await;
+    assert_eq!(results(by_parameter).len(), 1, "H-54");
+    assert_eq!(results(ada.post("/handles/query?take=0", &asking(&[1])).await).len(), 0, "H-56");
+    ada.post("/handles/query?take=101", &asking(&[1])).await.expect(400);
+    assert_eq!(results(ada.post("/handles/query?private=maybe&keyword=", &asking(&[1])).await).len(), 1, "H-56: ignored");
+    assert_eq!(ada.post(&format!("/handles/query{ALL}"), &asking(&[8])).await.expect(200).text, r#"{"results":[]}"#, "H-58");
+    let without = [("content-type", "")];
+    ada.send(Method::POST, "/handles/query", &without, Some(asking(&[1]).to_string())).await.expect(200);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn h52_h59_results_come_as_the_xuids_were_given() {
+    let world = World::new().await;
+    for xuid in [3, 1, 2] {
+        playing(&world, xuid, &format!("s{xuid}")).await;
+        world.pass(1);
+    }
+    let eve = world.user(9);
+    let ask = async |xuids: &[u64], query: &str| names(eve.post(&format!("/handles/query{query}"), &asking(xuids)).await);
+    assert_eq!(ask(&[2, 7, 3, 2, 1, 3], "").await, ["s2", "s3", "s1"], "each once");
+    assert_eq!(ask(&[1, 2, 3], "?take=2").await, ["s1", "s2"]);
+    assert_eq!(ask(&[7], "").await, NONE);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn h53_h55_the_activities_of_people_one_follows() {
+    let world = World::new().await;
+    for xuid in [1, 2, 3] {
+        playing(&world, xuid, &format!("s{xuid}")).await;
+        world.pass(1);
+    }
+    let eve = world.user(9);
+    let ask = async |moniker: &str| names(eve.post("/handles/query", &people(moniker)).await);
+    assert_eq!(ask("people").await, NONE, "nobody is followed yet");
+    world.store.put_follow(9, 1, true).await.expect("the edge is stored");
+    world.store.put_follow(9, 3, false).await.expect("the edge is stored");
+    world.follows(2, 9).await;
+    assert_eq!(ask("people").await, ["s3", "s1"], "H-59: newest first");
+    assert_eq!(ask("FRIENDS").await, ["s3", "s1"]);
+    assert_eq!(ask("Favorites").await, ["s1"]);
+    let of =
+        |xuid: u64| json!({"type": "activity", "owners": {"people": {"moniker": "people", "monikerXuid": xuid.to_string()}}});
+    assert_eq!(names(eve.post("/handles/query", &of(9)).await), ["s3", "s1"]);
+    eve.post("/handles/query", &of(1)).await.expect(403);
+    assert_eq!(names(world.server().post("/handles/query", &of(9)).await), ["s3", "s1"], "H-55: a server may");
+    world.server().post("/handles/query", &people("people")).await.expect(403);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn h57_what_strangers_are_shown() {
+    let world = World::new().await;
+    let (bo, eve) = (world.user(2), world.user(9));
+    let mut bodies = Vec::new();
+    for (visibility, system) in [
+        ("private", json!({})),
+        ("visible", json!({"closed": true})),
+        ("open", json!({"joinRestriction": "local", "readRestriction": "local"})),
+        ("open", json!({"joinRestriction": "followed", "readRestriction": "followed"})),
+    ] {
+        let mut body = creating(&json!({"visibility": visibility, "maxMembersCount": 2}), &system);
+        body["properties"]["custom"] = json!({"map": "harbor"});
+        bodies.push(body);
+    }
+    for (n, body) in bodies.iter().enumerate() {
+        let owner = world.user(n as u64 + 11);
+        let name = format!("s{n}");
+        owner.put(&open(&name), body).await.expect(201);
+        owner.put(&open(&name), &reserving(&[2])).await.expect(200);
+        owner.post("/handles", &pointing(&name)).await.expect(201);
+    }
+    let shown = async |actor: &Actor| -> Vec<(String, String, Value)> {
+        let items = query(actor, &asking(&[11, 12, 13, 14])).await;
+        assert!(items.iter().all(|item| item["relatedInfo"]["membersCount"] == 2), "{items:?}");
+        let text = |value: &Value| value.as_str().expect("a text").to_owned();
+        let one = |item: &Value| {
+            let visibility = text(&item["relatedInfo"]["visibility"]);
+            (text(&item["sessionRef"]["name"]), visibility, item["customProperties"].clone())
+        };
+        items.iter().map(one).collect()
+    };
+    let (map, nothing) = (json!({"map": "harbor"}), json!({}));
+    let row = |n: usize, visibility: &str, custom: &Value| (format!("s{n}"), visibility.to_owned(), custom.clone());
+    let strange = [row(1, "visible", &map), row(2, "full", &nothing), row(3, "full", &nothing)];
+    assert_eq!(shown(&eve).await, strange, "the private one is hidden, unreadable custom properties are {{}}");
+    let all = [row(0, "private", &map), row(1, "visible", &map), row(2, "full", &map), row(3, "full", &map)];
+    assert_eq!(shown(&bo).await, all, "reserved members see it all");
+    assert_eq!(shown(&world.server()).await, all);
+    world.follows(14, 9).await;
+    assert_eq!(shown(&eve).await[2], row(3, "full", &map), "A-23");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn h57_m24_a_query_evaluates_what_is_due() {
+    let world = World::new().await;
+    let (ada, _) = playing(&world, 1, "foo").await;
+    let hidden = creating(&json!({"visibility": "private"}), &json!({}));
+    let cy = world.user(3);
+    cy.put(&open("bar"), &hidden).await.expect(201);
+    cy.put(&open("bar"), &reserving(&[2])).await.expect(200);
+    cy.post("/handles", &pointing("bar")).await.expect(201);
+    ada.put(&open("foo"), &reserving(&[2])).await.expect(200);
+    let bo = world.user(2);
+    let counts = async |actor: &Actor| -> Vec<Value> {
+        let items = query(actor, &asking(&[1, 3])).await;
+        items.iter().map(|item| item["relatedInfo"]["membersCount"].clone()).collect()
+    };
+    assert_eq!(counts(&bo).await, [2, 2]);
+    world.pass(30_000);
+    assert_eq!(counts(&bo).await, [1], "the reservation is over in both, and the private one hidden from its former holder");
+    assert_eq!(ada.get(&open("foo")).await.json()["changeNumber"], 3);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn h58_one_unreadable_session_does_not_fail_a_result() {
+    let world = World::new().await;
+    let (ada, _) = playing(&world, 1, "bad").await;
+    playing(&world, 2, "good").await;
+    ada.put(&open("bad"), &reserving(&[5])).await.expect(200);
+    let body = sql(&world, "select body from sessions where name = 'bad'").await.expect("the session is stored");
+    sql(&world, "update sessions set body = 'garbage' where name = 'bad'").await;
+    for (passed, moment) in [(0, "not due"), (30_000, "due")] {
+        world.pass(passed);
+        let found = query(&world.user(9), &asking(&[1, 2])).await;
+        assert_eq!(found.len(), 1, "{moment}");
+        assert_eq!(found[0]["sessionRef"]["name"], "good", "{moment}");
+    }
+    sql(&world, &format!("update sessions set body = $garbage${body}$garbage$ where name = 'bad'")).await;
+    assert_eq!(query(&world.user(9), &asking(&[1, 2])).await.len(), 2);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a40_everybody_may_count_as_follower_of_owners() {
+    let mut choices = Choices::default();
+    choices.options.everybody_follows = true;
+    let world = World::with(choices).await;
+    let ada = world.user(1);
+    let mut body = creating(&json!({}), &json!({"joinRestriction": "followed", "readRestriction": "followed"}));
+    body["properties"]["custom"] = json!({"map": "harbor"});
+    ada.put(&open("foo"), &body).await.expect(201);
+    ada.post("/handles", &pointing("foo")).await.expect(201);
+    assert_eq!(query(&world.user(9), &asking(&[1])).await[0]["customProperties"], json!({"map": "harbor"}));
+    assert_eq!(names(world.user(9).get(&sessions("xuid=1")).await), ["foo"]);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn h21_m24_an_unbound_activity_is_shown_before_and_after_an_evaluation() {
+    let world = World::new().await;
+    let (ada, bo) = (world.user(1), world.user(2));
+    ada.post("/handles", &pointing("foo")).await.expect(201);
+    bo.put(&open("foo"), &active()).await.expect(201);
+    bo.put(&open("foo"), &reserving(&[1])).await.expect(200);
+    for passed in [0, 30_000, 1] {
+        world.pass(passed);
+        assert_eq!(names(bo.post("/handles/query", &asking(&[1])).await), ["foo"]);
+        assert_eq!(query(&bo, &asking(&[1])).await, Vec::<Value>::new());
+    }
+    world.end().await;
+}
