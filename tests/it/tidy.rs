@@ -173,7 +173,7 @@ fn every_rule_is_named_by_a_test_or_excused() {
         tested.extend(named(tests));
     }
     let listed = fs::read_to_string(contract.join("untested.md")).expect("docs/contract/untested.md is there");
-    let excused: BTreeSet<Rule> = listed.lines().filter(|line| line.starts_with("- **")).flat_map(named).collect();
+    let excused: BTreeSet<Rule> = listed.split("**").skip(1).step_by(2).flat_map(named).collect();
     let show = |(family, number): &Rule| format!("{family}-{number:02}");
     let silent: Vec<String> = rules.keys().filter(|rule| !tested.contains(rule) && !excused.contains(rule)).map(show).collect();
     let stale: Vec<String> = excused.iter().filter(|rule| tested.contains(rule) || !rules.contains_key(rule)).map(show).collect();

@@ -9,6 +9,7 @@ mod constants;
 mod documents;
 mod examples;
 mod members;
+mod merging;
 mod order;
 mod queries;
 mod timers;
