@@ -393,7 +393,7 @@ fn read_record(sid: Uuid, loaded: &Loaded) -> Result<Option<LoadedRecord>, Store
 
 /// Splits the groups that save something into batches in which no two touch one owner's activity in one service config.
 fn disjoint(groups: &[Group]) -> Vec<Vec<usize>> {
-    let mut batches: Vec<(HashSet<(u64, Uuid)>, Vec<usize>)> = Vec::new();
+    let mut batches: Vec<(ActivityKeys, Vec<usize>)> = Vec::new();
     for (at, group) in groups.iter().enumerate() {
         let Some(save) = &group.save else { continue };
         let keys = activity_keys(save);
@@ -408,7 +408,10 @@ fn disjoint(groups: &[Group]) -> Vec<Vec<usize>> {
     batches.into_iter().map(|(_, batch)| batch).collect()
 }
 
-/// The activities a save binds, by owner and service config.
-fn activity_keys(save: &SessionSave) -> HashSet<(u64, Uuid)> {
+/// Activities, by owner and service config.
+type ActivityKeys = HashSet<(u64, Uuid)>;
+
+/// The activities a save binds.
+fn activity_keys(save: &SessionSave) -> ActivityKeys {
     save.activities.iter().filter_map(|activity| Some((activity.owner?, activity.reference.scid))).collect()
 }
