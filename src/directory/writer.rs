@@ -393,23 +393,25 @@ fn read_record(sid: Uuid, loaded: &Loaded) -> Result<Option<LoadedRecord>, Store
 
 /// Splits the groups that save something into batches in which no two touch one owner's activity in one service config.
 fn disjoint(groups: &[Group]) -> Vec<Vec<usize>> {
-    let mut taken: Vec<HashSet<(u64, Uuid)>> = Vec::new();
-    let mut batches: Vec<Vec<usize>> = Vec::new();
+    let mut batches: Vec<(ActivityKeys, Vec<usize>)> = Vec::new();
     for (at, group) in groups.iter().enumerate() {
         let Some(save) = &group.save else { continue };
         let keys = activity_keys(save);
-        let free = taken.iter().position(|taken| taken.is_disjoint(&keys)).unwrap_or(taken.len());
-        if free == taken.len() {
-            taken.push(HashSet::new());
-            batches.push(Vec::new());
+        match batches.iter_mut().find(|(taken, _)| taken.is_disjoint(&keys)) {
+            Some((taken, batch)) => {
+                taken.extend(keys);
+                batch.push(at);
+            }
+            None => batches.push((keys, vec![at])),
         }
-        taken[free].extend(keys);
-        batches[free].push(at);
     }
-    batches
+    batches.into_iter().map(|(_, batch)| batch).collect()
 }
 
-/// The activities a save binds, by owner and service config.
-fn activity_keys(save: &SessionSave) -> HashSet<(u64, Uuid)> {
+/// Activities, by owner and service config.
+type ActivityKeys = HashSet<(u64, Uuid)>;
+
+/// The activities a save binds.
+fn activity_keys(save: &SessionSave) -> ActivityKeys {
     save.activities.iter().filter_map(|activity| Some((activity.owner?, activity.reference.scid))).collect()
 }

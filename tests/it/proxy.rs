@@ -54,6 +54,7 @@ struct Faults {
 
 impl Faults {
     fn choose(&self, writes: bool) -> Option<Fault> {
+        use Fault::{CutShort, Late, Lost, Slow, Unanswered};
         let permille = self.permille.load(Ordering::Relaxed);
         let mut chance = self.chance.lock().expect("choosing does not panic");
         // Reads fail without consequences: rarely is enough.
@@ -61,7 +62,6 @@ impl Faults {
             return None;
         }
         self.count.fetch_add(1, Ordering::Relaxed);
-        use Fault::{CutShort, Late, Lost, Slow, Unanswered};
         Some(*chance.pick(&[Lost, Unanswered, Unanswered, CutShort, CutShort, Late, Slow, Slow]))
     }
 
@@ -149,7 +149,7 @@ async fn connect(config: &tokio_postgres::Config) -> io::Result<Server> {
 /// Carries one connection until it ends or is broken.
 async fn carry<S: AsyncRead + AsyncWrite + Unpin>(mut client: UnixStream, mut server: S, faults: &Faults) -> io::Result<()> {
     let mut statements = Statements::default();
-    let (mut sent, mut answer) = ([0; 16 << 10], [0; 16 << 10]);
+    let (mut sent, mut answer) = (vec![0; 16 << 10], vec![0; 16 << 10]);
     loop {
         tokio::select! {
             count = client.read(&mut sent) => match count? {
