@@ -483,10 +483,8 @@ impl<'a> Work<'a> {
         let narrow = self.session.has("userAuthorizationStyle");
         let default = if narrow { Restriction::Local } else { Restriction::None };
         let system = &mut self.session.properties.system;
-        let mut read_default = false;
         for (at, name) in ["joinRestriction", "readRestriction"].into_iter().enumerate() {
             if !system.contains_key(name) {
-                read_default |= name == "readRestriction";
                 system.shift_insert(at.min(system.len()), name.into(), default.as_str().into());
             }
         }
@@ -501,8 +499,7 @@ impl<'a> Work<'a> {
             ));
         }
         if read > join {
-            let asked = given.contains_key("readRestriction") || !(given.contains_key("joinRestriction") || read_default);
-            if asked {
+            if given.contains_key("readRestriction") {
                 return Err(Refusal::invalid(
                     "properties.system.readRestriction",
                     "must be at least as permissive as joinRestriction",
