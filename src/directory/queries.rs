@@ -7,10 +7,9 @@ use futures_util::future::join_all;
 use super::sessions::corrupt;
 use super::{Directory, DirectoryError};
 use crate::domain::access::{self, Nearness};
-use crate::domain::names::Xuid;
+use crate::domain::names::{TemplateName, Xuid};
 use crate::domain::principal::{Principal, User};
 use crate::domain::query::{Candidate, SessionQuery, Status};
-use crate::domain::session::{MemberState, Session};
 use crate::store::rows::CandidateRow;
 use crate::store::{CandidatesByKeyword, CandidatesByXuid, PageKey, StoreError, XuidAsk, projection};
 
@@ -18,6 +17,16 @@ use crate::store::{CandidatesByKeyword, CandidatesByXuid, PageKey, StoreError, X
 const ROUNDS: usize = 3;
 /// The least candidates read at a time.
 const PAGE_MIN: i64 = 32;
+
+/// One list that a query asks for: of a user, or by keyword alone.
+#[derive(Clone, Copy)]
+struct Search<'a> {
+    query: &'a SessionQuery,
+    xuid: Option<Xuid>,
+    principal: &'a Arc<Principal>,
+    /// The candidates read at a time.
+    limit: i64,
+}
 
 /// One result: the session, and the user it was found through.
 #[derive(Debug, Clone)]
@@ -39,37 +48,29 @@ impl Directory {
         if query.take == 0 {
             return Ok(results);
         }
-        if query.xuids.is_empty() {
-            let found = self.collect(query, None, principal).await?;
-            results.extend(found.into_iter().map(|candidate| Found { candidate, xuid: None }));
-        }
-        for xuid in &query.xuids {
-            let found = self.collect(query, Some(*xuid), principal).await?;
-            results.extend(found.into_iter().map(|candidate| Found { candidate, xuid: Some(*xuid) }));
+        let limit = PAGE_MIN.max(i64::from(query.take) + 1);
+        let everybody = if query.xuids.is_empty() { Some(None) } else { None };
+        for xuid in everybody.into_iter().chain(query.xuids.iter().copied().map(Some)) {
+            let found = self.collect(Search { query, xuid, principal, limit }).await?;
+            results.extend(found.into_iter().map(|candidate| Found { candidate, xuid }));
         }
         Ok(results)
     }
 
     /// Reads candidates page by page until enough of them match or there are no more.
-    async fn collect(
-        &self,
-        query: &SessionQuery,
-        xuid: Option<Xuid>,
-        principal: &Arc<Principal>,
-    ) -> Result<Vec<Candidate>, DirectoryError> {
-        let take = query.take as usize;
-        let limit = PAGE_MIN.max(i64::from(query.take) + 1);
+    async fn collect(&self, search: Search<'_>) -> Result<Vec<Candidate>, DirectoryError> {
+        let Search { query, principal, .. } = search;
         let mut found = Vec::new();
         let mut after: Option<PageKey> = None;
         loop {
-            let rows = self.settled_page(query, xuid, principal, after.as_ref(), limit).await?;
-            let last = rows.len() < usize::try_from(limit).unwrap_or(usize::MAX);
+            let rows = self.settled_page(search, after.as_ref()).await?;
+            let last = i64::try_from(rows.len()).is_ok_and(|rows| rows < search.limit);
             after = rows.last().map(PageKey::from);
             for row in &rows {
-                let Some(candidate) = self.judge(row, xuid, principal).await? else { continue };
+                let Some(candidate) = self.judge(row, search.xuid, principal).await? else { continue };
                 if query.matches(&candidate, principal) {
                     found.push(candidate);
-                    if found.len() == take {
+                    if found.len() == query.take as usize {
                         return Ok(found);
                     }
                 }
@@ -81,19 +82,12 @@ impl Directory {
     }
 
     /// Reads one page, again while something on it was due: settling changes who is on it.
-    async fn settled_page(
-        &self,
-        query: &SessionQuery,
-        xuid: Option<Xuid>,
-        principal: &Arc<Principal>,
-        after: Option<&PageKey>,
-        limit: i64,
-    ) -> Result<Vec<CandidateRow>, DirectoryError> {
-        let mut rows = self.page(query, xuid, principal, after, limit).await?;
+    async fn settled_page(&self, search: Search<'_>, after: Option<&PageKey>) -> Result<Vec<CandidateRow>, DirectoryError> {
+        let mut rows = self.page(search, after).await?;
         for _ in 1..ROUNDS {
             let now = self.clock.now();
             let due = rows.iter().filter(|row| row.next_timer_at.is_some_and(|due| due <= now));
-            let views: Vec<_> = due.map(|row| self.view(row.reference.sid, principal)).collect();
+            let views: Vec<_> = due.map(|row| self.view(row.reference.sid, search.principal)).collect();
             if views.is_empty() {
                 break;
             }
@@ -103,28 +97,21 @@ impl Directory {
                     return Err(error);
                 }
             }
-            rows = self.page(query, xuid, principal, after, limit).await?;
+            rows = self.page(search, after).await?;
         }
         Ok(rows)
     }
 
-    async fn page(
-        &self,
-        query: &SessionQuery,
-        xuid: Option<Xuid>,
-        principal: &Arc<Principal>,
-        after: Option<&PageKey>,
-        limit: i64,
-    ) -> Result<Vec<CandidateRow>, StoreError> {
-        let template_key = query.template.as_ref().map(crate::domain::names::TemplateName::key);
+    async fn page(&self, search: Search<'_>, after: Option<&PageKey>) -> Result<Vec<CandidateRow>, StoreError> {
+        let Search { query, xuid, principal, limit } = search;
+        let template_key = query.template.as_ref().map(TemplateName::key);
         let template_key = template_key.as_deref();
         let user = principal.user();
         let (caller, device_id) = (user.map(|user| user.xuid.0), user.and_then(|user| user.device_id.as_deref()));
         let scid = query.scid.id();
-        match (xuid, &query.keyword) {
+        match (xuid, query.keyword.as_deref()) {
             (Some(xuid), keyword) => {
                 let asks = [XuidAsk { xuid: xuid.0, after: after.cloned() }];
-                let keyword = keyword.as_deref();
                 let ask = CandidatesByXuid { asks: &asks, scid, template_key, keyword, caller, device_id, limit };
                 Ok(self.store.find_candidates_by_xuid(ask).await?.into_iter().next().unwrap_or_default())
             }
@@ -150,7 +137,7 @@ impl Directory {
             Ok(view) => Ok(view.session.as_ref().map(|session| {
                 let nearness =
                     principal.user().map(|user: &User| access::nearness(session, user, &view.facts)).unwrap_or_default();
-                candidate_from(session, xuid, nearness)
+                Candidate::of(session, xuid, nearness)
             })),
             Err(DirectoryError::Store(StoreError::Corrupt { .. })) => Ok(None),
             Err(error) => Err(error),
@@ -186,29 +173,4 @@ fn candidate_of(row: &CandidateRow, everybody_follows: bool) -> Result<Candidate
             local: row.facts.local,
         },
     })
-}
-
-fn candidate_from(session: &Session, xuid: Option<Xuid>, nearness: Nearness) -> Candidate {
-    let status = |state| match state {
-        MemberState::Reserved => Status::Reserved,
-        MemberState::Active { .. } => Status::Active,
-        MemberState::Inactive | MemberState::Ready => Status::Inactive,
-    };
-    let member = xuid.and_then(|xuid| session.member(xuid));
-    Candidate {
-        scid: session.reference.scid,
-        template: session.reference.template.clone(),
-        name: session.reference.name.clone(),
-        start_time: session.start_time,
-        visibility: session.visibility(),
-        join_restriction: session.join_restriction(),
-        read_restriction: session.read_restriction(),
-        version: session.version(),
-        max_members: session.max_members() as u64,
-        member_count: session.members.len() as u64,
-        accepted_count: session.accepted_count() as u64,
-        keywords: session.keywords(),
-        membership: member.map(|member| (status(member.state), session.turn().contains(&member.index))),
-        nearness,
-    }
 }

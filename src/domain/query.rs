@@ -6,7 +6,7 @@ use super::access::Nearness;
 use super::names::{Scid, SessionName, TemplateName, Xuid};
 use super::principal::Principal;
 use super::refusal::Refusal;
-use super::session::{Restriction, Visibility};
+use super::session::{MemberState, Restriction, Session, Visibility};
 
 /// A query for sessions, its parameters found sound.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -130,6 +130,40 @@ pub struct Candidate {
     pub membership: Option<(Status, bool)>,
     /// How near the caller is.
     pub nearness: Nearness,
+}
+
+impl From<MemberState> for Status {
+    fn from(state: MemberState) -> Self {
+        match state {
+            MemberState::Reserved => Self::Reserved,
+            MemberState::Active { .. } => Self::Active,
+            MemberState::Inactive | MemberState::Ready => Self::Inactive,
+        }
+    }
+}
+
+impl Candidate {
+    /// A loaded session as a query looks at it: through one of its users, if it was found through one.
+    #[must_use]
+    pub fn of(session: &Session, through: Option<Xuid>, nearness: Nearness) -> Self {
+        let member = through.and_then(|xuid| session.member(xuid));
+        Self {
+            scid: session.reference.scid,
+            template: session.reference.template.clone(),
+            name: session.reference.name.clone(),
+            start_time: session.start_time,
+            visibility: session.visibility(),
+            join_restriction: session.join_restriction(),
+            read_restriction: session.read_restriction(),
+            version: session.version(),
+            max_members: session.max_members() as u64,
+            member_count: session.members.len() as u64,
+            accepted_count: session.accepted_count() as u64,
+            keywords: session.keywords(),
+            membership: member.map(|member| (member.state.into(), session.turn().contains(&member.index))),
+            nearness,
+        }
+    }
 }
 
 impl SessionQuery {

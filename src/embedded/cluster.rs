@@ -10,9 +10,10 @@ use tracing::info;
 use super::account::Account;
 use super::binaries::{Binaries, Search, variable};
 use super::error::{Attempt, EmbeddedError};
-use super::layout::{Layout, default_data_dir, sync_folder};
+use super::layout::{Layout, sync_folder};
 use super::process::die_with_us;
 use super::{ROLE, leftovers};
+use crate::settings::default_data_dir;
 
 /// A cluster on disk, with all that is needed to serve it.
 #[derive(Debug, Clone)]
@@ -29,7 +30,9 @@ impl Cluster {
         let account = Account::choose(&layout.pg)?;
         account.check_reach(&layout.data_dir)?;
         let stored = stored_major(&layout.pg)?;
-        let search = Search::new(configured, &[&layout.data_dir, &default_data_dir()]);
+        // `make run` unpacks programs into the default data folder, whatever the folder of this cluster is.
+        let default = default_data_dir().unwrap_or_else(|_| layout.data_dir.clone());
+        let search = Search::new(configured, &[&layout.data_dir, &default]);
         let binaries = search.find(stored.map(|major| (major, layout.pg.as_path())), &account)?;
         let socket_folder = layout.prepare_socket_folder(&account)?;
         layout.write_access(&account)?;

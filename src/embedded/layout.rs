@@ -6,29 +6,12 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use nix::unistd::{User, geteuid};
+use nix::unistd::geteuid;
 use sha2::{Digest, Sha256};
 
 use super::account::Account;
-use super::binaries::variable;
 use super::error::{Attempt, EmbeddedError};
 use super::{PORT, ROLE, if_there};
-
-/// Where the service keeps its data unless told otherwise: `/var/lib/openmpsd` as root, since a clone under `/root` is closed to
-/// the unprivileged account; else `$XDG_DATA_HOME/openmpsd`, which is usually `~/.local/share/openmpsd`.
-#[must_use]
-pub fn default_data_dir() -> PathBuf {
-    if geteuid().is_root() {
-        return PathBuf::from("/var/lib/openmpsd");
-    }
-    let data_home = variable("XDG_DATA_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
-    data_home.unwrap_or_else(|| home().join(".local/share")).join("openmpsd")
-}
-
-fn home() -> PathBuf {
-    let account = || User::from_uid(geteuid()).ok().flatten().map(|user| user.dir);
-    variable("HOME").map(PathBuf::from).or_else(account).unwrap_or_else(|| PathBuf::from("."))
-}
 
 /// The largest server log that is kept at a start, in bytes.
 const LOG_LIMIT: u64 = 16 << 20;

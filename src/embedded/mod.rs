@@ -38,7 +38,6 @@ use tokio_postgres::Config;
 use tracing::{error, info};
 
 pub use self::error::EmbeddedError;
-pub use self::layout::default_data_dir;
 
 use self::cluster::Cluster;
 use self::error::Attempt;

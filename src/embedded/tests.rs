@@ -19,6 +19,7 @@ use super::binaries::Search;
 use super::layout::Layout;
 use super::process::Child;
 use super::*;
+use crate::settings::default_data_dir;
 
 /// Longer than anything here takes on a slow machine.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -283,7 +284,7 @@ async fn root_and_the_account_may_log_in_and_nobody_else() {
     let folder = Folder::new();
     let postgres = folder.start().await;
     let account = Account::choose(&folder.0.join("pg")).unwrap();
-    let programs = Search::new(None, &[&default_data_dir()]).find(None, &account).unwrap();
+    let programs = Search::new(None, &[&default_data_dir().unwrap()]).find(None, &account).unwrap();
     let psql = programs.folder.join("psql");
     let asks = |account: Option<&Account>| {
         let mut command = Command::new(&psql);

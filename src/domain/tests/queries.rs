@@ -4,8 +4,7 @@ use rstest::rstest;
 
 use super::*;
 use crate::domain::access::{Nearness, nearness};
-use crate::domain::query::{Candidate, SessionQuery, Status};
-use crate::domain::session::MemberState;
+use crate::domain::query::{Candidate, SessionQuery};
 use crate::wire::query::{read, result};
 
 fn ask(query: &str) -> SessionQuery {
@@ -16,30 +15,8 @@ fn ask(query: &str) -> SessionQuery {
 fn candidate(stage: &mut Stage, caller: &Principal, user: Option<&Principal>) -> Candidate {
     stage.settle();
     let (session, facts) = (stage.session(), stage.facts(caller));
-    let membership = user.and_then(|user| session.member(user.xuid()?)).map(|member| {
-        let status = match member.state {
-            MemberState::Reserved => Status::Reserved,
-            MemberState::Active { .. } => Status::Active,
-            MemberState::Inactive | MemberState::Ready => Status::Inactive,
-        };
-        (status, session.turn().contains(&member.index))
-    });
-    Candidate {
-        scid: session.reference.scid,
-        template: session.reference.template.clone(),
-        name: session.reference.name.clone(),
-        start_time: session.start_time,
-        visibility: session.visibility(),
-        join_restriction: session.join_restriction(),
-        read_restriction: session.read_restriction(),
-        version: session.version(),
-        max_members: session.max_members() as u64,
-        member_count: session.members.len() as u64,
-        accepted_count: session.accepted_count() as u64,
-        keywords: session.keywords(),
-        membership,
-        nearness: caller.user().map_or(Nearness::default(), |user| nearness(session, user, &facts)),
-    }
+    let nearness = caller.user().map_or(Nearness::default(), |user| nearness(session, user, &facts));
+    Candidate::of(session, user.and_then(Principal::xuid), nearness)
 }
 
 fn finds(stage: &mut Stage, caller: &Principal, user: Option<&Principal>, query: &str) -> bool {
