@@ -31,6 +31,8 @@ use crate::services;
 use crate::settings::{self, Settings};
 use crate::store::{Store, StoreError, StoreOptions, migrate};
 
+/// How long an idle connection is kept: game clients come back every half minute or so.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// How often the catalog is compared with the database.
 const CATALOG_INTERVAL: Duration = Duration::from_secs(1);
 /// How often partitions are made ahead and expired handles removed.
@@ -93,6 +95,7 @@ impl Parts {
         let mut server = HttpServer::new(move || App::new().app_data(service.clone()).configure(http::configure))
             .disable_signals()
             .backlog(4096)
+            .keep_alive(KEEP_ALIVE)
             .shutdown_timeout(self.shutdown.as_secs().max(1));
         if self.workers > 0 {
             server = server.workers(self.workers);
