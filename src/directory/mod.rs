@@ -38,7 +38,7 @@ pub use sessions::WriteRequest;
 use writer::Writer;
 
 /// How many tasks gather reads, and how many gather writes: enough to keep the database busy, few enough for batches to form.
-pub const GATHERERS: usize = 4;
+pub const GATHERERS: usize = 2;
 
 /// How the directory works; plain values from the settings.
 #[derive(Debug, Clone)]
