@@ -4,7 +4,7 @@
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint fmt bless toolchain postgres
+.PHONY: help run test lint fmt toolchain postgres
 
 help: ## list what can be done
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST)
@@ -22,9 +22,6 @@ lint: toolchain ## check formatting and lints as CI does
 
 fmt: toolchain ## format the sources
 	cargo fmt --all
-
-bless: toolchain postgres ## run every test and take what it shows as the new snapshots; review them with git diff
-	INSTA_UPDATE=always INSTA_FORCE_PASS=1 cargo test --workspace $(ARGS)
 
 toolchain:
 	@scripts/ensure-toolchain
