@@ -117,7 +117,10 @@ impl Directory {
 
     /// Shows a stored session to a caller, settled first if something is due.
     async fn show(&self, row: ReadRow, principal: &Arc<Principal>) -> Result<Option<Document>, DirectoryError> {
-        if row.next_timer_at.is_some_and(|due| due <= self.clock.now()) {
+        let due = row.next_timer_at.is_some_and(|due| due <= self.clock.now());
+        // Where everybody follows everybody, it matters whether anybody is accepted: only the whole session tells.
+        let asks_all = self.options.everybody_follows && row.caller_state.is_none() && row.read_restriction != 0;
+        if due || asks_all {
             let view = self.view(row.reference.sid, principal).await?;
             return match (&view.session, view.document) {
                 (Some(session), document) if access::may_read(session, principal, &view.facts) => Ok(document),
@@ -132,8 +135,7 @@ impl Directory {
             Principal::Server(_) => principal.is_server_for(&scid),
             Principal::Admin { .. } => false,
             Principal::User(user) => {
-                let mut nearness =
-                    Nearness { member: row.caller_state.is_some(), followed: self.options.everybody_follows, local: false };
+                let mut nearness = Nearness { member: row.caller_state.is_some(), followed: false, local: false };
                 if !nearness.member && visibility != Visibility::Private && restriction != Restriction::None {
                     let ask = FactsAsk { sid: row.reference.sid, caller: user.xuid.0, device_id: user.device_id.clone() };
                     let facts = self.doorkeeper.ask(ask).await.ok_or(DirectoryError::Busy)??;

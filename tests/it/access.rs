@@ -516,3 +516,21 @@ async fn r70_without_dev_there_is_no_development_clock() {
     world.user(1).post("/admin/dev/clock", &json!({"advanceMs": 1})).await.expect(403);
     world.end().await;
 }
+
+#[tokio::test]
+async fn a40_where_everybody_follows_everybody_a_reservation_alone_follows_nobody() {
+    let mut choices = Choices::default();
+    choices.options.everybody_follows = true;
+    let world = World::with(choices).await;
+    let card = session("Card", "waiting");
+    let body = json!({
+        "properties": {"system": {"joinRestriction": "followed", "readRestriction": "followed"}},
+        "members": {"reserve_0": {"constants": {"system": {"xuid": "1"}}}},
+    });
+    world.server().put(&card, &body).await.expect(201);
+    let (ada, bo) = (world.user(1), world.user(2));
+    bo.get(&card).await.expect(403);
+    ada.put(&card, &joining("active")).await.expect(200);
+    bo.get(&card).await.expect(200);
+    world.end().await;
+}
