@@ -248,6 +248,7 @@ fn directory_options(settings: &Settings) -> directory::Options {
                 settings::UnknownFields::Reject => UnknownFields::Reject,
                 settings::UnknownFields::Ignore => UnknownFields::Ignore,
             },
+            weak_device_types: settings.access.weak_device_types.clone(),
             unbound_activity: TimeDelta::seconds(settings.handles.unbound_activity_ttl_s.into()),
         },
         everybody_follows: settings.social.everybody_follows_everybody,

@@ -11,7 +11,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use sha2::{Digest, Sha256};
 
 use crate::domain::names::Scid;
-use crate::domain::principal::Principal;
+use crate::domain::principal::{Principal, ServerFor};
 
 /// How long a token is believed without looking again.
 const LONGEST: TimeDelta = TimeDelta::minutes(5);
@@ -116,9 +116,12 @@ impl Shard {
 fn cost(principal: &Principal) -> usize {
     let texts = match principal {
         Principal::User(user) => {
-            user.gamertag.as_ref().map_or(0, String::capacity) + user.device_id.as_ref().map_or(0, String::capacity)
+            [&user.gamertag, &user.device_id, &user.device_type].into_iter().flatten().map(String::capacity).sum()
         }
-        Principal::Server(server) => server.name.capacity() + server.scids.capacity() * size_of::<Scid>(),
+        // No token stands for a server that acts for users: that is a server's with a header.
+        Principal::ServerFor(ServerFor { server, .. }) | Principal::Server(server) => {
+            server.name.capacity() + server.scids.capacity() * size_of::<Scid>()
+        }
         Principal::Admin { name } => name.capacity(),
     };
     2 * (size_of::<Entry>() + 2 * size_of::<Key>()) + size_of::<Principal>() + texts

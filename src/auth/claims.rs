@@ -63,6 +63,7 @@ impl Claims {
             gamertag: self.filled("gtg")?,
             title_id: title_id.transpose().map_err(|error| AuthError::invalid(format!("the claim tid: {error}")))?,
             device_id: self.filled("did")?,
+            device_type: self.filled("dty")?,
             multiplayer: self.multiplayer()?,
         })
     }

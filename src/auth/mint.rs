@@ -7,7 +7,7 @@ use jsonwebtoken::{Algorithm, Header};
 use serde_json::{Map, Value, json};
 
 use super::SigningKey;
-use crate::domain::principal::Principal;
+use crate::domain::principal::{Principal, ServerFor};
 
 /// What a token says beside whom it speaks for.
 #[derive(Debug, Clone)]
@@ -62,11 +62,15 @@ fn describe(principal: &Principal, claims: &mut Map<String, Value>) {
             if let Some(device_id) = &user.device_id {
                 set("did", json!(device_id));
             }
+            if let Some(device_type) = &user.device_type {
+                set("dty", json!(device_type));
+            }
             if !user.multiplayer {
                 set("prv", json!([]));
             }
         }
-        Principal::Server(server) => {
+        // Whom a server acts for is said by its requests, not by its token.
+        Principal::Server(server) | Principal::ServerFor(ServerFor { server, .. }) => {
             set("sub", json!(format!("svc:{}", server.name)));
             set("scids", server.scids.iter().map(|scid| json!(scid.as_str())).collect());
         }

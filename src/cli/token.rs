@@ -47,6 +47,9 @@ enum Subject {
         /// The device the user plays on
         #[arg(long, value_name = "ID")]
         device_id: Option<String>,
+        /// The kind of device, as access.weak_device_types names it
+        #[arg(long, value_name = "TYPE")]
+        device_type: Option<String>,
     },
     /// A token for a title's own server
     Server {
@@ -68,8 +71,8 @@ enum Subject {
 impl From<Subject> for Principal {
     fn from(subject: Subject) -> Self {
         match subject {
-            Subject::User { xuid, gamertag, title_id, device_id } => {
-                Self::User(User { xuid, gamertag, title_id, device_id, multiplayer: true })
+            Subject::User { xuid, gamertag, title_id, device_id, device_type } => {
+                Self::User(User { xuid, gamertag, title_id, device_id, device_type, multiplayer: true })
             }
             Subject::Server { name, scids } => Self::Server(Server { name, scids }),
             Subject::Admin { name } => Self::Admin { name },
@@ -140,6 +143,7 @@ mod tests {
             gamertag: Some("Ada".into()),
             title_id: Some(TitleId(7)),
             device_id: Some("F4".into()),
+            device_type: None,
             multiplayer: true,
         };
         assert_eq!(Principal::from(arguments.subject), Principal::User(user));

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::DirectoryError;
 use crate::domain::names::{Scid, TemplateName, TitleId};
-use crate::domain::principal::Principal;
+use crate::domain::principal::{Principal, User};
 use crate::domain::refusal::Refusal;
 use crate::domain::template::Template;
 use crate::json::{self, STORED_DEPTH};
@@ -32,6 +32,11 @@ pub struct Catalog {
 }
 
 impl Service {
+    /// Whether the title a user plays may use it.
+    fn takes(&self, user: &User) -> bool {
+        self.titles.is_empty() || user.title_id.is_some_and(|title| self.titles.contains(&title))
+    }
+
     /// Finds a template.
     ///
     /// # Errors
@@ -61,10 +66,12 @@ impl Catalog {
             return Err(DirectoryError::UnknownService(scid.as_str().to_owned()));
         };
         let allowed = match principal {
-            Principal::User(user) => {
-                service.titles.is_empty() || user.title_id.is_some_and(|title| service.titles.contains(&title))
-            }
+            Principal::User(user) => service.takes(user),
             Principal::Server(_) => principal.is_server_for(scid),
+            // A server without rights of its own calls as its users do.
+            Principal::ServerFor(acting) => {
+                acting.server.scids.contains(scid) && (acting.manages || acting.users.iter().all(|user| service.takes(user)))
+            }
             Principal::Admin { .. } => false,
         };
         if allowed {

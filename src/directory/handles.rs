@@ -203,7 +203,7 @@ impl Directory {
         } else {
             let reference = projection::reference_of(&candidate.reference).ok_or_else(|| corrupt(candidate.reference.sid))?;
             let body = found.body.as_deref().unwrap_or("{}");
-            let session = stored::read_shown(&reference, body)
+            let session = stored::read(&reference, body, found.private.as_deref().unwrap_or("{}"))
                 .map_err(|error| StoreError::Corrupt { reference: reference.to_string(), why: error.to_string() })?;
             let near = Nearness {
                 member: candidate.caller_state.is_some(),

@@ -27,7 +27,7 @@ use crate::ambient::{Clock, Ids};
 use crate::domain::decide::Outcome;
 use crate::domain::limits::Limits;
 use crate::domain::names::ETag;
-use crate::domain::principal::Principal;
+use crate::domain::principal::{Principal, ServerFor};
 use crate::store::rows::{AccessFacts, HandleReadRow, ReadRow};
 use crate::store::{FactsAsk, HandleAsk, ReadAsk, Store, StoreError};
 
@@ -173,7 +173,7 @@ impl Directory {
 fn actor(principal: &Principal) -> String {
     match principal {
         Principal::User(user) => format!("xuid:{}", user.xuid),
-        Principal::Server(server) => format!("svc:{}", server.name),
+        Principal::Server(server) | Principal::ServerFor(ServerFor { server, .. }) => format!("svc:{}", server.name),
         Principal::Admin { name } => format!("admin:{name}"),
     }
 }

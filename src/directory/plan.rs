@@ -12,7 +12,7 @@ use crate::domain::change::{self, Cause, Departed};
 use crate::domain::command::Command;
 use crate::domain::decide::{Context, Decision, Outcome, decide};
 use crate::domain::limits::Limits;
-use crate::domain::names::{Branch, SessionReference, Xuid};
+use crate::domain::names::{Branch, SessionReference};
 use crate::domain::principal::Principal;
 use crate::domain::refusal::Refusal;
 use crate::domain::session::{Record, Session};
@@ -20,7 +20,7 @@ use crate::domain::template::Template;
 use crate::domain::timers;
 use crate::json::{Json, Object};
 use crate::store::projection;
-use crate::store::rows::{ChangeRow, FollowEdge, HandleRow};
+use crate::store::rows::{ChangeRow, HandleRow};
 use crate::store::{HandleRemoval, SessionSave, Version};
 use crate::wire::{delta, stored};
 
@@ -45,7 +45,6 @@ pub(super) struct Asked {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct House<'a> {
     pub limits: &'a Limits,
-    pub everybody_follows: bool,
 }
 
 /// One session on its way from what was loaded to what will be saved.
@@ -56,8 +55,7 @@ pub(super) struct Plan {
     /// The rendering of `record`, if it is known.
     document: Option<Document>,
     private: Option<String>,
-    former: Vec<u64>,
-    edges: Vec<FollowEdge>,
+    facts: Facts,
     now: DateTime<Utc>,
     changes: Vec<ChangeRow>,
     /// The last word on each owner's activity for this session: bound anew, or ended.
@@ -70,10 +68,10 @@ impl Plan {
     /// Starts from a loaded record and settles what is due (M-24).
     ///
     /// `loaded` is the record with its version; `document` and `private` are its texts.
-    pub fn new(loaded: Option<LoadedRecord>, edges: Vec<FollowEdge>, now: DateTime<Utc>) -> Self {
-        let (stored, before, body, private, former) = match loaded {
-            Some(loaded) => (Some(loaded.version), Some(loaded.session), Some(loaded.body), Some(loaded.private), loaded.former),
-            None => (None, None, None, None, Vec::new()),
+    pub fn new(loaded: Option<LoadedRecord>, facts: Facts, now: DateTime<Utc>) -> Self {
+        let (stored, before, body, private) = match loaded {
+            Some(loaded) => (Some(loaded.version), Some(loaded.session), Some(loaded.body), Some(loaded.private)),
+            None => (None, None, None, None),
         };
         let mut plan = Self {
             document: before.as_ref().zip(body).map(|(session, body)| document(session, body)),
@@ -81,8 +79,7 @@ impl Plan {
             stored,
             before,
             private,
-            former,
-            edges,
+            facts,
             now,
             changes: Vec::new(),
             activities: BTreeMap::new(),
@@ -123,15 +120,10 @@ impl Plan {
         self.document.clone()
     }
 
-    /// What is known about a caller.
-    pub fn facts(&self, principal: &Principal, everybody_follows: bool) -> Facts {
-        let Some(xuid) = principal.xuid() else { return Facts { everybody_follows, ..Facts::default() } };
+    /// What is known about the callers. Who was a member of a session that ended in this very plan was none of the one after it.
+    pub fn facts(&self) -> Facts {
         let same_life = self.before.as_ref().zip(self.record.as_ref()).is_some_and(|(one, two)| one.branch == two.branch);
-        Facts {
-            followers: self.edges.iter().filter(|edge| edge.followed == xuid.0).map(|edge| Xuid(edge.follower)).collect(),
-            everybody_follows,
-            former: same_life && self.former.contains(&xuid.0),
-        }
+        Facts { former: if same_life { self.facts.former.clone() } else { Vec::new() }, ..self.facts.clone() }
     }
 
     /// Whether a session that was made in this very plan would end again: its end waits for the next, so that the log shows both.
@@ -141,7 +133,7 @@ impl Plan {
 
     /// Decides one command on the record as it stands. `None` when it has to wait for the next plan.
     pub fn run(&mut self, asked: &Asked, house: House, fresh: Uuid) -> Option<Result<Written, DirectoryError>> {
-        let facts = self.facts(&asked.principal, house.everybody_follows);
+        let facts = self.facts();
         let context = Context {
             now: self.now,
             principal: &asked.principal,
@@ -237,7 +229,7 @@ impl Plan {
         }
         let text = match (&before, &self.record) {
             (Some(before), Some(after)) if before.branch == after.branch => Some(delta::between(before, after)),
-            (_, Some(_)) => self.document().map(|document| document.body),
+            (_, Some(after)) => Some(delta::whole(after)),
             (_, None) => None,
         };
         self.changes.push(ChangeRow {
@@ -298,7 +290,6 @@ pub(super) struct LoadedRecord {
     pub session: Session,
     pub body: String,
     pub private: String,
-    pub former: Vec<u64>,
 }
 
 /// A rendered session with what its headers say.

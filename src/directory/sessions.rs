@@ -131,10 +131,10 @@ impl Directory {
         let visibility = projection::visibility_of(row.visibility);
         let restriction = projection::restriction_of(row.read_restriction);
         let scid = row.reference.scid.into();
-        let readable = match &**principal {
-            Principal::Server(_) => principal.is_server_for(&scid),
-            Principal::Admin { .. } => false,
-            Principal::User(user) => {
+        let readable = match principal.user() {
+            _ if principal.is_server_for(&scid) => true,
+            None => false,
+            Some(user) => {
                 let mut nearness = Nearness { member: row.caller_state.is_some(), followed: false, local: false };
                 if !nearness.member && visibility != Visibility::Private && restriction != Restriction::None {
                     let ask = FactsAsk { sid: row.reference.sid, caller: user.xuid.0, device_id: user.device_id.clone() };

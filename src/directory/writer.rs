@@ -19,8 +19,10 @@ use super::plan::{House, LoadedRecord, Plan};
 use super::queue::{Answer, Counts, Done, Doubt, Job, View, Wish, load_ask, retry, take_round};
 use super::{DirectoryError, Options, Written};
 use crate::ambient::{Clock, Ids};
+use crate::domain::access::Facts;
 use crate::domain::decide::Outcome;
-use crate::store::rows::{HandleRow, Loaded};
+use crate::domain::names::Xuid;
+use crate::store::rows::{Edge, HandleRow, Loaded};
 use crate::store::{LoadAsk, SessionSave, Store, StoreError, Version, WriteAsk, projection};
 
 /// How many commands one round takes at most.
@@ -184,6 +186,18 @@ impl Shard {
         }
     }
 
+    /// What the store found out about the callers.
+    fn facts(&self, loaded: &Loaded) -> Facts {
+        let edge = |edge: &Edge| (Xuid(edge.from), Xuid(edge.to));
+        let former = loaded.stored.as_ref().map_or(&[] as &[u64], |stored| &stored.former_members);
+        Facts {
+            follows: loaded.follows.iter().map(edge).collect(),
+            blocks: loaded.blocks.iter().map(edge).collect(),
+            everybody_follows: self.options.everybody_follows,
+            former: former.iter().copied().map(Xuid).collect(),
+        }
+    }
+
     /// Decides the jobs of one session, one after another, on the same record.
     fn decide(&self, sid: Uuid, jobs: Vec<Job>, loaded: Loaded, again: &mut Vec<Job>) -> Group {
         let mut group = Group { sid, decided: Vec::with_capacity(jobs.len()), unbound: Vec::new(), save: None };
@@ -195,8 +209,8 @@ impl Shard {
                 return group;
             }
         };
-        let mut plan = Plan::new(record, loaded.edges, self.clock.now());
-        let house = House { limits: &self.options.limits, everybody_follows: self.options.everybody_follows };
+        let mut plan = Plan::new(record, self.facts(&loaded), self.clock.now());
+        let house = House { limits: &self.options.limits };
         if jobs.iter().any(|job| !job.doubts.is_empty()) {
             plan.touch();
         }
@@ -209,8 +223,8 @@ impl Shard {
             }
             let alone = job.alone;
             let answer = match &job.wish {
-                Wish::View(principal) => {
-                    let facts = plan.facts(principal, self.options.everybody_follows);
+                Wish::View(_) => {
+                    let facts = plan.facts();
                     let document = plan.document();
                     Some(Ok(Done::Viewed(Box::new(View { session: plan.session().cloned(), document, facts }))))
                 }
@@ -387,7 +401,6 @@ fn read_record(sid: Uuid, loaded: &Loaded) -> Result<Option<LoadedRecord>, Store
         session,
         body: row.body.clone(),
         private: row.private.clone(),
-        former: stored.former_members.clone(),
     }))
 }
 

@@ -3,17 +3,20 @@
 use super::names::Xuid;
 use super::principal::{Principal, User};
 use super::refusal::Refusal;
-use super::session::{Restriction, Session, Visibility};
+use super::session::{Member, Restriction, Session, Visibility};
+use crate::json::Json;
 
-/// What the directory knows about the caller beyond the session itself.
+/// What the directory knows about the callers beyond the session itself.
 #[derive(Debug, Clone, Default)]
 pub struct Facts {
-    /// Users who follow the caller, at least all those that are members of the session.
-    pub followers: Vec<Xuid>,
+    /// Who follows whom, follower first: at least every member that follows a caller.
+    pub follows: Vec<(Xuid, Xuid)>,
+    /// Who blocks whom, blocker first: at least every member that blocks a caller.
+    pub blocks: Vec<(Xuid, Xuid)>,
     /// The installation has everybody follow everybody.
     pub everybody_follows: bool,
-    /// The caller was an accepted member of this branch before the record was loaded (M-87).
-    pub former: bool,
+    /// Callers that were accepted members of this branch before the record was loaded (M-87).
+    pub former: Vec<Xuid>,
 }
 
 /// How near the caller is to a session, as far as restrictions ask.
@@ -50,21 +53,29 @@ impl Nearness {
 pub fn nearness(session: &Session, user: &User, facts: &Facts) -> Nearness {
     let local = user.device_id.is_some()
         && session.members.iter().any(|member| member.state.is_active() && member.device_id == user.device_id);
-    let followed = session
-        .members
-        .iter()
-        .any(|member| member.state.is_accepted() && (facts.everybody_follows || facts.followers.contains(&member.xuid)));
+    let follows = |member: Xuid| facts.everybody_follows || facts.follows.contains(&(member, user.xuid));
+    let followed = session.members.iter().any(|member| member.state.is_accepted() && follows(member.xuid));
     Nearness { member: session.member(user.xuid).is_some(), followed, local }
 }
 
-/// Whether the caller may read the session; servers read everything in their service configs.
+/// Whether the caller may read the session: servers read everything in their service configs, and a server that acts
+/// for users without rights of its own reads what one of them may read.
 #[must_use]
 pub fn may_read(session: &Session, principal: &Principal, facts: &Facts) -> bool {
-    match principal {
-        Principal::Server(_) => principal.is_server_for(&session.reference.scid),
-        Principal::User(user) => nearness(session, user, facts).may_read(session.visibility(), session.read_restriction()),
-        Principal::Admin { .. } => false,
-    }
+    principal.is_server_for(&session.reference.scid) || principal.users().iter().any(|user| user_may_read(session, user, facts))
+}
+
+/// Whether a user may read the session: by membership and restriction, or as a viewer of a broadcast.
+#[must_use]
+pub fn user_may_read(session: &Session, user: &User, facts: &Facts) -> bool {
+    nearness(session, user, facts).may_read(session.visibility(), session.read_restriction()) || views_broadcast(session, user)
+}
+
+/// Whether the user's title is among those that may always look at a broadcast.
+fn views_broadcast(session: &Session, user: &User) -> bool {
+    let viewers = session.constants.system.get("broadcastViewerTitleIds").and_then(Json::as_array).unwrap_or_default();
+    let named = |title: &str| viewers.iter().any(|viewer| viewer.as_str().as_deref() == Some(title));
+    session.has("broadcast") && user.title_id.is_some_and(|title| named(&title.to_string()))
 }
 
 /// Judges a user who is not in the member list yet and wants to be, but for the free slot, which is judged last (E-10).
@@ -76,7 +87,12 @@ pub fn admit(session: &Session, user: &User, facts: &Facts) -> Result<(), Refusa
     if session.visibility() != Visibility::Open {
         return Err(Refusal::forbidden("the session is not open: joining it needs a reservation"));
     }
-    let former = facts.former || session.former.contains(&user.xuid);
+    let owners = session.owners();
+    let blocks = |member: &Member| owners.contains(&member.index) && facts.blocks.contains(&(member.xuid, user.xuid));
+    if session.has_owners() && session.members.iter().any(|member| blocks(member)) {
+        return Err(Refusal::forbidden("an owner of the session blocks the caller"));
+    }
+    let former = facts.former.contains(&user.xuid) || session.former.contains(&user.xuid);
     if session.flag("closed") && !(session.flag("locked") && former) {
         return Err(Refusal::forbidden("the session is closed: joining it needs a reservation"));
     }

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::names::{Branch, MemberIndex, Xuid};
-use super::session::{Member, MemberState, Record, Session};
+use super::servers;
+use super::session::{Member, Record, ServerEntry, Session};
 use crate::json::Json;
 
 /// The change types of N-37 as a set of bits; `everything` is any change at all and has no bit.
@@ -23,6 +24,7 @@ pub const KINDS: &[(&str, Kinds)] = &[
     ("roles", Kinds(1 << 8)),
     ("scheduledtime", Kinds(1 << 9)),
     ("arbitrationPropertyChange", Kinds(1 << 10)),
+    ("tournamentPropertyChange", Kinds(1 << 11)),
 ];
 
 impl Kinds {
@@ -114,8 +116,10 @@ pub fn between(before: &Record, after: &Record) -> Change {
             change.disengaged.push(member.xuid);
         }
         kinds.add("membersList", now.is_none_or(|now| now.state.is_accepted() != member.state.is_accepted()));
-        kinds.add("membersStatus", now.is_none_or(|now| status(now) != status(member)));
+        kinds.add("membersStatus", now.is_none_or(|now| now.state.standing() != member.state.standing()));
+        kinds.add("roles", now.map_or(!member.roles.is_empty(), |now| now.roles != member.roles));
         if let Some(now) = now {
+            kinds.add("initialization", (now.episode, now.failure) != (member.episode, member.failure));
             kinds.add("membersCustomProperty", now.properties.custom != member.properties.custom);
             let arbitration = |member: &Member| member.properties.system.get("arbitration").cloned();
             kinds.add("arbitrationPropertyChange", arbitration(now) != arbitration(member));
@@ -125,6 +129,8 @@ pub fn between(before: &Record, after: &Record) -> Change {
         kinds.add("membersList", true);
         kinds.add("membersStatus", member.state.is_accepted());
         kinds.add("membersCustomProperty", member.properties.custom != Json::object());
+        kinds.add("initialization", member.episode.is_some());
+        kinds.add("roles", !member.roles.is_empty());
     }
     let field = |record: &Record, name: &str| record.as_ref().and_then(|session| session.properties.system.get(name).cloned());
     let differs = |name: &str| field(before, name) != field(after, name);
@@ -133,6 +139,17 @@ pub fn between(before: &Record, after: &Record) -> Change {
     let full = |record: &Record| record.as_ref().is_some_and(Session::is_full);
     let gates = ["closed", "locked", "joinRestriction", "readRestriction"].into_iter().any(differs);
     kinds.add("joinability", gates || full(before) != full(after));
+    let initializing = |record: &Record| record.as_ref().and_then(|session| session.initializing);
+    kinds.add("initialization", initializing(before) != initializing(after));
+    let types = |record: &Record| record.as_ref().map(|session| session.role_types.clone()).unwrap_or_default();
+    kinds.add("roles", types(before) != types(after));
+    for (name, kind) in [
+        ("matchmaking", "matchmakingStatus"),
+        ("tournaments", "tournamentPropertyChange"),
+        ("arbitration", "arbitrationPropertyChange"),
+    ] {
+        kinds.add(kind, server(before, name) != server(after, name));
+    }
     let empty = Json::object();
     kinds.add("customProperty", custom(before).unwrap_or(&empty) != custom(after).unwrap_or(&empty));
     change.kinds = kinds;
@@ -143,17 +160,13 @@ fn custom(record: &Record) -> Option<&Json> {
     record.as_ref().map(|session| &session.properties.custom)
 }
 
-fn branch(record: &Record) -> Option<Branch> {
-    record.as_ref().map(|session| session.branch)
+fn server<'r>(record: &'r Record, name: &str) -> Option<&'r ServerEntry> {
+    let session = record.as_ref()?;
+    session.servers.get(servers::find(session, name)?)
 }
 
-fn status(member: &Member) -> u8 {
-    match member.state {
-        MemberState::Reserved => 0,
-        MemberState::Inactive => 1,
-        MemberState::Ready => 2,
-        MemberState::Active { .. } => 3,
-    }
+fn branch(record: &Record) -> Option<Branch> {
+    record.as_ref().map(|session| session.branch)
 }
 
 fn subscription_id(member: &Member) -> Option<String> {

@@ -1,6 +1,6 @@
 //! A write request after parsing: shapes are sound, ids are resolved, nothing is judged yet.
 
-use super::names::MemberIndex;
+use super::names::{MemberIndex, Xuid};
 use super::template::Form;
 use crate::json::{Json, Object};
 
@@ -61,8 +61,22 @@ pub enum MemberKey {
     Index(MemberIndex),
     /// `me`: the caller's own entry.
     Me,
+    /// `me_{xuid}`: the entry of one of the users a server acts for (W-19).
+    MeOf(Xuid),
+    /// `me_all`: the entries of all users a server acts for.
+    MeAll,
+    /// `me_allInSession`: of those among them who are members already.
+    MeAllInSession,
     /// `reserve_N`: an entry for somebody else.
     Reserve(u32),
+}
+
+impl MemberKey {
+    /// Whether the key stands for users who ask.
+    #[must_use]
+    pub fn is_own(self) -> bool {
+        matches!(self, Self::Me | Self::MeOf(_) | Self::MeAll | Self::MeAllInSession)
+    }
 }
 
 impl Delta {
@@ -70,6 +84,12 @@ impl Delta {
     #[must_use]
     pub fn me(&self) -> Option<Option<&Object>> {
         self.members.iter().find(|(key, _)| *key == MemberKey::Me).map(|(_, entry)| entry.as_ref())
+    }
+
+    /// Whether any entry is about a user who asks.
+    #[must_use]
+    pub fn names_me(&self) -> bool {
+        self.members.iter().any(|(key, _)| key.is_own())
     }
 
     /// Whether the request asks for nothing but the caller's own leaving.

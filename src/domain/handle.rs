@@ -46,7 +46,7 @@ impl Handle {
     pub fn may_delete(&self, principal: &Principal) -> bool {
         match principal {
             Principal::User(user) => user.xuid == self.owner && (user.title_id.is_none() || user.title_id == self.title_id),
-            Principal::Server(_) => principal.is_server_for(&self.reference.scid),
+            Principal::Server(_) | Principal::ServerFor(_) => principal.is_server_for(&self.reference.scid),
             Principal::Admin { .. } => false,
         }
     }

@@ -378,7 +378,7 @@ fn m24_m27_settling_is_done_once_and_agrees_whoever_does_it() {
 fn a10_who_has_no_access_gets_no_document() {
     for_all_histories(|Played { before, who, answer, .. }| {
         let Some(session) = &before.record else { return };
-        let facts = before.facts(who);
+        let facts = before.facts();
         let may_read = access::may_read(session, who, &facts);
         let member = who.xuid().is_some_and(|xuid| session.member(xuid).is_some());
         let may_join = who.user().is_some_and(|user| access::admit(session, user, &facts).is_ok());

@@ -51,6 +51,8 @@ pub struct Limits {
     pub keywords: usize,
     /// What happens to unknown system fields (S-09).
     pub unknown_fields: UnknownFields,
+    /// Kinds of device without a strong title identity, which need `userAuthorizationStyle`; none: not enforced.
+    pub weak_device_types: Vec<String>,
     /// How long an activity lives whose session does not exist (H-21).
     pub unbound_activity: TimeDelta,
 }
@@ -65,6 +67,7 @@ impl Default for Limits {
             change_types: 32,
             keywords: 16,
             unknown_fields: UnknownFields::Reject,
+            weak_device_types: Vec::new(),
             unbound_activity: TimeDelta::hours(1),
         }
     }

@@ -1,14 +1,16 @@
 //! A member's entry: how it is made, and what its user may do to it (members.md, States; W-31, W-33).
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 
 use super::bag::{self, BagDelta};
 use super::limits::Limits;
-use super::names::{MemberIndex, Xuid};
+use super::names::{MemberIndex, TitleId, Xuid};
 use super::principal::User;
 use super::refusal::Refusal;
+use super::roles::RoleTypes;
 use super::session::{Bag, Member, MemberState};
 use super::system::{self, MEMBER_CONSTANTS, MEMBER_PROPERTIES};
 use super::template::{self, Form};
@@ -21,6 +23,7 @@ pub struct Entry<'a> {
     constants: BagDelta<'a>,
     /// `None` when the entry does not speak of properties at all.
     properties: Option<Properties<'a>>,
+    roles: Option<&'a Object>,
 }
 
 struct Properties<'a> {
@@ -36,8 +39,7 @@ impl<'a> Entry<'a> {
     pub fn read(at: String, entry: &'a Object, form: Form) -> Result<Self, Refusal> {
         for key in entry.keys() {
             match key.to_string().as_str() {
-                "constants" | "properties" => {}
-                "roles" => return Err(Refusal::invalid(format!("{at}.roles"), "the session defines no role types")),
+                "constants" | "properties" | "roles" => {}
                 _ => {
                     return Err(Refusal::invalid(
                         format!("{at}.{key}"),
@@ -55,7 +57,32 @@ impl<'a> Entry<'a> {
                 Some(Properties { system: bag.system.map(anew).transpose()?, custom: bag.custom })
             }
         };
-        Ok(Self { at, constants, properties })
+        let roles = match entry.get("roles") {
+            None => None,
+            Some(Json::Object(roles)) => Some(roles),
+            Some(other) => {
+                return Err(Refusal::invalid(format!("{at}.roles"), format!("an object is expected, not {}", other.kind())));
+            }
+        };
+        Ok(Self { at, constants, properties, roles })
+    }
+
+    /// Merges the roles of the entry into those the member has (S-61).
+    ///
+    /// # Errors
+    /// 400 for unknown role types and roles (M-84).
+    pub fn apply_roles(&self, member: &mut Member, types: &RoleTypes) -> Result<(), Refusal> {
+        match self.roles {
+            Some(roles) => types.assign(&format!("{}.roles", self.at), &mut member.roles, roles),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether the entry sets a state flag.
+    #[must_use]
+    pub fn sets_a_flag(&self) -> bool {
+        let system = self.properties.as_ref().and_then(|properties| properties.system.as_deref());
+        system.is_some_and(|system| ["active", "ready"].iter().any(|name| system.get(*name) == Some(&Json::Bool(true))))
     }
 
     /// The xuid the entry names, if it names one (S-70).
@@ -73,7 +100,7 @@ impl<'a> Entry<'a> {
     /// 400.
     pub fn without_properties(&self) -> Result<(), Refusal> {
         if self.properties.is_some() {
-            return Err(Refusal::invalid(format!("{}.properties", self.at), "a reservation carries constants only"));
+            return Err(Refusal::invalid(format!("{}.properties", self.at), "a reservation carries constants and roles only"));
         }
         Ok(())
     }
@@ -156,11 +183,11 @@ impl<'a> Entry<'a> {
         Ok(conflict)
     }
 
-    /// Merges the member's own properties and moves its state (W-12, M-01, Transitions).
+    /// Merges the member's own properties and moves its state (W-12, M-01, Transitions); `title` is that of the write (M-04).
     ///
     /// # Errors
     /// 400 for unknown fields, wrong values and states that the session does not allow.
-    pub fn apply_properties(&self, member: &mut Member, rules: &Rules, user: &User) -> Result<(), Refusal> {
+    pub fn apply_properties(&self, member: &mut Member, rules: &Rules, title: Option<TitleId>) -> Result<(), Refusal> {
         let Some(properties) = &self.properties else { return Ok(()) };
         let at = format!("{}.properties", self.at);
         if let Some(given) = properties.system.as_deref() {
@@ -180,7 +207,7 @@ impl<'a> Entry<'a> {
             }
             stored.shift_remove("encounters");
             check(member, given, &at, rules)?;
-            flags.apply(member, &at, rules, user)?;
+            flags.apply(member, &at, rules, title)?;
         }
         if let Some(custom) = properties.custom {
             bag::merge_custom(&mut member.properties.custom, custom);
@@ -200,6 +227,8 @@ pub struct Rules<'a> {
     pub connectivity: bool,
     /// Capability `connectionRequiredForActiveMembers` (M-30).
     pub connection_required: bool,
+    /// Capability `large` (M-97).
+    pub large: bool,
     /// Whether anybody is ready for longer than the write that says so (M-26).
     pub ready_lasts: bool,
 }
@@ -217,6 +246,9 @@ pub fn reserve(index: MemberIndex, xuid: Xuid, constants: Bag, now: DateTime<Utc
         device_id: None,
         constants,
         properties: Bag::default(),
+        roles: BTreeMap::new(),
+        episode: None,
+        failure: None,
     }
 }
 
@@ -252,11 +284,11 @@ impl Flags {
     }
 
     /// The transitions of a member by its own write; setting one flag clears the other (M-01).
-    fn apply(&self, member: &mut Member, at: &str, rules: &Rules, user: &User) -> Result<(), Refusal> {
+    fn apply(&self, member: &mut Member, at: &str, rules: &Rules, title: Option<TitleId>) -> Result<(), Refusal> {
         let next = match (self.active, self.ready, member.state) {
             (Some(true), _, state) if state.is_active() => state,
-            (Some(true), _, _) => MemberState::Active { title: user.title_id },
-            (_, Some(true), _) if rules.ready_lasts => MemberState::Ready,
+            (Some(true), _, _) => MemberState::Active { title },
+            (_, Some(true), _) if rules.ready_lasts || member.episode.is_some() => MemberState::Ready,
             (_, Some(true), _) => MemberState::Inactive,
             (Some(false), _, state) if state.is_active() => MemberState::Inactive,
             (_, Some(false), MemberState::Ready) => MemberState::Inactive,
@@ -322,6 +354,10 @@ fn check(member: &mut Member, given: &Object, at: &str, rules: &Rules) -> Result
     let asked = |name: &str| given.contains_key(name);
     let token = member.device_token();
     let stored = &mut member.properties.system;
+    let hidden = ["subscription", "subscriptions", "initializationGroup", "measurements"];
+    if let Some(name) = hidden.into_iter().find(|name| rules.large && asked(name) && stored.contains_key(*name)) {
+        return Err(Refusal::invalid(format!("{at}.{name}"), "cannot be written in a large session"));
+    }
     if asked("subscription") && stored.get("subscription").is_some_and(|subscription| subscription.get("id").is_none()) {
         return Err(Refusal::invalid(format!("{at}.subscription.id"), "a subscription needs an id"));
     }

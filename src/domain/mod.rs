@@ -8,17 +8,24 @@
 //! What is *not* here: clocks, randomness, networks, databases, HTTP. Everything a rule needs comes in by [`decide::Context`].
 
 pub mod access;
+pub mod authority;
 pub mod bag;
 pub mod change;
 pub mod command;
 pub mod decide;
+pub mod entries;
 pub mod handle;
+pub mod initialization;
 pub mod limits;
 pub mod member;
+pub mod merge;
 pub mod names;
 pub mod principal;
+pub mod qos;
 pub mod query;
 pub mod refusal;
+pub mod roles;
+pub mod servers;
 pub mod session;
 pub mod system;
 pub mod template;

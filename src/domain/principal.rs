@@ -9,6 +9,8 @@ pub enum Principal {
     User(User),
     /// A title's own server, for the service configs its credential names.
     Server(Server),
+    /// A server that acts for users.
+    ServerFor(ServerFor),
     /// An operator; has the administrative routes and nothing else.
     Admin {
         /// The operator's name, for the audit.
@@ -27,6 +29,8 @@ pub struct User {
     pub title_id: Option<TitleId>,
     /// The device that asks, if the token says so: decides what is local.
     pub device_id: Option<String>,
+    /// The kind of device, if the token says so.
+    pub device_type: Option<String>,
     /// Whether the player may play with others; granted when the token does not speak about privileges.
     pub multiplayer: bool,
 }
@@ -40,26 +44,58 @@ pub struct Server {
     pub scids: Vec<Scid>,
 }
 
+/// A server that acts for users: it is as if they called themselves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerFor {
+    /// The server.
+    pub server: Server,
+    /// The users in the order in which the header names them, each once; at least one.
+    pub users: Vec<User>,
+    /// Whether the server's own rights come on top; `X-Xbl-Deny-Scope: Multiplayer.Manage` takes them away.
+    pub manages: bool,
+}
+
 impl Principal {
-    /// The user, if this is one.
+    /// The one user who asks: a player, or the only user a server acts for.
     #[must_use]
     pub fn user(&self) -> Option<&User> {
-        match self {
-            Self::User(user) => Some(user),
-            Self::Server(_) | Self::Admin { .. } => None,
+        match self.users() {
+            [user] => Some(user),
+            _ => None,
         }
     }
 
-    /// The caller's xuid, if it is a user.
+    /// The users who ask: one player, those a server acts for, or nobody.
+    #[must_use]
+    pub fn users(&self) -> &[User] {
+        match self {
+            Self::User(user) => std::slice::from_ref(user),
+            Self::ServerFor(acting) => &acting.users,
+            Self::Server(_) | Self::Admin { .. } => &[],
+        }
+    }
+
+    /// The xuid of the one user who asks.
     #[must_use]
     pub fn xuid(&self) -> Option<Xuid> {
         self.user().map(|user| user.xuid)
     }
 
-    /// Whether this is a server that may act for `scid`.
+    /// The server's own credential, if this is one, whether or not it acts for users.
+    #[must_use]
+    pub fn server(&self) -> Option<&Server> {
+        match self {
+            Self::Server(server) => Some(server),
+            Self::ServerFor(acting) => Some(&acting.server),
+            Self::User(_) | Self::Admin { .. } => None,
+        }
+    }
+
+    /// Whether this caller has the rights of a server in `scid`.
     #[must_use]
     pub fn is_server_for(&self, scid: &Scid) -> bool {
-        matches!(self, Self::Server(server) if server.scids.contains(scid))
+        let manages = !matches!(self, Self::ServerFor(acting) if !acting.manages);
+        manages && self.server().is_some_and(|server| server.scids.contains(scid))
     }
 
     /// A word for logs and the change log: `user`, `server` or `admin`.
@@ -67,7 +103,7 @@ impl Principal {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::User(_) => "user",
-            Self::Server(_) => "server",
+            Self::Server(_) | Self::ServerFor(_) => "server",
             Self::Admin { .. } => "admin",
         }
     }

@@ -157,7 +157,7 @@ impl Candidate {
             read_restriction: session.read_restriction(),
             version: session.version(),
             max_members: session.max_members() as u64,
-            member_count: session.members.len() as u64,
+            member_count: session.member_count() as u64,
             accepted_count: session.accepted_count() as u64,
             keywords: session.keywords(),
             membership: member.map(|member| (member.state.into(), session.turn().contains(&member.index))),

@@ -1,14 +1,17 @@
 //! The stored session: what a directory remembers of one, and the few questions everybody asks it.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use indexmap::IndexMap;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
+use super::initialization::{Failure, Initializing};
 use super::limits;
 use super::names::{Branch, ETag, HandleId, MemberIndex, SessionReference, TitleId, Xuid};
+use super::roles::{RoleTypes, Taken};
 use crate::json::{Json, Object};
 
 /// What is stored under one session reference: a session, or nothing.
@@ -29,10 +32,35 @@ impl Default for Bag {
     }
 }
 
+/// What a server keeps about a session under a name of its own (S-90).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ServerEntry {
+    /// What was settled when the entry was made.
+    pub constants: Bag,
+    /// What servers may change.
+    pub properties: Bag,
+}
+
+/// The members of a large session that are not at hand (M-95): only their numbers, and what a decision may ask of them.
+///
+/// A large session is decided on with those members loaded that a command can concern: the callers, those it names, the owners,
+/// those whose time has come, and the one who would inherit ownership. What is here is about all the others.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Crowd {
+    /// How many they are; a large session has no reservations, so all are accepted.
+    pub count: usize,
+    /// How many of them are active.
+    pub active: usize,
+    /// How many of them have which role.
+    pub taken: Taken,
+    /// When the first of their timers is due.
+    pub next_due: Option<DateTime<Utc>>,
+}
+
 /// One live session.
 ///
-/// Invariants: members are in the order of their indices, all below `next_index`; no two have one xuid; `turn` and `host` name
-/// members that are there.
+/// Invariants: members are in the order of their indices, all below `next_index`; no two have one xuid; `turn`, `host` and `owners`
+/// name members that are there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Session {
     /// Its name, in the case it was created with (S-05).
@@ -47,12 +75,25 @@ pub struct Session {
     pub constants: Bag,
     /// What its members may change.
     pub properties: Bag,
-    /// Its members, reservations included, by index. Shared between the states of one session: what does not change is not copied.
+    /// Its members, reservations included, by index; of a large session those that are loaded. Shared between the states of one
+    /// session: what does not change is not copied.
     pub members: Vec<Arc<Member>>,
+    /// The members of a large session that are not loaded; `None` for a session that is not large.
+    pub crowd: Option<Crowd>,
     /// The index that the next member gets (S-30).
     pub next_index: MemberIndex,
     /// The search handle that shows it, if there is one (S-26).
     pub search_handle: Option<HandleId>,
+    /// Its role types, as they were declared (S-55).
+    pub role_types: RoleTypes,
+    /// The entries of its servers, by name (S-90).
+    pub servers: IndexMap<String, ServerEntry>,
+    /// The episode that is under way, or the first one after it failed (M-51, M-58).
+    pub initializing: Option<Initializing>,
+    /// Device tokens of those who would make good hosts, best first (M-70).
+    pub host_candidates: Vec<String>,
+    /// The number of the last episode that began (M-51). Known to the service only.
+    pub episodes: u32,
     /// Since when it has no members (M-23). Known to the service only.
     pub empty_since: Option<DateTime<Utc>>,
     /// Accepted members that left since the record was loaded (M-87): to be remembered beside the document. Known to the service only.
@@ -73,6 +114,19 @@ pub enum MemberState {
         /// The title of the write that made the member active (M-04).
         title: Option<TitleId>,
     },
+}
+
+/// The state of a member without what comes with it: a name in the tables of timers and transitions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Standing {
+    /// As [`MemberState::Reserved`].
+    Reserved,
+    /// As [`MemberState::Inactive`].
+    Inactive,
+    /// As [`MemberState::Ready`].
+    Ready,
+    /// As [`MemberState::Active`].
+    Active,
 }
 
 /// A user's entry in a session.
@@ -96,9 +150,26 @@ pub struct Member {
     pub constants: Bag,
     /// What its user may change, without `active` and `ready`.
     pub properties: Bag,
+    /// The role it has in each role type (M-80).
+    pub roles: BTreeMap<String, String>,
+    /// The episode it belongs to, until that ends (M-51).
+    pub episode: Option<u32>,
+    /// Why it did not pass initialization (M-65).
+    pub failure: Option<Failure>,
 }
 
 impl MemberState {
+    /// Its name in the tables.
+    #[must_use]
+    pub fn standing(self) -> Standing {
+        match self {
+            Self::Reserved => Standing::Reserved,
+            Self::Inactive => Standing::Inactive,
+            Self::Ready => Standing::Ready,
+            Self::Active { .. } => Standing::Active,
+        }
+    }
+
     /// Whether the member is active.
     #[must_use]
     pub fn is_active(self) -> bool {
@@ -132,9 +203,11 @@ impl Member {
     fn same_document(&self, other: &Self) -> bool {
         let bookkeeping = |member: &Self| (member.index, member.xuid, member.state, member.since, member.joined_at);
         bookkeeping(self) == bookkeeping(other)
+            && (self.episode, self.failure) == (other.episode, other.failure)
             && self.gamertag == other.gamertag
             && self.constants == other.constants
             && self.properties == other.properties
+            && self.roles == other.roles
     }
 }
 
@@ -210,16 +283,74 @@ impl Session {
         self.members.iter_mut().find(|member| member.xuid == xuid).map(Arc::make_mut)
     }
 
+    /// The loaded member with an index.
+    #[must_use]
+    pub fn member_at(&self, index: MemberIndex) -> Option<&Arc<Member>> {
+        let at = self.members.binary_search_by_key(&index, |member| member.index).ok()?;
+        self.members.get(at)
+    }
+
+    /// The loaded member with an index, to be changed.
+    pub fn member_at_mut(&mut self, index: MemberIndex) -> Option<&mut Member> {
+        let at = self.members.binary_search_by_key(&index, |member| member.index).ok()?;
+        self.members.get_mut(at).map(Arc::make_mut)
+    }
+
+    /// How many members there are, reservations included (S-30).
+    #[must_use]
+    pub fn member_count(&self) -> usize {
+        self.members.len() + self.crowd.as_ref().map_or(0, |crowd| crowd.count)
+    }
+
     /// How many members are more than reservations (S-30).
     #[must_use]
     pub fn accepted_count(&self) -> usize {
-        self.members.iter().filter(|member| member.state.is_accepted()).count()
+        let loaded = self.members.iter().filter(|member| member.state.is_accepted()).count();
+        loaded + self.crowd.as_ref().map_or(0, |crowd| crowd.count)
     }
 
     /// How many members are active (S-30).
     #[must_use]
     pub fn active_count(&self) -> usize {
-        self.members.iter().filter(|member| member.state.is_active()).count()
+        let loaded = self.members.iter().filter(|member| member.state.is_active()).count();
+        loaded + self.crowd.as_ref().map_or(0, |crowd| crowd.active)
+    }
+
+    /// How many members have which role (S-56).
+    #[must_use]
+    pub fn taken(&self) -> Taken {
+        let mut taken = self.crowd.as_ref().map(|crowd| crowd.taken.clone()).unwrap_or_default();
+        self.members.iter().for_each(|member| taken.add(&member.roles));
+        taken
+    }
+
+    /// Whether it is a large session, whose members are hidden from each other (M-95).
+    #[must_use]
+    pub fn is_large(&self) -> bool {
+        self.crowd.is_some()
+    }
+
+    /// Whether members are its owners, with rights of their own (M-90).
+    #[must_use]
+    pub fn has_owners(&self) -> bool {
+        self.has("hasOwners")
+    }
+
+    /// The indices of its owners (S-47).
+    #[must_use]
+    pub fn owners(&self) -> HashSet<MemberIndex> {
+        self.indices("owners")
+    }
+
+    /// Whether a user is one of its owners.
+    #[must_use]
+    pub fn is_owner(&self, xuid: Xuid) -> bool {
+        self.member(xuid).is_some_and(|member| self.owners().contains(&member.index))
+    }
+
+    fn indices(&self, name: &str) -> HashSet<MemberIndex> {
+        let indices = self.properties.system.get(name).and_then(Json::as_array).unwrap_or_default();
+        indices.iter().filter_map(|index| MemberIndex::try_from(index.as_u64()?).ok()).collect()
     }
 
     /// Whether a capability is set (T-30).
@@ -255,7 +386,7 @@ impl Session {
     /// Whether every slot is taken, reservations included (M-88).
     #[must_use]
     pub fn is_full(&self) -> bool {
-        self.members.len() >= self.max_members()
+        self.member_count() >= self.max_members()
     }
 
     /// Its (major) version (S-31).
@@ -285,8 +416,7 @@ impl Session {
     /// The members whose turn it is (S-45).
     #[must_use]
     pub fn turn(&self) -> HashSet<MemberIndex> {
-        let turn = self.properties.system.get("turn").and_then(Json::as_array).unwrap_or_default();
-        turn.iter().filter_map(|index| MemberIndex::try_from(index.as_u64()?).ok()).collect()
+        self.indices("turn")
     }
 
     /// Its keywords in the case they were written in (S-44).
@@ -308,8 +438,13 @@ impl Session {
         let head =
             |session: &Self| (session.branch, session.start_time, session.next_index, session.search_handle, session.empty_since);
         head(self) == head(other)
+            && self.initializing == other.initializing
+            && self.host_candidates == other.host_candidates
             && self.constants == other.constants
             && self.properties == other.properties
+            && self.role_types == other.role_types
+            && self.servers == other.servers
+            && self.crowd == other.crowd
             && self.members.len() == other.members.len()
             && self.members.iter().zip(&other.members).all(|(one, two)| Arc::ptr_eq(one, two) || one.same_document(two))
     }

@@ -234,6 +234,15 @@ pub const MEMBER_PROPERTIES: &[Field] = &[
     field("arbitration", Shape::AnyObject),
 ];
 
+/// `servers.matchmaking.properties.system` (S-91).
+pub const MATCHMAKING: &[Field] = &[
+    field("lockId", TEXT),
+    field("status", TEXT),
+    field("statusDetails", TEXT),
+    field("typicalWait", COUNT),
+    field("targetSessionRef", Shape::AnyObject),
+];
+
 /// A field's value in the form it is kept in; `None` means that this value is the same as none.
 pub type Admitted = Option<Json>;
 
@@ -360,7 +369,7 @@ pub fn admit(shape: &Shape, at: &str, value: &Json, limits: &Limits) -> Result<A
 }
 
 /// Takes `null` fields out of free system data, where clients cannot bear them; `custom` parts keep theirs (S-03, R-06).
-fn without_nulls(at: &str, value: &Json) -> Result<Json, Refusal> {
+pub fn without_nulls(at: &str, value: &Json) -> Result<Json, Refusal> {
     match value {
         Json::Null => Err(Refusal::invalid(at, "null is not allowed here")),
         Json::Object(fields) => {

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use super::limits::{self, Limits, UnknownFields};
 use super::names::TemplateName;
 use super::refusal::Refusal;
+use super::roles::RoleTypes;
 use super::session::{Bag, has_capability};
 use super::system::{self, CAPABILITIES, CONSTANTS, Shape};
 use crate::json::{Json, Object};
@@ -31,7 +32,7 @@ pub struct Template {
     /// Constants in the names of 107; `null` means explicitly unset.
     system: Object,
     custom: Object,
-    role_types: Object,
+    role_types: RoleTypes,
     published: Json,
 }
 
@@ -61,6 +62,12 @@ impl Template {
     #[must_use]
     pub fn published(&self) -> &Json {
         &self.published
+    }
+
+    /// The role types that every session of it has (T-25).
+    #[must_use]
+    pub fn role_types(&self) -> &RoleTypes {
+        &self.role_types
     }
 
     /// What the template says about who may create a session, before anything is merged (S-34).
@@ -129,7 +136,11 @@ fn read(name: TemplateName, document: &Json, remarks: &mut Remarks) -> Template 
     {
         imply_gameplay(capabilities);
     }
-    let role_types = fields.get("roleTypes").map_or_else(Object::new, |types| read_role_types(types, &system, remarks));
+    let role_types = fields.get("roleTypes").map_or_else(RoleTypes::default, |types| {
+        let (role_types, faults) = RoleTypes::read(types, has_capability(&system, "hasOwners"));
+        faults.into_iter().for_each(|(at, why)| remarks.push(true, at, why));
+        role_types
+    });
     for (at, why) in contradictions(&system) {
         remarks.push(true, format!("constants.system.{at}"), why);
     }
@@ -191,78 +202,6 @@ fn read_system(given: &Object, remarks: &mut Remarks) -> Object {
         }
     }
     kept
-}
-
-fn is_role_name(name: &str) -> bool {
-    (1..=100).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
-}
-
-/// Checks role types (S-55, M-82, M-85).
-fn read_role_types(types: &Json, constants: &Object, remarks: &mut Remarks) -> Object {
-    let Some(types) = types.as_object() else {
-        remarks.push(true, "roleTypes", "an object of role types is expected (S-55)");
-        return Object::new();
-    };
-    for (type_name, role_type) in types {
-        let at = format!("roleTypes.{type_name}");
-        if !is_role_name(&type_name.to_string()) {
-            remarks.push(true, &at, "a role type is named by up to 100 lower-case letters and digits (S-55)");
-        }
-        for (key, value) in role_type.as_object().unwrap_or(&Object::new()) {
-            let key_at = format!("{at}.{key}");
-            match key.to_string().as_str() {
-                "ownerManaged" => match value.as_bool() {
-                    None => remarks.push(true, key_at, "true or false is expected"),
-                    Some(true) if !has_capability(constants, "hasOwners") => {
-                        remarks.push(true, key_at, "needs the capability hasOwners (M-82)");
-                    }
-                    Some(_) => {}
-                },
-                "mutableRoleSettings" => {
-                    let known = |item: &Json| matches!(item.as_str().as_deref(), Some("max" | "target"));
-                    if !value.as_array().is_some_and(|items| items.iter().all(known)) {
-                        remarks.push(true, key_at, "a list of max and target is expected (M-85)");
-                    }
-                }
-                "roles" => read_roles(&key_at, value, remarks),
-                _ => remarks.push(true, key_at, "a role type holds ownerManaged, mutableRoleSettings and roles only (S-55)"),
-            }
-        }
-        if role_type.get("roles").is_none() {
-            remarks.push(true, &at, "an object with roles is expected (S-55)");
-        }
-    }
-    types.clone()
-}
-
-fn read_roles(at: &str, roles: &Json, remarks: &mut Remarks) {
-    let Some(roles) = roles.as_object() else {
-        return remarks.push(true, at, "an object of roles is expected (S-55)");
-    };
-    for (name, role) in roles {
-        let at = format!("{at}.{name}");
-        if !is_role_name(&name.to_string()) {
-            remarks.push(true, &at, "a role is named by up to 100 lower-case letters and digits (S-55)");
-        }
-        let Some(settings) = role.as_object() else {
-            remarks.push(true, at, "an object of max and target is expected (S-55)");
-            continue;
-        };
-        let number = |key: &str| settings.get(key).map(|value| value.as_u64().filter(|number| *number > 0));
-        for key in settings.keys() {
-            if !matches!(key.to_string().as_str(), "max" | "target") {
-                remarks.push(true, format!("{at}.{key}"), "a role holds max and target only (S-55)");
-            }
-        }
-        match (number("max"), number("target")) {
-            (Some(None), _) => remarks.push(true, format!("{at}.max"), "a whole number above 0 is expected (S-55)"),
-            (_, Some(None)) => remarks.push(true, format!("{at}.target"), "a whole number above 0 is expected (S-55)"),
-            (Some(Some(max)), Some(Some(target))) if target > max => {
-                remarks.push(true, format!("{at}.target"), "at most max is expected (S-55)");
-            }
-            _ => {}
-        }
-    }
 }
 
 /// The old names of the constants that 107 renamed (T-50): section, old name, new name.
@@ -430,6 +369,9 @@ pub fn repeats(fixed: &Json, given: &Json, shape: &Shape) -> bool {
 fn with_defaults(mut given: Object, template: &Template) -> Object {
     let old = template.contract_version <= OLD;
     let mut kept = Object::new();
+    let required = |name: &str| given.get(name).is_some_and(|value| *value != Json::Null);
+    let measured =
+        has_capability(&given, "connectivity") && (required("peerToPeerRequirements") || required("peerToHostRequirements"));
     for field in CONSTANTS {
         let value = given.shift_remove(field.name).or_else(|| match field.name {
             "version" => Some(1_u64.into()),
@@ -440,10 +382,13 @@ fn with_defaults(mut given: Object, template: &Template) -> Object {
             "readyRemovalTimeout" => Some(180_000_u64.into()),
             "sessionEmptyTimeout" => Some(0_u64.into()),
             "capabilities" => Some(Json::object()),
+            "metrics" if measured => {
+                Some(METRICS.iter().map(|metric| ((*metric).into(), true.into())).collect::<Object>().into())
+            }
             _ => None,
         });
         if let Some(mut value) = value.filter(|value| *value != Json::Null) {
-            fill_in(field.name, &mut value);
+            fill_in(field.name, &mut value, old);
             if old && field.name == "capabilities" {
                 imply_gameplay(&mut value);
             }
@@ -460,21 +405,34 @@ fn imply_gameplay(capabilities: &mut Json) {
     }
 }
 
-/// Fills in what a peer requirement does not say (T-40, T-41).
-fn fill_in(name: &str, value: &mut Json) {
-    let numbers: &[(&str, u64)] = match name {
-        "peerToPeerRequirements" => &[("latencyMaximum", 250), ("bandwidthMinimum", 10_000)],
-        "peerToHostRequirements" => &[("latencyMaximum", 250), ("bandwidthDownMinimum", 100_000), ("bandwidthUpMinimum", 1000)],
+/// Fills in what an object of constants does not say (T-40, T-41, M-50).
+fn fill_in(name: &str, value: &mut Json, old: bool) {
+    let numbers: &[(&str, u64)] = match (name, old) {
+        ("memberInitialization", false) => {
+            &[("joinTimeout", 10_000), ("measurementTimeout", 30_000), ("evaluationTimeout", 5000), ("membersNeededToStart", 1)]
+        }
+        ("memberInitialization", true) => {
+            &[("joinTimeout", 5000), ("measurementTimeout", 5000), ("evaluationTimeout", 5000), ("membersNeededToStart", 2)]
+        }
+        ("peerToPeerRequirements", _) => &[("latencyMaximum", 250), ("bandwidthMinimum", 10_000)],
+        ("peerToHostRequirements", _) => {
+            &[("latencyMaximum", 250), ("bandwidthDownMinimum", 100_000), ("bandwidthUpMinimum", 1000)]
+        }
         _ => return,
     };
     let Json::Object(fields) = value else { return };
     for (name, number) in numbers {
         fields.entry((*name).into()).or_insert_with(|| (*number).into());
     }
-    if name == "peerToHostRequirements" {
-        fields.entry("hostSelectionMetric".into()).or_insert_with(|| "latency".into());
+    match name {
+        "peerToHostRequirements" => drop(fields.entry("hostSelectionMetric".into()).or_insert_with(|| "latency".into())),
+        "memberInitialization" => drop(fields.entry("externalEvaluation".into()).or_insert(old.into())),
+        _ => {}
     }
 }
+
+/// The metrics that requirements on peers measure (M-60).
+const METRICS: [&str; 3] = ["latency", "bandwidthDown", "bandwidthUp"];
 
 /// Constants that cannot stand together: path below `constants.system`, and why (T-30, T-31).
 #[must_use]
@@ -526,27 +484,11 @@ pub fn contradictions(system: &Object) -> Vec<(String, String)> {
     }
     let measured = |metric: &str| system.get("metrics").and_then(|all| all.get(metric)).and_then(Json::as_bool).unwrap_or(false);
     let required = given("peerToPeerRequirements") || given("peerToHostRequirements");
-    for metric in ["latency", "bandwidthDown", "bandwidthUp"] {
+    for metric in METRICS {
         let missing = given("metrics") && required && !measured(metric);
         refuse(missing, &format!("metrics.{metric}"), "is needed by the peer requirements (M-60)");
     }
     found
-}
-
-/// Which part of the contract this version does not serve yet, if these constants ask for it.
-#[must_use]
-pub fn not_served(template: &Template, system: &Object) -> Option<Refusal> {
-    let capability = ["large", "hasOwners", "arbitration"].into_iter().find(|name| has_capability(system, name));
-    let at = if let Some(name) = capability {
-        format!("constants.system.capabilities.{name}")
-    } else if system.contains_key("memberInitialization") {
-        "constants.system.memberInitialization".to_owned()
-    } else if template.role_types.is_empty() {
-        return None;
-    } else {
-        "roleTypes".to_owned()
-    };
-    Some(Refusal::invalid(at, "this version of the service does not serve sessions of this kind yet"))
 }
 
 #[cfg(test)]

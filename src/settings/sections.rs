@@ -158,6 +158,9 @@ pub struct AccessSettings {
     /// Users who are refused everywhere, by xuid.
     #[serde(deserialize_with = "parse::list")]
     pub banned_xuids: Vec<u64>,
+    /// Kinds of device that need `userAuthorizationStyle`, as tokens name them.
+    #[serde(deserialize_with = "parse::list")]
+    pub weak_device_types: Vec<String>,
 }
 
 /// `[limits]`: sizes of requests and documents (S-95).

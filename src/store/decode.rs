@@ -167,6 +167,7 @@ impl ActivityRow {
                 candidate: CandidateRow::read(row)?,
                 invite_protocol: row.try_get("invite_protocol")?,
                 body: row.try_get("body")?,
+                private: row.try_get("private")?,
             })
         } else {
             None

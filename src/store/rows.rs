@@ -84,17 +84,17 @@ pub struct StoredSession {
     pub revision: i64,
     /// The session.
     pub session: SessionRow,
-    /// Xuids that were accepted members of this branch earlier, where `locked` asks for them (M-87).
+    /// Those of the callers that were accepted members of this branch earlier (M-87).
     pub former_members: Vec<u64>,
 }
 
 /// An edge of the social graph among the people a decision asks about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct FollowEdge {
-    /// Who follows: a member, or a caller who may become one.
-    pub follower: u64,
-    /// Who is followed: a caller.
-    pub followed: u64,
+pub struct Edge {
+    /// Who follows or blocks: a member, or a caller who may become one.
+    pub from: u64,
+    /// Who is followed or blocked: a caller.
+    pub to: u64,
 }
 
 /// What a decision is made on.
@@ -103,7 +103,9 @@ pub struct Loaded {
     /// The session, if it exists.
     pub stored: Option<StoredSession>,
     /// Who follows the callers, where the restrictions of the session may ask for it.
-    pub edges: Vec<FollowEdge>,
+    pub follows: Vec<Edge>,
+    /// Who blocks the callers.
+    pub blocks: Vec<Edge>,
 }
 
 /// A document for one caller, with what access and timers ask about it.
@@ -263,6 +265,8 @@ pub struct ActivitySessionRow {
     pub invite_protocol: Option<String>,
     /// The document, when it was asked for.
     pub body: Option<String>,
+    /// What only the service knows of it, when it was asked for.
+    pub private: Option<String>,
 }
 
 /// A timer that has passed.

@@ -1,11 +1,12 @@
 //! Sessions by their id: documents to show, records to decide on, and the facts that access asks for.
 
+use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row as _};
 use tracing::instrument;
 use uuid::Uuid;
 
 use super::decode::place;
-use super::rows::{AccessFacts, FollowEdge, HandleReadRow, Loaded, ReadRow, StoredSession, xuid_from_column, xuid_to_column};
+use super::rows::{AccessFacts, Edge, HandleReadRow, Loaded, ReadRow, StoredSession, xuid_from_column, xuid_to_column};
 use super::{Store, StoreError};
 
 /// A document to show to a caller.
@@ -134,20 +135,20 @@ pub(super) async fn load_on(connection: &mut PgConnection, asks: &[LoadAsk]) -> 
         .bind(callers)
         .fetch_all(connection)
         .await?;
-    let mut answers = vec![Loaded { stored: None, edges: Vec::new() }; asks.len()];
+    let mut answers = vec![Loaded { stored: None, follows: Vec::new(), blocks: Vec::new() }; asks.len()];
     for row in &rows {
-        let followed: Option<Vec<i64>> = row.try_get("callers")?;
-        let followers: Option<Vec<i64>> = row.try_get("followers")?;
-        let edges = followers.unwrap_or_default().into_iter().zip(followed.unwrap_or_default());
         answers[place(row)?] = Loaded {
             stored: StoredSession::read(row)?,
-            edges: edges
-                .map(|(follower, followed)| FollowEdge {
-                    follower: xuid_from_column(follower),
-                    followed: xuid_from_column(followed),
-                })
-                .collect(),
+            follows: edges(row, "followers", "followed")?,
+            blocks: edges(row, "blockers", "blocked")?,
         };
     }
     Ok(answers)
+}
+
+/// Edges that came in two arrays.
+fn edges(row: &PgRow, from: &str, to: &str) -> Result<Vec<Edge>, sqlx::Error> {
+    let column = |name: &str| row.try_get::<Option<Vec<i64>>, _>(name).map(Option::unwrap_or_default);
+    let pairs = column(from)?.into_iter().zip(column(to)?);
+    Ok(pairs.map(|(from, to)| Edge { from: xuid_from_column(from), to: xuid_from_column(to) }).collect())
 }

@@ -1,11 +1,13 @@
 //! What a change did to a document, in the form of a write (W-10): a field is given as a whole, a `null` field is gone.
 //!
-//! Kept in the change log. A new session's delta is its whole document; a deleted one has none.
+//! Kept in the change log. A new session's delta is its whole document; a deleted one has none. `roleTypes`, `initializing` and
+//! `hostCandidates` are given as a whole, `servers` entry by entry. Of a large session the members are under their indices.
 
 use std::sync::Arc;
 
-use super::stored::{Fields, entry, linked, members_info};
+use super::stored::{Fields, body_of, entry, episode, linked, members_info, server};
 use crate::domain::names::MemberIndex;
+use crate::domain::roles::Holders;
 use crate::domain::session::{Member, Session};
 use crate::domain::system::render_instant;
 use crate::domain::timers;
@@ -24,6 +26,14 @@ pub fn between(before: &Session, after: &Session) -> String {
     if before.search_handle != after.search_handle {
         fields.value("searchHandle", &after.search_handle.map_or(Json::Null, |handle| handle.to_string().into()));
     }
+    let initializing = |session: &Session| session.initializing.as_ref().map_or(Json::Null, episode);
+    if before.initializing != after.initializing {
+        fields.value("initializing", &initializing(after));
+    }
+    if before.host_candidates != after.host_candidates {
+        let tokens: Json = after.host_candidates.iter().map(String::as_str).collect();
+        fields.value("hostCandidates", if after.host_candidates.is_empty() { &Json::Null } else { &tokens });
+    }
     let mut properties = Object::new();
     put_some(&mut properties, "system", objects(&before.properties.system, &after.properties.system));
     match (&before.properties.custom, &after.properties.custom) {
@@ -33,6 +43,17 @@ pub fn between(before: &Session, after: &Session) -> String {
     }
     if !properties.is_empty() {
         fields.value("properties", &properties.into());
+    }
+    let servers = servers(before, after);
+    if !servers.is_empty() {
+        fields.value("servers", &servers.into());
+    }
+    let types = |session: &Session| {
+        let holders = (!session.is_large()).then(|| Holders::of(session));
+        session.role_types.render(Some(&session.taken()), holders.as_ref())
+    };
+    if !after.role_types.is_empty() && types(before) != types(after) {
+        fields.value("roleTypes", &types(after).into());
     }
     let info = |session| {
         let mut out = String::new();
@@ -51,6 +72,32 @@ pub fn between(before: &Session, after: &Session) -> String {
     out
 }
 
+/// The whole document as the delta of a new session: of a large one, unlike what any reader sees, with every member that is loaded
+/// under its index.
+#[must_use]
+pub fn whole(session: &Session) -> String {
+    let mut out = body_of(session);
+    if !session.is_large() {
+        return out;
+    }
+    out.pop();
+    let mut tail = String::with_capacity(1024);
+    let mut fields = Fields::open(&mut tail);
+    if !session.role_types.is_empty() {
+        fields.value("roleTypes", &session.role_types.render(Some(&session.taken()), None).into());
+    }
+    members_info(session, fields.key("membersInfo"));
+    let mut members = Fields::open(fields.key("members"));
+    for member in &session.members {
+        entry(member, None, false, members.key(&member.index.to_string()));
+    }
+    members.close();
+    fields.close();
+    out.push(',');
+    out.push_str(&tail[1..]);
+    out
+}
+
 fn put_some(fields: &mut Object, name: &str, part: Object) {
     if !part.is_empty() {
         fields.insert(name.into(), part.into());
@@ -65,12 +112,22 @@ fn objects(before: &Object, after: &Object) -> Object {
     changed.chain(gone).collect()
 }
 
-/// A member as its entry shows it: with the index of the one after it, and whether it is its turn.
-type Shown<'a> = (&'a Arc<Member>, MemberIndex, bool);
+/// The servers whose entries came, went or changed, each as a whole.
+fn servers(before: &Session, after: &Session) -> Object {
+    let changed = after.servers.iter().filter(|(name, entry)| before.servers.get(*name) != Some(entry));
+    let gone = before.servers.keys().filter(|name| !after.servers.contains_key(*name));
+    let changed = changed.map(|(name, entry)| (name.as_str().into(), server(entry)));
+    changed.chain(gone.map(|name| (name.as_str().into(), Json::Null))).collect()
+}
+
+/// A member as its entry shows it: with the index of the one after it, which in a large session depends on the reader, and whether it
+/// is its turn.
+type Shown<'a> = (&'a Arc<Member>, Option<MemberIndex>, bool);
 
 fn shown(session: &Session) -> Vec<Shown<'_>> {
     let turn = session.turn();
-    linked(session).map(|(member, next)| (member, next, turn.contains(&member.index))).collect()
+    let next = |next| (!session.is_large()).then_some(next);
+    linked(session).map(|(member, after)| (member, next(after), turn.contains(&member.index))).collect()
 }
 
 /// The members that came, went or changed, these by what differs down to the fields of their bags.

@@ -196,12 +196,12 @@ fn related_info(handle: &Handle, session: &Session) -> Object {
     let mut fields = Object::with_capacity(10);
     let mut put = |name: &str, value: Json| drop(fields.insert(name.into(), value));
     let count = |n: usize| Json::from(n as u64);
-    let reported = Reported::of(session.visibility(), session.members.len() as u64, session.max_members() as u64);
+    let reported = Reported::of(session.visibility(), session.member_count() as u64, session.max_members() as u64);
     put("visibility", reported.as_str().into());
     put("joinRestriction", session.join_restriction().as_str().into());
     put("closed", session.flag("closed").into());
     put("maxMembersCount", count(session.max_members()));
-    put("membersCount", count(session.members.len()));
+    put("membersCount", count(session.member_count()));
     put("postedTime", render_instant(handle.created_at).into());
     if let Some(protocol) = session.invite_protocol() {
         put("inviteProtocol", protocol.into());

@@ -6,6 +6,7 @@
 
 pub mod delta;
 pub mod handle;
+pub mod large;
 pub mod query;
 pub mod request;
 pub mod stored;

@@ -1,6 +1,7 @@
 //! A session request object: its syntax and top-level shape (W-01, W-03; E-10 #8). Fields are judged where they are merged.
 
 use crate::domain::command::{Delta, MemberKey};
+use crate::domain::names::{MemberIndex, Xuid};
 use crate::domain::refusal::Refusal;
 use crate::json::{self, Json, Object};
 
@@ -52,10 +53,44 @@ pub fn read_properties(bytes: &[u8], depth: usize) -> Result<Delta, Refusal> {
     Ok(Delta { properties: Some(Json::Object(read_body(bytes, depth)?)), ..Delta::default() })
 }
 
+/// Reads the body of a PUT on a member's entry (R-27).
+///
+/// # Errors
+/// 400 for bad syntax.
+pub fn read_member(key: MemberKey, bytes: &[u8], depth: usize) -> Result<Delta, Refusal> {
+    Ok(Delta { members: vec![(key, Some(read_body(bytes, depth)?))], ..Delta::default() })
+}
+
+/// Reads the body of a PUT on a server's entry (R-27).
+///
+/// # Errors
+/// 400 for bad syntax.
+pub fn read_server(name: &str, bytes: &[u8], depth: usize) -> Result<Delta, Refusal> {
+    Ok(server(name, read_body(bytes, depth)?.into()))
+}
+
 /// The delta of leaving (R-28).
 #[must_use]
 pub fn leaving() -> Delta {
     Delta { members: vec![(MemberKey::Me, None)], ..Delta::default() }
+}
+
+/// The delta of removing another member (R-30).
+#[must_use]
+pub fn removing(index: MemberIndex) -> Delta {
+    Delta { members: vec![(MemberKey::Index(index), None)], ..Delta::default() }
+}
+
+/// The delta of removing a server's entry (R-31).
+#[must_use]
+pub fn removing_server(name: &str) -> Delta {
+    server(name, Json::Null)
+}
+
+fn server(name: &str, entry: Json) -> Delta {
+    let mut servers = Object::new();
+    servers.insert(name.into(), entry);
+    Delta { servers: Some(servers.into()), ..Delta::default() }
 }
 
 /// Reads the entries of `members` and puts them in the order they take effect in (W-07, W-38).
@@ -93,8 +128,15 @@ fn read_key(key: &str) -> Option<MemberKey> {
     };
     match key.strip_prefix("reserve_") {
         Some(digits) => number(digits).map(MemberKey::Reserve),
-        None if key == "me" => Some(MemberKey::Me),
-        None => number(key).map(MemberKey::Index),
+        None => match key {
+            "me" => Some(MemberKey::Me),
+            "me_all" => Some(MemberKey::MeAll),
+            "me_allInSession" => Some(MemberKey::MeAllInSession),
+            key => match key.strip_prefix("me_") {
+                Some(xuid) => Xuid::parse(xuid).ok().map(MemberKey::MeOf),
+                None => number(key).map(MemberKey::Index),
+            },
+        },
     }
 }
 
@@ -112,7 +154,7 @@ mod tests {
     #[case::w07(r#"{"members":{"reserve_1":{}}}"#, "members.reserve_1: ")]
     #[case::w07(r#"{"members":{"reserve_0":{},"reserve_2":{}}}"#, "members.reserve_2: ")]
     #[case::w07(r#"{"members":{"reserve_0":null}}"#, "members.reserve_0: ")]
-    #[case::w19(r#"{"members":{"me_all":{}}}"#, "members.me_all: ")]
+    #[case::w19(r#"{"members":{"me_nobody":{}}}"#, "members.me_nobody: ")]
     #[case::w04(r#"{"members":{"you":{}}}"#, "members.you: ")]
     #[case::w04(r#"{"members":{"05":{}}}"#, "members.05: ")]
     #[case::w04(r#"{"members":{"me":1}}"#, "members.me: ")]

@@ -7,9 +7,13 @@ use std::fmt::{Display, Write as _};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use indexmap::IndexMap;
 
+use super::large::Totals;
+use crate::domain::initialization::{Failure, Initializing, Stage};
 use crate::domain::names::{Branch, HandleId, MemberIndex, SessionReference, TitleId, Xuid};
-use crate::domain::session::{Bag, Member, MemberState, Session};
+use crate::domain::roles::{Holders, RoleTypes};
+use crate::domain::session::{Bag, Member, MemberState, ServerEntry, Session};
 use crate::domain::system::render_instant;
 use crate::domain::timers;
 use crate::json::{self, Json, Object};
@@ -23,14 +27,14 @@ pub struct Stored {
     pub private: String,
 }
 
-/// Renders a session.
+/// Renders a session. Of a large session the document ends before its members (see `large`).
 #[must_use]
 pub fn render(session: &Session) -> Stored {
-    Stored { body: document(session), private: private(session) }
+    Stored { body: body_of(session), private: private(session) }
 }
 
-/// The document as clients see it (S-20 to S-30).
-fn document(session: &Session) -> String {
+/// The document as clients see it (S-20 to S-30), for readers of any kind; of a large session what all readers share.
+pub(super) fn body_of(session: &Session) -> String {
     let mut body = String::with_capacity(1024 + 512 * session.members.len());
     let mut fields = Fields::open(&mut body);
     fields.number("contractVersion", 100 * session.version() + 7);
@@ -44,26 +48,70 @@ fn document(session: &Session) -> String {
     if let Some(handle) = session.search_handle {
         fields.plain("searchHandle", &handle.to_string());
     }
+    if let Some(initializing) = &session.initializing {
+        fields.value("initializing", &episode(initializing));
+    }
+    if !session.host_candidates.is_empty() {
+        fields.value("hostCandidates", &session.host_candidates.iter().map(String::as_str).collect());
+    }
     fields.bag("constants", &session.constants, |_| {});
     fields.bag("properties", &session.properties, |_| {});
-    fields.value("servers", &Json::object());
-    members_info(session, fields.key("membersInfo"));
-    let turn = session.turn();
-    let mut members = Fields::open(fields.key("members"));
-    for (member, next) in linked(session) {
-        entry(member, next, turn.contains(&member.index), members.key(&member.index.to_string()));
+    let mut servers = Fields::open(fields.key("servers"));
+    for (name, server) in &session.servers {
+        let mut entry = Fields::open(servers.key(name));
+        entry.bag("constants", &server.constants, |_| {});
+        entry.bag("properties", &server.properties, |_| {});
+        entry.close();
     }
-    members.close();
+    servers.close();
+    if !session.is_large() {
+        if !session.role_types.is_empty() {
+            let types = session.role_types.render(Some(&session.taken()), Some(&Holders::of(session)));
+            fields.value("roleTypes", &types.into());
+        }
+        members_info(session, fields.key("membersInfo"));
+        let turn = session.turn();
+        let mut members = Fields::open(fields.key("members"));
+        for (member, next) in linked(session) {
+            entry(member, Some(next), turn.contains(&member.index), members.key(&member.index.to_string()));
+        }
+        members.close();
+    }
     fields.close();
     body
 }
 
-/// Counts and ends of the member list (S-30).
+/// The episode under way (S-20, Top level).
+pub(super) fn episode(initializing: &Initializing) -> Json {
+    let mut fields = Object::with_capacity(3);
+    fields.insert("stage".into(), initializing.stage.as_str().into());
+    fields.insert("stageStartTime".into(), render_instant(initializing.since).into());
+    fields.insert("episode".into(), initializing.episode.into());
+    fields.into()
+}
+
+/// A server's entry as a value.
+pub(super) fn server(server: &ServerEntry) -> Json {
+    let bag = |bag: &Bag| {
+        let mut fields = Object::with_capacity(2);
+        fields.insert("system".into(), bag.system.clone().into());
+        fields.insert("custom".into(), bag.custom.clone());
+        Json::from(fields)
+    };
+    let mut fields = Object::with_capacity(2);
+    fields.insert("constants".into(), bag(&server.constants));
+    fields.insert("properties".into(), bag(&server.properties));
+    fields.into()
+}
+
+/// Counts and ends of the member list (S-30); where that begins depends on the reader of a large session.
 pub(super) fn members_info(session: &Session, out: &mut String) {
     let mut info = Fields::open(out);
-    info.number("first", session.members.first().map_or(session.next_index, |first| first.index));
+    if !session.is_large() {
+        info.number("first", session.members.first().map_or(session.next_index, |first| first.index));
+    }
     info.number("next", session.next_index);
-    info.number("count", session.members.len());
+    info.number("count", session.member_count());
     info.number("accepted", session.accepted_count());
     info.number("active", session.active_count());
     info.close();
@@ -75,10 +123,12 @@ pub(super) fn linked(session: &Session) -> impl Iterator<Item = (&Arc<Member>, M
     session.members.iter().zip(after)
 }
 
-/// One member's entry.
-pub(super) fn entry(member: &Member, next: MemberIndex, turn: bool, out: &mut String) {
+/// One member's entry; without `next` in a large session, where that depends on the reader.
+pub(super) fn entry(member: &Member, next: Option<MemberIndex>, turn: bool, out: &mut String) {
     let mut fields = Fields::open(out);
-    fields.number("next", next);
+    if let Some(next) = next {
+        fields.number("next", next);
+    }
     fields.plain("joinTime", &render_instant(member.joined_at));
     if member.state == MemberState::Reserved {
         fields.flag("reserved");
@@ -95,6 +145,13 @@ pub(super) fn entry(member: &Member, next: MemberIndex, turn: bool, out: &mut St
         MemberState::Ready => system.flag("ready"),
         MemberState::Reserved | MemberState::Inactive => {}
     });
+    if !member.roles.is_empty() {
+        let mut roles = Fields::open(fields.key("roles"));
+        for (role_type, role) in &member.roles {
+            roles.plain(role_type, role);
+        }
+        roles.close();
+    }
     if let Some(gamertag) = &member.gamertag {
         fields.value("gamertag", &gamertag.as_str().into());
     }
@@ -103,6 +160,12 @@ pub(super) fn entry(member: &Member, next: MemberIndex, turn: bool, out: &mut St
     }
     if let MemberState::Active { title: Some(title) } = member.state {
         fields.plain("activeTitleId", &title.to_string());
+    }
+    if let Some(episode) = member.episode {
+        fields.number("initializationEpisode", episode);
+    }
+    if let Some(failure) = member.failure {
+        fields.plain("initializationFailure", failure.as_str());
     }
     fields.close();
 }
@@ -173,15 +236,23 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// What only the service knows: per member, in order, since when its state lasts (µs) and its device; since when it is empty.
+/// What only the service knows: per member, in order, since when its state lasts (µs) and its device, or what is known of the
+/// members of a large session; the last episode; since when it is empty.
 fn private(session: &Session) -> String {
     let micros = |at: DateTime<Utc>| Json::from(u64::try_from(at.timestamp_micros()).unwrap_or(0));
-    let members = session.members.iter().map(|member| {
-        let device = member.device_id.as_deref().map_or(Json::Null, Json::from);
-        Json::Array(vec![micros(member.since), device])
-    });
     let mut fields = Object::new();
-    fields.insert("members".into(), members.collect());
+    if session.is_large() {
+        fields.insert("large".into(), Totals::of(session).render());
+    } else {
+        let members = session.members.iter().map(|member| {
+            let device = member.device_id.as_deref().map_or(Json::Null, Json::from);
+            Json::Array(vec![micros(member.since), device])
+        });
+        fields.insert("members".into(), members.collect());
+    }
+    if session.episodes > 0 {
+        fields.insert("episodes".into(), session.episodes.into());
+    }
     if let Some(since) = session.empty_since {
         fields.insert("emptySince".into(), micros(since));
     }
@@ -200,16 +271,15 @@ impl Corrupt {
     }
 }
 
-fn corrupt<T>(at: &str) -> Result<T, Corrupt> {
+pub(super) fn corrupt<T>(at: &str) -> Result<T, Corrupt> {
     Err(Corrupt(format!("{at} is missing or malformed")))
 }
 
-/// Reads a session back from its two texts.
+/// Reads a session back from its two texts. Of a large session no member is loaded then (see `large::with_members`).
 ///
 /// # Errors
 /// When a text is not of the form `render` gives it.
 pub fn read(reference: &SessionReference, body: &str, private: &str) -> Result<Session, Corrupt> {
-    let parse = |text: &str| json::parse(text.as_bytes(), json::STORED_DEPTH).map_err(|error| Corrupt(error.to_string()));
     let (mut body, private) = (parse(body)?, parse(private)?);
     let Json::Object(fields) = &mut body else { return corrupt("the document") };
     let mut take = |name: &str| fields.shift_remove(name).ok_or_else(|| Corrupt(format!("{name} is missing")));
@@ -217,50 +287,114 @@ pub fn read(reference: &SessionReference, body: &str, private: &str) -> Result<S
     let mut properties = take_bag("properties", take("properties")?)?;
     constants.system.shrink_to_fit();
     properties.system.shrink_to_fit();
-    let entries = take("members")?;
-    let Json::Object(entries) = entries else { return corrupt("members") };
-    let known = private.get("members").and_then(Json::as_array).unwrap_or_default();
-    if known.len() != entries.len() {
-        return corrupt("private.members");
-    }
-    let members = entries
-        .into_iter()
-        .zip(known)
-        .map(|((_, entry), known)| read_member(entry, known).map(Arc::new))
-        .collect::<Result<_, _>>()?;
-    let next = body.get("membersInfo").and_then(|info| info.get("next")).and_then(Json::as_u64);
+    let servers = read_servers(take("servers")?)?;
     let Some(branch) = body.get("branch").and_then(Json::as_str).and_then(|text| Branch::parse(&text)) else {
         return corrupt("branch");
     };
-    let (Some(change_number), Some(next_index)) =
-        (body.get("changeNumber").and_then(Json::as_u64), next.and_then(|n| n.try_into().ok()))
-    else {
-        return corrupt("changeNumber or membersInfo.next");
-    };
-    Ok(Session {
+    let Some(change_number) = body.get("changeNumber").and_then(Json::as_u64) else { return corrupt("changeNumber") };
+    let mut session = Session {
         reference: reference.clone(),
         branch,
         change_number,
         start_time: read_instant("startTime", body.get("startTime"))?,
         constants,
         properties,
-        members,
-        next_index,
+        members: Vec::new(),
+        crowd: None,
+        next_index: 0,
         search_handle: body.get("searchHandle").and_then(Json::as_str).and_then(|text| HandleId::parse(&text)),
+        role_types: RoleTypes::default(),
+        servers,
+        initializing: body.get("initializing").map(read_episode).transpose()?,
+        host_candidates: read_texts(body.get("hostCandidates")),
+        episodes: private.get("episodes").and_then(Json::as_u64).and_then(|n| n.try_into().ok()).unwrap_or(0),
         empty_since: private.get("emptySince").map(|at| read_micros("emptySince", at)).transpose()?,
         former: Vec::new(),
-    })
+    };
+    if let Some(large) = private.get("large") {
+        Totals::read(large)?.enter(&mut session);
+    } else {
+        read_members(&mut session, &mut body, &private)?;
+    }
+    Ok(session)
 }
 
-/// Reads a session as its readers see it, from the document alone: what only the service knows is missing.
-///
-/// # Errors
-/// When the document is not of the form `render` gives it.
-pub fn read_shown(reference: &SessionReference, body: &str) -> Result<Session, Corrupt> {
-    let document = json::parse(body.as_bytes(), json::STORED_DEPTH).map_err(|error| Corrupt(error.to_string()))?;
-    let members = document.get("members").and_then(Json::as_object).map_or(0, Object::len);
-    let unknown = vec!["[0,null]"; members].join(",");
-    read(reference, body, &format!(r#"{{"members":[{unknown}]}}"#))
+/// Reads the members of a session that is not large, and what comes with them.
+fn read_members(session: &mut Session, body: &mut Json, private: &Json) -> Result<(), Corrupt> {
+    let Json::Object(fields) = body else { return corrupt("the document") };
+    let Some(Json::Object(entries)) = fields.shift_remove("members") else { return corrupt("members") };
+    let known = private.get("members").and_then(Json::as_array).unwrap_or_default();
+    if known.len() != entries.len() {
+        return corrupt("private.members");
+    }
+    session.members = entries
+        .into_values()
+        .zip(known)
+        .map(|(entry, known)| match known.as_array() {
+            Some([since, device]) => {
+                let device_id = device.as_str().map(std::borrow::Cow::into_owned);
+                read_member(entry, read_micros("private.members", since)?, device_id).map(Arc::new)
+            }
+            _ => corrupt("private.members"),
+        })
+        .collect::<Result<_, _>>()?;
+    let next = fields.get("membersInfo").and_then(|info| info.get("next")).and_then(Json::as_u64);
+    let Some(next_index) = next.and_then(|next| next.try_into().ok()) else { return corrupt("membersInfo.next") };
+    session.next_index = next_index;
+    if let Some(types) = fields.get("roleTypes") {
+        session.role_types = read_role_types(types)?;
+    }
+    Ok(())
+}
+
+/// Reads role types, whether or not they are rendered with counts and holders.
+pub(super) fn read_role_types(types: &Json) -> Result<RoleTypes, Corrupt> {
+    let mut declared = types.clone();
+    if let Json::Object(types) = &mut declared {
+        for role_type in types.values_mut() {
+            let Json::Object(fields) = role_type else { return corrupt("roleTypes") };
+            let Some(Json::Object(roles)) = fields.get_mut("roles") else { return corrupt("roleTypes.roles") };
+            for role in roles.values_mut() {
+                if let Json::Object(settings) = role {
+                    settings.shift_remove("count");
+                    settings.shift_remove("memberXuids");
+                }
+            }
+        }
+    }
+    let (read, faults) = RoleTypes::read(&declared, true);
+    match faults.into_iter().next() {
+        None => Ok(read),
+        Some((at, _)) => corrupt(&at),
+    }
+}
+
+fn read_servers(servers: Json) -> Result<IndexMap<String, ServerEntry>, Corrupt> {
+    let Json::Object(servers) = servers else { return corrupt("servers") };
+    servers
+        .into_iter()
+        .map(|(name, entry)| {
+            let Json::Object(mut fields) = entry else { return corrupt("servers") };
+            let mut bag = |name: &str| take_bag(name, fields.shift_remove(name).unwrap_or(Json::Null));
+            Ok((name.to_string(), ServerEntry { constants: bag("constants")?, properties: bag("properties")? }))
+        })
+        .collect()
+}
+
+fn read_episode(value: &Json) -> Result<Initializing, Corrupt> {
+    let stage = value.get("stage").and_then(Json::as_str).and_then(|word| Stage::parse(&word));
+    let episode = value.get("episode").and_then(Json::as_u64).and_then(|episode| episode.try_into().ok());
+    let (Some(stage), Some(episode)) = (stage, episode) else { return corrupt("initializing") };
+    Ok(Initializing { stage, since: read_instant("initializing.stageStartTime", value.get("stageStartTime"))?, episode })
+}
+
+fn read_texts(value: Option<&Json>) -> Vec<String> {
+    let items = value.and_then(Json::as_array).unwrap_or_default();
+    items.iter().filter_map(|item| Some(item.as_str()?.into_owned())).collect()
+}
+
+pub(super) fn parse(text: &str) -> Result<Json, Corrupt> {
+    json::parse(text.as_bytes(), json::STORED_DEPTH).map_err(|error| Corrupt(error.to_string()))
 }
 
 fn take_bag(at: &str, bag: Json) -> Result<Bag, Corrupt> {
@@ -281,7 +415,8 @@ fn read_micros(at: &str, value: &Json) -> Result<DateTime<Utc>, Corrupt> {
     micros.and_then(DateTime::from_timestamp_micros).map_or_else(|| corrupt(at), Ok)
 }
 
-fn read_member(entry: Json, known: &Json) -> Result<Member, Corrupt> {
+/// Reads a member's entry; since when its state lasts, and its device, stand beside it.
+pub(super) fn read_member(entry: Json, since: DateTime<Utc>, device_id: Option<String>) -> Result<Member, Corrupt> {
     let Json::Object(mut fields) = entry else { return corrupt("a member") };
     let mut take = |name: &str| fields.shift_remove(name).ok_or_else(|| Corrupt(format!("members.{name} is missing")));
     let mut constants = take_bag("members.constants", take("constants")?)?;
@@ -301,10 +436,21 @@ fn read_member(entry: Json, known: &Json) -> Result<Member, Corrupt> {
     } else {
         MemberState::Inactive
     };
-    let (since, device_id) = match known.as_array() {
-        Some([since, device]) => (read_micros("private.members", since)?, device.as_str().map(std::borrow::Cow::into_owned)),
-        _ => return corrupt("private.members"),
-    };
-    let joined_at = read_instant("members.joinTime", fields.get("joinTime"))?;
-    Ok(Member { index, xuid, state, since, joined_at, gamertag: text("gamertag"), device_id, constants, properties })
+    let roles = fields.get("roles").and_then(Json::as_object).map(|roles| {
+        roles.iter().filter_map(|(role_type, role)| Some((role_type.to_string(), role.as_str()?.into_owned()))).collect()
+    });
+    Ok(Member {
+        index,
+        xuid,
+        state,
+        since,
+        joined_at: read_instant("members.joinTime", fields.get("joinTime"))?,
+        gamertag: text("gamertag"),
+        device_id,
+        constants,
+        properties,
+        roles: roles.unwrap_or_default(),
+        episode: fields.get("initializationEpisode").and_then(Json::as_u64).and_then(|episode| episode.try_into().ok()),
+        failure: text("initializationFailure").and_then(|word| Failure::parse(&word)),
+    })
 }

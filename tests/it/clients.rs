@@ -227,6 +227,7 @@ fn caller(world: &World, name: &str) -> Actor {
         gamertag: Some(gamertag.to_owned()),
         title_id: Some(TitleId(TITLE)),
         device_id: Some(format!("device-{xuid}")),
+        device_type: None,
         multiplayer: true,
     }))
 }

@@ -196,6 +196,7 @@ pub fn player(xuid: u64) -> User {
         gamertag: Some(format!("Player{xuid}")),
         title_id: Some(TitleId(TITLE)),
         device_id: Some(format!("device-{xuid}")),
+        device_type: None,
         multiplayer: true,
     }
 }

@@ -14,7 +14,14 @@ use crate::domain::principal::{Server, User};
 const SCID: &str = "5F0C1A52-7C1E-4B52-9D0E-00007A11B0A7";
 
 fn user() -> User {
-    User { xuid: Xuid(2_533_274_790_000_001), gamertag: None, title_id: None, device_id: None, multiplayer: true }
+    User {
+        xuid: Xuid(2_533_274_790_000_001),
+        gamertag: None,
+        title_id: None,
+        device_id: None,
+        device_type: None,
+        multiplayer: true,
+    }
 }
 
 fn verify(claims: &Value) -> Result<Arc<Principal>, AuthError> {

@@ -79,7 +79,7 @@ fn t55_templates_may_use_the_old_names() {
     let constants = merged(&format!(r#"{{"constants":{{"system":{system}}}}}"#), "{}").unwrap();
     assert!(constants.contains(r#""inactiveRemovalTimeout":5"#), "{constants}");
     assert!(!constants.contains("readyRemovalTimeout"), "{constants}");
-    assert!(constants.contains(r#""memberInitialization":{"externalEvaluation":false}"#), "{constants}");
+    assert!(constants.contains(r#""memberInitialization":{"externalEvaluation":false,"joinTimeout":10000,"measurementTimeout":30000,"evaluationTimeout":5000,"membersNeededToStart":1}"#), "{constants}");
 }
 
 #[rstest]

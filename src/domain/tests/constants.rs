@@ -228,15 +228,6 @@ fn t34_requirements_without_connectivity_are_accepted() {
     assert_eq!(Stage::of(OPEN).put(&ada(), &creating(r#"{"peerToHostRequirements":{"latencyMaximum":180}}"#)), 201);
 }
 
-#[rstest]
-#[case::large(r#"{"capabilities":{"large":true}}"#)]
-#[case::owners(r#"{"capabilities":{"hasOwners":true}}"#)]
-#[case::initialization(r#"{"memberInitialization":{}}"#)]
-fn what_is_not_served_yet_is_refused(#[case] constants: &str) {
-    assert_eq!(Stage::of(OPEN).put(&ada(), &creating(constants)), 400);
-    assert_eq!(template(constants, "{}").put(&ada(), ACTIVE), 400);
-}
-
 #[test]
 fn w71_old_names_are_for_old_requests() {
     let old = r#"{"timeouts":{"reserved":1000,"inactive":2000,"ready":3000,"sessionEmpty":4000}}"#;

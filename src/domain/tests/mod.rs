@@ -17,6 +17,7 @@ mod writes;
 
 use std::fmt;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
@@ -28,11 +29,11 @@ use super::limits::Limits;
 use super::names::{Branch, Scid, SessionName, SessionReference, TemplateName, TitleId, Xuid};
 use super::principal::{Principal, Server, User};
 use super::refusal::{Kind, Refusal};
-use super::session::{Record, Session};
+use super::session::{Member, Record, Session};
 use super::template::{Form, Template};
 use super::{access as rules_of_access, timers as rules_of_time};
 use crate::json::{Json, Object, parse};
-use crate::wire::{delta, request, stored};
+use crate::wire::{delta, large, request, stored};
 
 pub(super) const SCID: &str = "5f0c1a52-7c1e-4b52-9d0e-00007a11b0a7";
 
@@ -65,6 +66,7 @@ fn player(number: u64, gamertag: &str) -> Principal {
         gamertag: Some(gamertag.to_owned()),
         title_id: Some(TitleId(1_739_200_451)),
         device_id: Some(format!("device-{number}")),
+        device_type: None,
         multiplayer: true,
     })
 }
@@ -182,6 +184,8 @@ pub(super) struct Stage {
     /// Follower and followed.
     pub follows: Vec<(Xuid, Xuid)>,
     pub everybody_follows: bool,
+    /// Blocker and blocked.
+    pub blocks: Vec<(Xuid, Xuid)>,
     /// The names that requests use.
     pub form: Form,
     branches: u128,
@@ -205,6 +209,7 @@ impl Stage {
             limits: Limits::default(),
             follows: Vec::new(),
             everybody_follows: false,
+            blocks: Vec::new(),
             form: Form::New,
             branches: 0,
             document: Rc::new(Json::Null),
@@ -252,7 +257,7 @@ impl Stage {
 
     pub fn decide(&mut self, who: &Principal, command: &Command) -> Result<Decision, Refusal> {
         self.branches += 1;
-        let facts = self.facts(who);
+        let facts = self.facts();
         let context = Context {
             now: self.now,
             principal: who,
@@ -265,14 +270,18 @@ impl Stage {
         decide(&self.record, command, &context)
     }
 
-    pub fn facts(&self, who: &Principal) -> Facts {
-        let followers = self.follows.iter().filter(|(_, followed)| Some(*followed) == who.xuid()).map(|(follower, _)| *follower);
-        Facts { followers: followers.collect(), everybody_follows: self.everybody_follows, former: false }
+    pub fn facts(&self) -> Facts {
+        Facts {
+            follows: self.follows.clone(),
+            blocks: self.blocks.clone(),
+            everybody_follows: self.everybody_follows,
+            former: Vec::new(),
+        }
     }
 
     pub fn may_read(&mut self, who: &Principal) -> bool {
         self.settle();
-        rules_of_access::may_read(self.session(), who, &self.facts(who))
+        rules_of_access::may_read(self.session(), who, &self.facts())
     }
 
     pub fn settle(&mut self) {
@@ -337,8 +346,9 @@ impl Stage {
     }
 }
 
+/// The document as it is stored, with the members of a large session under their indices.
 pub(super) fn document(session: &Session) -> Json {
-    json(&stored::render(session).body)
+    json(&delta::whole(session))
 }
 
 fn without(document: &Json, name: &str) -> Json {
@@ -351,10 +361,18 @@ fn without(document: &Json, name: &str) -> Json {
 fn can_be_read_back(session: &Session) -> Json {
     let texts = stored::render(session);
     let mut read = stored::read(&session.reference, &texts.body, &texts.private).expect("what is rendered can be read");
+    if session.is_large() {
+        let member = |member: &Arc<Member>| {
+            large::read_member_text(&large::member_text(member), member.since, member.device_id.clone())
+                .expect("an entry can be read")
+        };
+        let next_due = session.crowd.as_ref().and_then(|crowd| crowd.next_due);
+        read = large::with_members(read, session.members.iter().map(member).collect(), next_due).expect("they are counted");
+    }
     assert_eq!(stored::render(&read), texts);
     read.former.clone_from(&session.former);
     assert!(read == *session, "{read:?} instead of {session:?}");
-    json(&texts.body)
+    json(&delta::whole(session))
 }
 
 /// A document after a delta (W-10): fields are replaced whole, `null` takes one away, only the structural levels merge.
@@ -365,6 +383,15 @@ fn patched(document: &Json, delta: &Json) -> Json {
             "properties" => {
                 let bag = patched_bag(&after["properties"], change);
                 after.insert(name.clone(), bag);
+            }
+            "servers" => {
+                let Json::Object(servers) = &mut after["servers"] else { panic!("servers are an object") };
+                for (name, change) in change.as_object().expect("servers are an object") {
+                    match change {
+                        Json::Null => drop(servers.shift_remove(name)),
+                        change => drop(servers.insert(name.clone(), change.clone())),
+                    }
+                }
             }
             "members" => {
                 let Json::Object(members) = &mut after["members"] else { panic!("members are an object") };

@@ -14,7 +14,7 @@ fn ask(query: &str) -> SessionQuery {
 /// The session on a stage as a query by `caller` about `user` sees it.
 fn candidate(stage: &mut Stage, caller: &Principal, user: Option<&Principal>) -> Candidate {
     stage.settle();
-    let (session, facts) = (stage.session(), stage.facts(caller));
+    let (session, facts) = (stage.session(), stage.facts());
     let nearness = caller.user().map_or(Nearness::default(), |user| nearness(session, user, &facts));
     Candidate::of(session, user.and_then(Principal::xuid), nearness)
 }

@@ -5,7 +5,7 @@ select h.id, h.type, h.owner, h.title_id, h.invited, h.created_at, h.expires_at,
     h.name as handle_name,
     s.sid, s.scid, s.scid_spelling, s.template, s.name, s.start_time, s.visibility, s.join_restriction, s.read_restriction,
     s.closed, s.version, s.max_members, s.member_count, s.accepted_count, s.keywords, s.next_timer_at, s.invite_protocol,
-    case when $6 then s.body end as body,
+    case when $6 then s.body end as body, case when $6 then s.private end as private,
     o.state as member_state, coalesce(o.turn, false) as member_turn, c.state as caller_state,
     case when s.read_restriction = 1 and c.state is null then exists (
         select

@@ -1,7 +1,7 @@
 //! What a save leaves behind, and what it does not.
 
 use super::*;
-use crate::store::rows::FollowEdge;
+use crate::store::rows::Edge;
 use crate::store::{Holding, KeywordDiff, MemberDiff};
 
 async fn holding(store: &Store, name: &str) -> Holding {
@@ -254,9 +254,9 @@ async fn followers_are_looked_up_where_a_restriction_may_ask_for_them() {
     let asks = [ask("One", false), ask("One", true), ask("Two", false), ask("None", false)];
     let loaded = database.store.load_sessions(&asks).await.unwrap();
 
-    let edge = |follower, followed| FollowEdge { follower, followed };
+    let edge = |from, to| Edge { from, to };
     let edges = loaded.into_iter().map(|one| {
-        let mut edges = one.edges;
+        let mut edges = one.follows;
         edges.sort_unstable();
         edges
     });

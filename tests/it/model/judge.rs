@@ -8,7 +8,7 @@ use openmpsd::domain::command::{Command, Tags};
 use openmpsd::domain::decide::{Context, Outcome, decide};
 use openmpsd::domain::limits::Limits;
 use openmpsd::domain::names::{Branch, ETag, SessionReference};
-use openmpsd::domain::principal::Principal;
+use openmpsd::domain::principal::{Principal, ServerFor};
 use openmpsd::domain::session::Record;
 use openmpsd::domain::timers;
 use openmpsd::json::{self, Json, Object, STORED_DEPTH};
@@ -272,7 +272,7 @@ fn key(etag: ETag) -> (Uuid, u64) {
 fn actor(principal: &Principal) -> String {
     match principal {
         Principal::User(user) => format!("xuid:{}", user.xuid),
-        Principal::Server(server) => format!("svc:{}", server.name),
+        Principal::Server(server) | Principal::ServerFor(ServerFor { server, .. }) => format!("svc:{}", server.name),
         Principal::Admin { name } => format!("admin:{name}"),
     }
 }
@@ -290,7 +290,7 @@ fn merge(before: Option<&Json>, delta: &Json) -> Json {
 fn merge_at(before: &Json, delta: &Json, path: &[&str]) -> Json {
     let by_fields = matches!(
         path,
-        [] | ["properties" | "members"]
+        [] | ["properties" | "members" | "servers"]
             | ["properties", "system" | "custom"]
             | ["members", _]
             | ["members", _, "constants" | "properties"]
