@@ -12,6 +12,8 @@ mod members;
 mod merging;
 mod order;
 mod queries;
+mod scenarios;
+mod tables;
 mod timers;
 mod writes;
 
@@ -196,7 +198,12 @@ pub(super) struct Stage {
 impl Stage {
     /// An empty stage for sessions of a template.
     pub fn of(template: &str) -> Self {
-        let template = Template::read(TemplateName::parse("Lobby").unwrap(), &json(template)).expect("the template is valid").0;
+        let lobby = TemplateName::parse("Lobby").unwrap();
+        Self::on(Template::read(lobby, &json(template)).expect("the template is valid").0)
+    }
+
+    /// An empty stage for sessions of a template that has been read.
+    pub fn on(template: Template) -> Self {
         Self {
             record: None,
             now: "2031-04-05T18:00:00.123Z".parse().unwrap(),
