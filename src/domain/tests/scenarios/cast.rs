@@ -23,6 +23,8 @@ pub(super) struct Cast {
 /// The xuids of players, and of the many numbered viewers of a broadcast.
 const PLAYERS: u64 = 2_533_274_800_000_000;
 const VIEWERS: u64 = 2_533_274_900_000_000;
+/// How every connection begins.
+const CONNECTIONS: &str = "3c5f1f0e-91d4-4d1b-8a86-";
 
 fn viewer_number(name: &str) -> Option<u64> {
     name.strip_prefix("viewer-")?.parse().ok()
@@ -33,7 +35,7 @@ fn address(number: u64) -> String {
 }
 
 fn connection(number: u64) -> String {
-    format!("3c5f1f0e-91d4-4d1b-8a86-{number:012x}")
+    format!("{CONNECTIONS}{number:012x}")
 }
 
 fn token(number: u64) -> String {
@@ -103,11 +105,18 @@ impl Cast {
         self.word(&xuid).trim_matches(['<', '>']).to_owned()
     }
 
+    /// What a value stands for; viewers are too many to be listed.
     fn word(&self, value: &str) -> String {
-        let viewer = |number: u64| format!("<viewer-{}>", number - VIEWERS);
-        self.words.get(value).cloned().unwrap_or_else(|| {
-            value.parse().ok().filter(|number| (VIEWERS..VIEWERS + 1_000_000).contains(number)).map_or(value.to_owned(), viewer)
-        })
+        let viewers = VIEWERS..VIEWERS + 1_000_000;
+        let xuid = value.parse().ok().filter(|number| viewers.contains(number));
+        let number = value.strip_prefix(CONNECTIONS).and_then(|digits| u64::from_str_radix(digits, 16).ok());
+        let connected = number.map(|number| PLAYERS + number).filter(|number| viewers.contains(number));
+        match (self.words.get(value), xuid, connected) {
+            (Some(word), ..) => word.clone(),
+            (_, Some(number), _) => format!("<viewer-{}>", number - VIEWERS),
+            (_, _, Some(number)) => format!("<viewer-{}'s connection>", number - VIEWERS),
+            _ => value.to_owned(),
+        }
     }
 
     /// Puts values in the place of words.

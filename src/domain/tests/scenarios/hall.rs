@@ -1,10 +1,9 @@
 //! A large session as the directory sees one: decided on with those members loaded that a command concerns, the others as numbers.
 
 use std::collections::HashMap;
-use std::rc::Rc;
 use std::sync::Arc;
 
-use super::super::{Stage, Xuid, document};
+use super::super::{Stage, Xuid};
 use crate::domain::names::MemberIndex;
 use crate::domain::session::{Crowd, Member};
 use crate::domain::timers;
@@ -41,7 +40,6 @@ impl Hall {
             session.members.extend(loaded);
             session.members.sort_by_key(|member| member.index);
         }
-        stage.document = Rc::new(document(session));
     }
 
     /// Puts all members of a large session back, and forgets those of a session that is gone.

@@ -1,6 +1,6 @@
 //! What happened, in lines for human readers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write as _;
 
 use chrono::{DateTime, Utc};
@@ -24,6 +24,18 @@ pub(super) struct Transcript {
     /// When the story began: instants are shown as seconds since then.
     start: DateTime<Utc>,
 }
+
+/// Constants that say what they say anyway (T-40) are not told of a new session.
+const DEFAULTS: &[(&str, &str)] = &[
+    ("constants.system.capabilities", "{}"),
+    ("constants.system.inactiveRemovalTimeout", "0"),
+    ("constants.system.maxMembersCount", "100"),
+    ("constants.system.readyRemovalTimeout", "180000"),
+    ("constants.system.reservedRemovalTimeout", "30000"),
+    ("constants.system.sessionEmptyTimeout", "0"),
+    ("constants.system.version", "1"),
+    ("constants.system.visibility", r#""open""#),
+];
 
 /// The path of a changed value, and the value.
 type Leaf = (Vec<String>, String);
@@ -60,12 +72,19 @@ impl Transcript {
     /// Everything that a change did, one path in a line, and whom it taps.
     pub fn tell_change(&mut self, before: &Record, after: &Record, cast: &Cast) {
         let Some(now) = after else { return };
-        let delta = match before {
-            Some(before) if before.branch == now.branch => json(&delta::between(before, now)),
-            _ => document(now),
+        let mut found = match before {
+            Some(before) if before.branch == now.branch => {
+                // Role types are given as a whole: only what is new about them is told.
+                let known: HashSet<Leaf> = leaves(&role_types(before)).into_iter().collect();
+                let mut found = leaves(&json(&delta::between(before, now)));
+                found.retain(|leaf| !known.contains(leaf));
+                found
+            }
+            _ => leaves(&document(now)),
         };
+        found.retain(|leaf| before.is_some() || !DEFAULTS.contains(&(&*leaf.0.join("."), &*leaf.1)));
         let name = |index: u32| Some(cast.name_of(before.as_ref()?.member_at(index)?.xuid));
-        self.tell_leaves(&leaves(&delta), name, cast);
+        self.tell_leaves(&found, name, cast);
         let kinds = change::between(before, after).kinds;
         let named: Vec<&str> = KINDS.iter().filter(|(_, bit)| kinds.0 & bit.0 != 0).map(|(name, _)| *name).collect();
         self.tell(&format!("  taps: {}", if named.is_empty() { "everything only".to_owned() } else { named.join(" ") }));
@@ -124,12 +143,20 @@ impl Transcript {
 pub(super) fn leaves(document: &Json) -> Vec<Leaf> {
     let mut found = Vec::new();
     walk(&mut Vec::new(), document, &mut found);
-    found.retain(|(path, _)| !TOLD.contains(&path[0].as_str()) && path[2.min(path.len())..] != ["constants", "system", "index"]);
+    let is_key = |path: &[String]| path[0] == "members" && path[1] != "me" && path[2..] == ["constants", "system", "index"];
+    found.retain(|(path, _)| !TOLD.contains(&path[0].as_str()) && !(path.len() > 2 && is_key(path)));
     let key = |(path, _): &Leaf| -> Vec<(u64, String)> {
         path.iter().map(|name| (name.parse().unwrap_or(u64::MAX), name.clone())).collect()
     };
     found.sort_by_cached_key(key);
     found
+}
+
+/// A document with the role types only.
+fn role_types(session: &Session) -> Json {
+    let Json::Object(mut fields) = document(session) else { unreachable!("a document is an object") };
+    fields.retain(|name, _| name.to_string() == "roleTypes");
+    fields.into()
 }
 
 /// The member that a path leads to.
