@@ -4,7 +4,7 @@
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint fmt toolchain postgres
+.PHONY: help run test bless lint fmt toolchain postgres
 
 help: ## list what can be done
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST)
@@ -15,6 +15,9 @@ run: toolchain ## serve on this machine, for development; ARGS="--listen 127.0.0
 
 test: toolchain postgres ## run every test, against a PostgreSQL of their own; ARGS="writes" picks some
 	cargo test --workspace $(ARGS)
+
+bless: toolchain ## take the scenarios' transcripts as they are now
+	OPENMPSD_BLESS=1 cargo test --lib scenarios
 
 lint: toolchain ## check formatting and lints as CI does
 	cargo fmt --all -- --check
