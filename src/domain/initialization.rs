@@ -111,10 +111,13 @@ enum End {
 }
 
 /// One row of the table of stages in members.md.
-struct Row {
-    stage: Stage,
+pub struct Row {
+    /// The rule.
+    pub rule: &'static str,
+    /// The stage.
+    pub stage: Stage,
     /// The constant of `memberInitialization` that bounds it.
-    timeout: &'static str,
+    pub timeout: &'static str,
     /// Whether what it waits for is there.
     is_over: fn(&Session, u32) -> bool,
     /// What happens at its end, be that by fulfilment or by time; the last is the title's judgement, if it was given.
@@ -122,10 +125,10 @@ struct Row {
 }
 
 /// The stages of an episode in their order (M-55, M-56, M-57). `failed` has no row: it never ends.
-const STAGES: [Row; 3] = [
-    Row { stage: Stage::Joining, timeout: "joinTimeout", is_over: nobody_is_awaited, end: end_joining },
-    Row { stage: Stage::Measuring, timeout: "measurementTimeout", is_over: everybody_measured, end: end_measuring },
-    Row { stage: Stage::Evaluating, timeout: "evaluationTimeout", is_over: |_, _| false, end: end_evaluating },
+pub const STAGES: [Row; 3] = [
+    Row { rule: "M-55", stage: Stage::Joining, timeout: "joinTimeout", is_over: nobody_is_awaited, end: end_joining },
+    Row { rule: "M-56", stage: Stage::Measuring, timeout: "measurementTimeout", is_over: everybody_measured, end: end_measuring },
+    Row { rule: "M-57", stage: Stage::Evaluating, timeout: "evaluationTimeout", is_over: |_, _| false, end: end_evaluating },
 ];
 
 /// Whether the session initializes members at all.

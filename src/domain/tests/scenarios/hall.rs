@@ -30,7 +30,9 @@ impl Hall {
         let loaded: Vec<Arc<Member>> = wanted.iter().filter_map(|index| self.rest.remove(index)).collect();
         if !loaded.is_empty() {
             let mut taken = crowd.taken;
-            loaded.iter().for_each(|member| taken.take(&member.roles));
+            for member in &loaded {
+                taken.take(&member.roles);
+            }
             session.crowd = Some(Crowd {
                 count: crowd.count - loaded.len(),
                 active: crowd.active - loaded.iter().filter(|member| member.state.is_active()).count(),

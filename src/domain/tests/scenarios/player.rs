@@ -28,7 +28,9 @@ pub(super) fn play(script: &str) -> Result<String, String> {
         // What is indented belongs to the line before it.
         let more = lines[at + 1..].iter().take_while(|line| line.starts_with([' ', '\t'])).count();
         let part = &lines[at..=at + more];
-        part.iter().for_each(|line| player.transcript.copy(line));
+        for line in part {
+            player.transcript.copy(line);
+        }
         if !part[0].starts_with('#') && !part[0].trim().is_empty() {
             player.line(&part.join("\n")).map_err(|error| format!("line {}: {error}", at + 1))?;
         }

@@ -143,8 +143,8 @@ impl Transcript {
 pub(super) fn leaves(document: &Json) -> Vec<Leaf> {
     let mut found = Vec::new();
     walk(&mut Vec::new(), document, &mut found);
-    let is_key = |path: &[String]| path[0] == "members" && path[1] != "me" && path[2..] == ["constants", "system", "index"];
-    found.retain(|(path, _)| !TOLD.contains(&path[0].as_str()) && !(path.len() > 2 && is_key(path)));
+    let is_key = |path: &[String]| matches!(path, [of, key, field @ ..] if of == "members" && key != "me" && field == ["constants", "system", "index"]);
+    found.retain(|(path, _)| !TOLD.contains(&path[0].as_str()) && !is_key(path));
     let key = |(path, _): &Leaf| -> Vec<(u64, String)> {
         path.iter().map(|name| (name.parse().unwrap_or(u64::MAX), name.clone())).collect()
     };
@@ -222,7 +222,7 @@ fn standing(member: &Member) -> &'static str {
     }
 }
 
-/// The own view of a large session (M-95), without what never changes.
+/// The own view of a large session, without what never changes.
 pub(super) fn own_view(session: &Session, viewer: Option<Xuid>) -> Vec<Leaf> {
     let shown = json(&crate::wire::large::document(session, viewer));
     let mut found = leaves(&shown);
