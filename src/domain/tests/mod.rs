@@ -6,12 +6,17 @@
 
 mod access;
 mod constants;
+mod crowds;
 mod documents;
 mod examples;
+mod initialization;
 mod members;
 mod merging;
 mod order;
+mod owners;
 mod queries;
+mod roles;
+mod servers;
 mod timers;
 mod writes;
 
@@ -313,6 +318,12 @@ impl Stage {
                 assert_eq!(patched(&old, &delta), new, "the delta {delta}");
             }
         }
+    }
+
+    /// Takes on a session as it would be loaded.
+    pub fn load(&mut self, session: Session) {
+        self.document = Rc::new(document(&session));
+        self.record = Some(session);
     }
 
     pub fn advance(&mut self, ms: i64) {
