@@ -119,15 +119,6 @@ fn s56_role_counts_are_of_all_and_holders_are_the_reader() {
     assert_eq!(holders(&cy()), r#"{"max":2,"count":2,"memberXuids":[]}"#);
 }
 
-/// The session with only those members loaded whom a test names; the others are the crowd.
-fn partial(session: &Session, loaded: impl Fn(&Member) -> bool) -> Session {
-    let texts = stored::render(session);
-    let read = stored::read(&session.reference, &texts.body, &texts.private).expect("it can be read");
-    let (with, without): (Vec<_>, Vec<_>) = session.members.iter().partition(|member| loaded(member));
-    let next_due = without.iter().filter_map(|member| timers::due_at(session, member)).min();
-    large::with_members(read, with.iter().map(|member| Member::clone(member)).collect(), next_due).expect("they are counted")
-}
-
 #[test]
 fn m95_a_decision_on_the_loaded_members_is_the_decision_on_all() {
     let whole = arena(20);
