@@ -6,6 +6,7 @@
 
 mod access;
 mod constants;
+mod corners;
 mod crowds;
 pub(super) mod dice;
 mod documents;
