@@ -3,14 +3,38 @@
 use super::super::laws::{PLAYERS, Step};
 use super::CONNECTION;
 
-/// A source of steps.
-pub struct Dice(pub u64);
+/// A source of steps for sessions of one template: what that forbids is tried seldom.
+pub struct Dice {
+    state: u64,
+    connectivity: bool,
+    large: bool,
+    initializes: bool,
+    owned: bool,
+    roles: bool,
+}
 
 impl Dice {
+    /// Dice that fall as the number says.
+    pub fn new(state: u64, template: &str) -> Self {
+        Self {
+            state,
+            connectivity: template.contains("connectivity"),
+            large: template.contains(r#""large""#),
+            initializes: template.contains("memberInitialization"),
+            owned: template.contains("hasOwners"),
+            roles: template.contains("roleTypes"),
+        }
+    }
+
+    /// A share in percent where something is of use, and one where it is not.
+    fn share(of_use: bool, yes: u64, no: u64) -> u64 {
+        if of_use { yes } else { no }
+    }
+
     /// The next number (`SplitMix64`).
     fn roll(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.state ^ (self.state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         mixed ^ (mixed >> 31)
     }
@@ -51,16 +75,17 @@ impl Dice {
 
     fn session_properties(&mut self) -> String {
         let restrictions: &[&str] = &[r#""none""#, r#""local""#, r#""followed""#, "null"];
+        let small = !self.large;
         let system = self.object(&[
-            (20, "joinRestriction", restrictions),
+            (Self::share(small, 20, 2), "joinRestriction", restrictions),
             (15, "readRestriction", restrictions),
             (15, "closed", &["true", "false", "null"]),
             (8, "locked", &["true", "false"]),
             (15, "keywords", &[r#"["eu"]"#, "[]", r#"["EU","eu","na"]"#]),
-            (15, "turn", &["[]", "[0]", "[1,0]", "[2]", "null"]),
-            (15, "host", &[r#""f56cad2ba680f530a25f98eb28c573f6""#, r#""nobody""#, "null"]),
-            (6, "owners", &["[0]", "[1,0]", "[2]", "[]", "null"]),
-            (6, "initializationSucceeded", &["true", "false"]),
+            (Self::share(small, 15, 1), "turn", &["[]", "[0]", "[1,0]", "[2]", "null"]),
+            (Self::share(self.connectivity, 12, 1), "host", &[r#""f56cad2ba680f530a25f98eb28c573f6""#, r#""nobody""#, "null"]),
+            (Self::share(self.owned, 12, 1), "owners", &["[0]", "[1,0]", "[2]", "[]", "null"]),
+            (Self::share(self.initializes, 15, 1), "initializationSucceeded", &["true", "false"]),
             (4, "serverConnectionStringCandidates", &[r#"["eu"]"#, "[]", "null"]),
             (15, "description", &[r#"{"text":"t","locale":null}"#, "{}", "null"]),
             (15, "matchmaking", &[r#"{"targetSessionConstants":{"a":null,"custom":{"b":null}}}"#, "null"]),
@@ -70,18 +95,25 @@ impl Dice {
 
     fn member_properties(&mut self) -> String {
         let connection = format!(r#""{CONNECTION}""#);
+        let (linked, small) = (self.connectivity, !self.large);
         let system = self.object(&[
             (70, "active", &["true", "true", "true", "false", "null"]),
             (15, "ready", &["true", "false"]),
             (60, "connection", &[&connection, &connection, &connection, "null"]),
-            (20, "secureDeviceAddress", &[r#""AAAAAAAA00112233445566778899aabbccddeeff""#, r#""""#, r#""BB""#]),
             (
-                20,
+                Self::share(linked, 50, 1),
+                "secureDeviceAddress",
+                &[r#""AAAAAAAA00112233445566778899aabbccddeeff""#, r#""AAAAAAAA00112233445566778899aabbccddeeff""#, r#""BB""#, r#""BB""#, r#""""#],
+            ),
+            (
+                Self::share(linked, 50, 1),
                 "measurements",
                 &[
                     r#"{"F56CAD2BA680F530A25F98EB28C573F6":{"latency":1}}"#,
-                    r#"{"f56cad2ba680f530a25f98eb28c573f6":{"latency":1,"bandwidthDown":999,"bandwidthUp":999},"df7e70e5021544f4834bbee64a9e3789":{"latency":9,"bandwidthDown":99,"bandwidthUp":99}}"#,
-                    r#"{"df7e70e5021544f4834bbee64a9e3789":{"latency":999,"bandwidthDown":99,"bandwidthUp":99}}"#,
+                    r#"{"f56cad2ba680f530a25f98eb28c573f6":{"latency":1,"bandwidthDown":999,"bandwidthUp":999},"fc686c314491e1f68bf1899fc54b2327":{"latency":9,"bandwidthDown":99,"bandwidthUp":99}}"#,
+                    r#"{"fc686c314491e1f68bf1899fc54b2327":{"latency":999,"bandwidthDown":99,"bandwidthUp":99}}"#,
+                    r#"{"fc686c314491e1f68bf1899fc54b2327":{"latency":9,"bandwidthDown":99,"bandwidthUp":99}}"#,
+                    r#"{"f56cad2ba680f530a25f98eb28c573f6":{"latency":9,"bandwidthDown":99,"bandwidthUp":99}}"#,
                     r#"{"x":{"custom":{"n":null}}}"#,
                     "{}",
                     "null",
@@ -89,9 +121,9 @@ impl Dice {
             ),
             (8, "serverMeasurements", &[r#"{"EU":{"latency":9},"us":{"latency":3}}"#, r#"{"eu":{"latency":1}}"#, "{}", "null"]),
             (8, "encounters", &[r#"["boss"]"#]),
-            (8, "initializationGroup", &["[0]", "[1]", "[3]", "[]"]),
+            (Self::share(small, Self::share(self.initializes, 30, 8), 1), "initializationGroup", &["[0]", "[1]", "[3]", "[]"]),
             (8, "groups", &[r#"["red"]"#, "[]"]),
-            (8, "subscription", &[r#"{"id":"6a1d9c3e-0f4b-4e27-8f6d-1b2c3d4e5f01","changeTypes":[]}"#, "null"]),
+            (Self::share(small, 8, 1), "subscription", &[r#"{"id":"6a1d9c3e-0f4b-4e27-8f6d-1b2c3d4e5f01","changeTypes":[]}"#, "null"]),
             (8, "secondarySubscriptions", &[r#"{"s":{"changeTypes":["host"]}}"#, r#"{"s":null,"t":{}}"#, "null"]),
         ]);
         self.bag(&system)
@@ -114,7 +146,11 @@ impl Dice {
 
     fn entry(&mut self) -> String {
         let (constants, properties, roles) = (self.constants(None), self.member_properties(), self.roles());
-        self.object(&[(30, "constants", &[&constants]), (60, "properties", &[&properties]), (20, "roles", &[&roles])])
+        self.object(&[
+            (Self::share(self.initializes, 60, 25), "constants", &[&constants]),
+            (60, "properties", &[&properties]),
+            (Self::share(self.roles, 35, 2), "roles", &[&roles]),
+        ])
     }
 
     /// What a server or an owner may write of somebody else, and more.
@@ -136,19 +172,19 @@ impl Dice {
             5 => self.of(&["me_all", "me_all", "me_allInSession", "me_2533274800000003"]),
             _ => "me",
         };
-        if who != 4 && self.percent(80) {
-            let me = if self.percent(12) { "null".to_owned() } else { self.entry() };
+        if who != 4 && self.percent(92) {
+            let me = if self.percent(9) { "null".to_owned() } else { self.entry() };
             fields.push(format!(r#""{key}":{me}"#));
         }
-        if self.percent(if who < 4 { 8 } else { 50 }) {
+        if self.percent(Self::share(who < 4, Self::share(self.owned, 12, 2), 50)) {
             let entry = if self.percent(60) { "null".to_owned() } else { self.edit() };
             fields.push(format!(r#""{}":{entry}"#, self.roll() % 4));
         }
-        let reserved = if self.percent(30) { 1 + self.roll() % 2 } else { 0 };
+        let reserved = if self.percent(Self::share(self.large, 2, 25)) { 1 + self.roll() % 2 } else { 0 };
         for n in 0..reserved {
             let xuid = 2_533_274_800_000_001 + self.roll() % 4;
             let (constants, roles) = (self.constants(Some(xuid)), self.roles());
-            let entry = self.object(&[(100, "constants", &[&constants]), (10, "roles", &[&roles])]);
+            let entry = self.object(&[(100, "constants", &[&constants]), (Self::share(self.roles, 20, 1), "roles", &[&roles])]);
             fields.push(format!(r#""reserve_{n}":{entry}"#));
         }
         format!("{{{}}}", fields.join(","))
@@ -192,8 +228,8 @@ impl Dice {
             (90, "members", &[&members]),
             (30, "properties", &[&properties]),
             (10, "constants", constants),
-            (6, "roleTypes", types),
-            (if who < 4 { 1 } else { 30 }, "servers", &[&servers]),
+            (Self::share(self.roles, 8, 1), "roleTypes", types),
+            (Self::share(who < 4, 1, 30), "servers", &[&servers]),
         ]);
         Step::Write { who, body, synchronized: self.percent(10) }
     }
