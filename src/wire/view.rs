@@ -40,13 +40,13 @@ pub(super) fn age(document: &mut Json, minor: u32) -> Result<(), Corrupt> {
     let version = fields.get("contractVersion").and_then(Json::as_u64);
     let Some(major) = version.and_then(|version| version.checked_sub(u64::from(NEW))) else { return corrupt("contractVersion") };
     fields.insert("contractVersion".into(), (major + u64::from(minor).min(OLD)).into());
-    if let Some(system) = system_of(fields.get_mut("constants")) {
+    if let Some(system) = system_of(fields, "constants") {
         *system = with_old_constants(std::mem::take(system));
     }
     if let Some(Json::Object(members)) = fields.get_mut("members") {
         for member in members.values_mut() {
             let Json::Object(member) = member else { return corrupt("members") };
-            if let Some(system) = system_of(member.get_mut("properties")) {
+            if let Some(system) = system_of(member, "properties") {
                 rename(system, "initializationGroup", "group", |group| group);
             }
         }
@@ -54,8 +54,9 @@ pub(super) fn age(document: &mut Json, minor: u32) -> Result<(), Corrupt> {
     Ok(())
 }
 
-fn system_of(bag: Option<&mut Json>) -> Option<&mut Object> {
-    let Some(Json::Object(bag)) = bag else { return None };
+/// The `system` part of the bag that goes by this name.
+fn system_of<'o>(fields: &'o mut Object, bag: &str) -> Option<&'o mut Object> {
+    let Some(Json::Object(bag)) = fields.get_mut(bag) else { return None };
     let Some(Json::Object(system)) = bag.get_mut("system") else { return None };
     Some(system)
 }
@@ -170,7 +171,7 @@ mod tests {
     fn rendered_back(old: &Json) -> Json {
         let Json::Object(mut fields) = old.clone() else { panic!("a document") };
         fields.insert("contractVersion".into(), 107_u32.into());
-        let Some(system) = system_of(fields.get_mut("constants")) else { panic!("constants") };
+        let Some(system) = system_of(&mut fields, "constants") else { panic!("constants") };
         let Some(Json::Object(timeouts)) = system.shift_remove("timeouts") else { panic!("timeouts") };
         for (name, value) in timeouts {
             let (_, new) = RENAMED_TIMEOUTS.iter().find(|(old, _)| *old == name.to_string()).expect("a known timeout");
