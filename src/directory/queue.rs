@@ -162,11 +162,11 @@ pub(super) fn take_round(waiting: &mut VecDeque<Job>) -> Vec<(Uuid, Vec<Job>)> {
 pub(super) fn load_ask(sid: Uuid, jobs: &[Job]) -> LoadAsk {
     let mut callers: Vec<u64> = jobs
         .iter()
-        .filter_map(|job| match &job.wish {
-            Wish::Do(asked) => asked.principal.xuid(),
-            Wish::View(principal) => principal.xuid(),
+        .flat_map(|job| match &job.wish {
+            Wish::Do(asked) => asked.principal.users(),
+            Wish::View(principal) => principal.users(),
         })
-        .map(|xuid| xuid.0)
+        .map(|user| user.xuid.0)
         .collect();
     callers.sort_unstable();
     callers.dedup();

@@ -11,7 +11,7 @@ use super::names::{MemberIndex, TitleId, Xuid};
 use super::principal::User;
 use super::refusal::Refusal;
 use super::roles::RoleTypes;
-use super::session::{Bag, Member, MemberState};
+use super::session::{Bag, Member, MemberState, Standing};
 use super::system::{self, MEMBER_CONSTANTS, MEMBER_PROPERTIES};
 use super::template::{self, Form};
 use crate::json::{Json, Object};
@@ -233,6 +233,56 @@ pub struct Rules<'a> {
     pub ready_lasts: bool,
 }
 
+/// What a write is for a member's state (members.md, Transitions).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Event {
+    /// Somebody else reserves a slot.
+    Reserve,
+    /// Its user writes, without a flag that changes anything.
+    Write,
+    /// Its user, or a server, sets `ready`.
+    Ready,
+    /// Its user, or a server, sets `active`.
+    Active,
+    /// Its user, or a server, takes back the flag that is set.
+    Rest,
+    /// Its user leaves, or a server or an owner takes it out.
+    Leave,
+}
+
+/// A state before, what happens, the state after; `None` is "no member".
+pub type Transition = (Option<Standing>, Event, Option<Standing>);
+
+/// What writes do to the state of members, row by row the table of members.md. What time does is in
+/// [`timers::MEMBER_TIMERS`](super::timers::MEMBER_TIMERS).
+pub const TRANSITIONS: &[Transition] = {
+    use Standing::{Active, Inactive, Ready, Reserved};
+    &[
+        (None, Event::Reserve, Some(Reserved)),
+        (None, Event::Write, Some(Inactive)),
+        (Some(Reserved), Event::Write, Some(Inactive)),
+        (None, Event::Ready, Some(Ready)),
+        (Some(Reserved), Event::Ready, Some(Ready)),
+        (Some(Inactive), Event::Ready, Some(Ready)),
+        (Some(Active), Event::Ready, Some(Ready)),
+        (None, Event::Active, Some(Active)),
+        (Some(Reserved), Event::Active, Some(Active)),
+        (Some(Inactive), Event::Active, Some(Active)),
+        (Some(Ready), Event::Active, Some(Active)),
+        (Some(Active), Event::Rest, Some(Inactive)),
+        (Some(Ready), Event::Rest, Some(Inactive)),
+        (Some(Reserved), Event::Leave, None),
+        (Some(Inactive), Event::Leave, None),
+        (Some(Ready), Event::Leave, None),
+        (Some(Active), Event::Leave, None),
+    ]
+};
+
+/// The state after an event; `None` when it stays as it is, or when there is no member afterwards.
+fn transition(from: Option<Standing>, event: Event) -> Option<Standing> {
+    TRANSITIONS.iter().find(|(known, on, _)| *known == from && *on == event).and_then(|(.., to)| *to)
+}
+
 /// A member that somebody added (M-02).
 #[must_use]
 pub fn reserve(index: MemberIndex, xuid: Xuid, constants: Bag, now: DateTime<Utc>) -> Member {
@@ -283,25 +333,38 @@ impl Flags {
         Ok(flags)
     }
 
-    /// The transitions of a member by its own write; setting one flag clears the other (M-01).
+    /// What the flags are for a member of a state; setting one clears the other (M-01).
+    fn event(&self, state: Standing) -> Event {
+        match (self.active, self.ready, state) {
+            (Some(true), ..) => Event::Active,
+            (_, Some(true), _) => Event::Ready,
+            (Some(false), _, Standing::Active) | (_, Some(false), Standing::Ready) => Event::Rest,
+            _ => Event::Write,
+        }
+    }
+
+    /// Moves a member by its own write.
     fn apply(&self, member: &mut Member, at: &str, rules: &Rules, title: Option<TitleId>) -> Result<(), Refusal> {
-        let next = match (self.active, self.ready, member.state) {
-            (Some(true), _, state) if state.is_active() => state,
-            (Some(true), _, _) => MemberState::Active { title },
-            (_, Some(true), _) if rules.ready_lasts || member.episode.is_some() => MemberState::Ready,
-            (_, Some(true), _) => MemberState::Inactive,
-            (Some(false), _, state) if state.is_active() => MemberState::Inactive,
-            (_, Some(false), MemberState::Ready) => MemberState::Inactive,
-            (_, _, state) => state,
+        let standing = member.state.standing();
+        let ready_lasts = rules.ready_lasts || member.episode.is_some();
+        let next = match transition(Some(standing), self.event(standing)) {
+            Some(Standing::Ready) if !ready_lasts => Standing::Inactive,
+            Some(next) => next,
+            None => standing,
         };
-        if next.is_active() && rules.connection_required && !member.properties.system.contains_key("connection") {
+        if next == Standing::Active && rules.connection_required && !member.properties.system.contains_key("connection") {
             return Err(Refusal::invalid(
                 format!("{at}.{}", if self.active == Some(true) { "active" } else { "connection" }),
                 "members of this session need a connection to be active (connectionRequiredForActiveMembers)",
             ));
         }
-        if next != member.state {
-            member.state = next;
+        if next != standing {
+            member.state = match next {
+                Standing::Reserved => MemberState::Reserved,
+                Standing::Inactive => MemberState::Inactive,
+                Standing::Ready => MemberState::Ready,
+                Standing::Active => MemberState::Active { title },
+            };
             member.since = rules.now;
         }
         Ok(())

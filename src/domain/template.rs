@@ -204,8 +204,8 @@ fn read_system(given: &Object, remarks: &mut Remarks) -> Object {
     kept
 }
 
-/// The old names of the constants that 107 renamed (T-50): section, old name, new name.
-const RENAMED_TIMEOUTS: &[(&str, &str)] = &[
+/// The timeouts that 107 renamed (T-50): their old name inside `timeouts`, and their new one.
+pub const RENAMED_TIMEOUTS: &[(&str, &str)] = &[
     ("reserved", "reservedRemovalTimeout"),
     ("inactive", "inactiveRemovalTimeout"),
     ("ready", "readyRemovalTimeout"),

@@ -33,7 +33,7 @@ pub async fn edge(mut call: Call<'_>, kind: EdgeKind, xuid: &str, other: &str) -
         }
     };
     call.service.run(work).await?;
-    Ok(reply::empty(StatusCode::NO_CONTENT))
+    Ok(reply::empty(StatusCode::NO_CONTENT).into())
 }
 
 /// Reads the optional body `{"favorite": true}` of a follow; a block has none.
@@ -74,5 +74,5 @@ pub async fn advance_clock(mut call: Call<'_>) -> Answer {
     let now = call.service.run(work).await?;
     let mut fields = Object::new();
     fields.insert("now".into(), render_instant(now).into());
-    Ok(reply::value(StatusCode::OK, &fields.into()))
+    Ok(reply::value(StatusCode::OK, &fields.into()).into())
 }

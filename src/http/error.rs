@@ -5,13 +5,14 @@ use actix_web::http::header::{ALLOW, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE}
 use actix_web::http::{Method, StatusCode};
 use tracing::{error, warn};
 
-use super::reply;
+use super::reply::{self, Reply};
 use crate::auth::AuthError;
 use crate::directory::DirectoryError;
 use crate::domain::limits::RETRY_AFTER_S;
 use crate::domain::names::NotAName;
 use crate::domain::refusal::{Kind, Refusal};
 use crate::store::StoreError;
+use crate::wire::stored::Corrupt;
 
 /// Why a request is not answered as it wished.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +38,9 @@ pub enum ApiError {
     /// The body is larger than the installation takes (S-95).
     #[error("the body is larger than {0} bytes")]
     TooLarge(usize),
+    /// What is stored cannot be read.
+    #[error("the stored session {0} cannot be read: {1}")]
+    Corrupt(String, Corrupt),
     /// The use case failed.
     #[error(transparent)]
     Directory(#[from] DirectoryError),
@@ -68,7 +72,7 @@ impl From<StoreError> for ApiError {
 impl ApiError {
     /// The answer. Failures of our own are logged here, once, and keep their details to themselves.
     #[must_use]
-    pub fn answer(self) -> HttpResponse {
+    pub fn answer(self) -> Reply {
         let text = self.to_string();
         let status = match self {
             Self::Unauthenticated(_) => StatusCode::UNAUTHORIZED,
@@ -78,6 +82,10 @@ impl ApiError {
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
             Self::WrongVersion(_) => StatusCode::NOT_ACCEPTABLE,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Corrupt(..) => {
+                error!(error = text, "failed to answer a request");
+                return reply::broken().into();
+            }
             Self::Directory(error) => return directory(error),
         };
         let mut answer = reply::text(status, text);
@@ -91,15 +99,15 @@ impl ApiError {
             }
             _ => {}
         }
-        answer
+        answer.into()
     }
 }
 
-fn directory(error: DirectoryError) -> HttpResponse {
-    match error {
+fn directory(error: DirectoryError) -> Reply {
+    let answer = match error {
         DirectoryError::Refused { refusal, shown } => {
             let status = match refusal.kind {
-                Kind::Precondition => return reply::empty(StatusCode::PRECONDITION_FAILED),
+                Kind::Precondition => return reply::empty(StatusCode::PRECONDITION_FAILED).into(),
                 Kind::Stale => StatusCode::PRECONDITION_FAILED,
                 Kind::Missing => StatusCode::NOT_FOUND,
                 Kind::Forbidden => StatusCode::FORBIDDEN,
@@ -107,7 +115,7 @@ fn directory(error: DirectoryError) -> HttpResponse {
                 Kind::Conflict => StatusCode::CONFLICT,
             };
             match shown {
-                Some(document) => reply::session(status, *document),
+                Some(document) => return reply::session(status, *document),
                 None => reply::text(status, refusal.text),
             }
         }
@@ -121,9 +129,10 @@ fn directory(error: DirectoryError) -> HttpResponse {
         }
         DirectoryError::Broken | DirectoryError::Store(_) => {
             error!(%error, "failed to answer a request");
-            reply::text(StatusCode::INTERNAL_SERVER_ERROR, "the service failed; its log says why")
+            reply::broken()
         }
-    }
+    };
+    answer.into()
 }
 
 fn unavailable(why: &'static str) -> HttpResponse {

@@ -23,7 +23,7 @@ pub async fn create(mut call: Call<'_>) -> Answer {
     let include = handle::read_include(call.request.query_string());
     let (directory, principal) = (Arc::clone(&call.service.directory), Arc::clone(&call.principal));
     let made = call.service.run(async move { directory.create_activity(request, &principal, include).await }).await?;
-    Ok(reply::value(StatusCode::CREATED, &made))
+    Ok(reply::value(StatusCode::CREATED, &made).into())
 }
 
 /// GET /handles/{id}
@@ -32,7 +32,7 @@ pub async fn read(call: Call<'_>, id: &str) -> Answer {
     let include = handle::read_include(call.request.query_string());
     let (directory, principal) = (Arc::clone(&call.service.directory), Arc::clone(&call.principal));
     let found = call.service.run(async move { directory.read_handle(id, &principal, include).await }).await?;
-    Ok(reply::value(StatusCode::OK, &found))
+    Ok(reply::value(StatusCode::OK, &found).into())
 }
 
 /// DELETE /handles/{id}
@@ -40,7 +40,7 @@ pub async fn delete(call: Call<'_>, id: &str) -> Answer {
     let id = parse(id)?;
     let (directory, principal) = (Arc::clone(&call.service.directory), Arc::clone(&call.principal));
     call.service.run(async move { directory.delete_handle(id, &principal).await }).await?;
-    Ok(reply::empty(StatusCode::NO_CONTENT))
+    Ok(reply::empty(StatusCode::NO_CONTENT).into())
 }
 
 /// GET /handles/{id}/session
@@ -67,5 +67,5 @@ pub async fn query(mut call: Call<'_>) -> Answer {
     let include = handle::read_include(parameters);
     let (directory, principal) = (Arc::clone(&call.service.directory), Arc::clone(&call.principal));
     let found = call.service.run(async move { directory.query_activities(&query, &principal, include).await }).await?;
-    Ok(reply::json(StatusCode::OK, wire_query::results(found)))
+    Ok(reply::json(StatusCode::OK, wire_query::results(found)).into())
 }

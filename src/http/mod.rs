@@ -1,10 +1,13 @@
 //! HTTP: from a request to one call on the directory, and back.
 //!
 //! Every request goes through [`dispatch`], which makes the checks in the order of E-10: credential, route and verb, contract
-//! version, path. Then one short function per route, in the file of its group, reads what the route takes, calls the directory and
-//! renders. What is *not* here: rules about sessions, SQL, and sockets.
+//! version, path. Then one short function per route, in the file of its group, reads what the route takes and calls the directory.
+//! Sessions are rendered last, in one place, for the contract version of the request. What is *not* here: rules about sessions, SQL,
+//! and sockets.
 
+mod acting;
 mod admin;
+mod elements;
 mod error;
 mod extract;
 mod handles;
@@ -27,6 +30,7 @@ use crate::directory::Directory;
 use crate::domain::principal::Principal;
 
 use error::ApiError;
+use reply::Reply;
 use route::Route;
 
 /// What the handlers share.
@@ -56,7 +60,17 @@ pub struct Rules {
     pub dev: bool,
 }
 
-type Answer = Result<HttpResponse, ApiError>;
+impl Rules {
+    /// Refuses banned users, whether they call themselves or a server acts for them.
+    fn admit(&self, principal: &Principal) -> Result<(), ApiError> {
+        if principal.users().iter().any(|user| self.banned.contains(&user.xuid.0)) {
+            return Err(ApiError::Forbidden("the caller is banned from this service"));
+        }
+        Ok(())
+    }
+}
+
+type Answer = Result<Reply, ApiError>;
 
 /// One request after the checks that all routes share.
 struct Call<'a> {
@@ -103,33 +117,43 @@ async fn ready(service: web::Data<Service>) -> HttpResponse {
 
 /// Answers a request.
 async fn dispatch(service: web::Data<Service>, request: HttpRequest, payload: web::Payload) -> HttpResponse {
-    answer(&service, &request, payload).await.unwrap_or_else(ApiError::answer)
+    let version = extract::contract_minor(request.headers());
+    // Before the version is known to be sound nothing is answered that depends on it.
+    let minor = *version.as_ref().unwrap_or(&0);
+    answer(&service, &request, payload, version).await.unwrap_or_else(ApiError::answer).render(minor)
 }
 
-async fn answer(service: &web::Data<Service>, request: &HttpRequest, payload: web::Payload) -> Answer {
+async fn answer(
+    service: &web::Data<Service>,
+    request: &HttpRequest,
+    payload: web::Payload,
+    version: Result<u32, ApiError>,
+) -> Answer {
     let credential = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
     let principal = service.verifier.verify(credential, service.clock.real())?;
-    if principal.xuid().is_some_and(|xuid| service.rules.banned.contains(&xuid.0)) {
-        return Err(ApiError::Forbidden("the caller is banned from this service"));
-    }
+    service.rules.admit(&principal)?;
     let route = Route::find(request.path()).ok_or_else(|| ApiError::NotFound("there is no such path".to_owned()))?;
     if !route.verbs().contains(request.method()) {
         return Err(ApiError::WrongVerb(route.verbs()));
     }
-    let minor = if route.is_administrative() {
+    let (principal, minor) = if route.is_administrative() {
         if !matches!(*principal, Principal::Admin { .. }) {
             return Err(ApiError::Forbidden("administration needs an administrator's token"));
         }
-        0
+        (principal, 0)
     } else {
-        extract::contract_minor(request.headers())?
+        let minor = version?;
+        let principal = acting::principal(principal, request.headers())?;
+        service.rules.admit(&principal)?;
+        (principal, minor)
     };
     let call = Call { service, request, payload, principal, minor };
     match (route, request.method()) {
         (Route::Session(path), &Method::GET) => sessions::read(call, &path).await,
         (Route::Session(path), _) => sessions::write(call, &path).await,
-        (Route::Properties(path), _) => sessions::write_properties(call, &path).await,
-        (Route::OwnMember(path), _) => sessions::leave(call, &path).await,
+        (Route::Element(path, part), &Method::GET) => elements::read(call, &path, &part).await,
+        (Route::Element(path, part), &Method::PUT) => elements::write(call, &path, &part).await,
+        (Route::Element(path, part), _) => elements::delete(call, &path, &part).await,
         (Route::Templates(scid), _) => queries::templates(&call, &scid),
         (Route::Template(scid, name), _) => queries::template(&call, &scid, &name),
         (Route::Sessions(scid, template), _) => queries::sessions(call, &scid, template.as_deref()).await,

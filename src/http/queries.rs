@@ -19,18 +19,18 @@ pub async fn sessions(call: Call<'_>, scid: &str, template: Option<&str>) -> Ans
     let (directory, principal) = (Arc::clone(&call.service.directory), Arc::clone(&call.principal));
     let found = call.service.run(async move { directory.query(&query, &principal).await }).await?;
     let results = found.iter().map(|found| query::result(&found.candidate, found.xuid)).collect();
-    Ok(reply::json(StatusCode::OK, query::results(results)))
+    Ok(reply::json(StatusCode::OK, query::results(results)).into())
 }
 
 /// GET …/sessiontemplates
 pub fn templates(call: &Call, scid: &str) -> Answer {
     let service = call.service.directory.catalog().service(&Scid::parse(scid)?, &call.principal)?;
-    Ok(reply::json(StatusCode::OK, query::results(service.template_names().into_iter().map(Json::from).collect())))
+    Ok(reply::json(StatusCode::OK, query::results(service.template_names().into_iter().map(Json::from).collect())).into())
 }
 
 /// GET …/sessiontemplates/{template}
 pub fn template(call: &Call, scid: &str, name: &str) -> Answer {
     let (scid, name) = (Scid::parse(scid)?, TemplateName::parse(name)?);
     let service = call.service.directory.catalog().service(&scid, &call.principal)?;
-    Ok(reply::value(StatusCode::OK, service.template(name.as_str())?.published()))
+    Ok(reply::value(StatusCode::OK, service.template(name.as_str())?.published()).into())
 }

@@ -1,4 +1,5 @@
-//! Answers with the headers that the contract wants on them (routes.md, Headers on session responses).
+//! Answers with the headers that the contract wants on them (routes.md, Headers on session responses), each rendered for the contract
+//! version of its reader (T-52).
 
 use std::time::SystemTime;
 
@@ -7,11 +8,62 @@ use actix_web::body::BoxBody;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_LOCATION, CONTENT_TYPE, ETAG, EXPIRES, HeaderMap, HeaderName, HeaderValue};
 use chrono::{DateTime, Utc};
+use tracing::error;
 
 use crate::directory::{Document, Written};
 use crate::domain::decide::Outcome;
 use crate::domain::names::ETag;
 use crate::json::Json;
+use crate::wire::view;
+
+/// An answer that is not rendered for its reader yet.
+pub enum Reply {
+    /// One that is the same for all contract versions, or was made for this reader.
+    Plain(HttpResponse),
+    /// A session, whatever the status (R-09, E-04).
+    Session {
+        /// The status.
+        status: StatusCode,
+        /// The session.
+        document: Document,
+        /// The tag of what is stored, if anything is.
+        etag: Option<ETag>,
+    },
+}
+
+impl From<HttpResponse> for Reply {
+    fn from(answer: HttpResponse) -> Self {
+        Self::Plain(answer)
+    }
+}
+
+impl Reply {
+    /// Renders the answer for a reader of this minor contract version: the only place where sessions are (T-52, W-70).
+    #[must_use]
+    pub fn render(self, minor: u32) -> HttpResponse {
+        let (status, document, etag) = match self {
+            Self::Plain(answer) => return answer,
+            Self::Session { status, document, etag } => (status, document, etag),
+        };
+        let body = match view::rendered(document.body, minor) {
+            Ok(body) => body,
+            Err(error) => {
+                error!(session = document.location, %error, "a stored session cannot be rendered");
+                return broken();
+            }
+        };
+        let mut answer = json(status, body);
+        let headers = answer.headers_mut();
+        if let Some(etag) = etag {
+            put(headers, ETAG, &quoted(etag));
+        }
+        put(headers, CONTENT_LOCATION, &document.location);
+        if let Some(at) = document.next_timer_at {
+            put(headers, EXPIRES, &http_date(at));
+        }
+        answer
+    }
+}
 
 fn put(headers: &mut HeaderMap, name: HeaderName, value: &str) {
     headers.insert(name, HeaderValue::from_str(value).expect("names, tags and dates are ASCII"));
@@ -51,15 +103,22 @@ pub fn value(status: StatusCode, body: &Json) -> HttpResponse {
 
 /// A session, whatever the status (R-09, E-04).
 #[must_use]
-pub fn session(status: StatusCode, document: Document) -> HttpResponse {
-    let mut answer = json(status, document.body);
-    let headers = answer.headers_mut();
-    put(headers, ETAG, &quoted(document.etag));
-    put(headers, CONTENT_LOCATION, &document.location);
-    if let Some(at) = document.next_timer_at {
-        put(headers, EXPIRES, &http_date(at));
-    }
+pub fn session(status: StatusCode, document: Document) -> Reply {
+    Reply::Session { status, etag: Some(document.etag), document }
+}
+
+/// An element of a session, rendered already, with the session's tag.
+#[must_use]
+pub fn element(etag: ETag, body: String) -> HttpResponse {
+    let mut answer = json(StatusCode::OK, body);
+    put(answer.headers_mut(), ETAG, &quoted(etag));
     answer
+}
+
+/// The service itself is at fault; the log says why.
+#[must_use]
+pub fn broken() -> HttpResponse {
+    text(StatusCode::INTERNAL_SERVER_ERROR, "the service failed; its log says why")
 }
 
 /// The session has not changed (W-44).
@@ -72,21 +131,16 @@ pub fn not_modified(etag: ETag) -> HttpResponse {
 
 /// What a PUT came to.
 #[must_use]
-pub fn written(written: Written) -> HttpResponse {
+pub fn written(written: Written) -> Reply {
     let status = match written.outcome {
         Outcome::Created => StatusCode::CREATED,
         Outcome::Updated | Outcome::Unchanged => StatusCode::OK,
         Outcome::Gone => StatusCode::NO_CONTENT,
     };
-    let Some(document) = written.document.filter(|_| status != StatusCode::NO_CONTENT) else {
-        return empty(StatusCode::NO_CONTENT);
-    };
-    let mut answer = session(status, document);
-    match written.etag {
-        Some(etag) => put(answer.headers_mut(), ETAG, &quoted(etag)),
-        None => drop(answer.headers_mut().remove(ETAG)),
+    match written.document {
+        Some(document) if status != StatusCode::NO_CONTENT => Reply::Session { status, document, etag: written.etag },
+        _ => empty(StatusCode::NO_CONTENT).into(),
     }
-    answer
 }
 
 fn quoted(etag: ETag) -> String {

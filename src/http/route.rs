@@ -9,10 +9,8 @@ use actix_web::http::Method;
 pub enum Route {
     /// `/serviceconfigs/{scid}/sessiontemplates/{template}/sessions/{name}`
     Session(SessionPath),
-    /// `{session}/properties`
-    Properties(SessionPath),
-    /// `{session}/members/me`
-    OwnMember(SessionPath),
+    /// `{session}/properties` and the like
+    Element(SessionPath, Part),
     /// `/serviceconfigs/{scid}/sessiontemplates`
     Templates(String),
     /// `/serviceconfigs/{scid}/sessiontemplates/{template}`
@@ -31,6 +29,19 @@ pub enum Route {
     Edge(EdgeKind, String, String),
     /// `/admin/dev/clock`
     DevClock,
+}
+
+/// An element of a session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Part {
+    /// `{session}/constants`
+    Constants,
+    /// `{session}/properties`
+    Properties,
+    /// `{session}/members/me` and `{session}/members/{index}`
+    Member(String),
+    /// `{session}/servers/{name}`
+    Server(String),
 }
 
 /// What one user may have to do with another.
@@ -73,8 +84,16 @@ impl Route {
             ["serviceconfigs", _, "sessiontemplates", _] => Self::Template(part(1), part(3)),
             ["serviceconfigs", _, "sessiontemplates", _, "sessions"] => Self::Sessions(part(1), Some(part(3))),
             ["serviceconfigs", _, "sessiontemplates", _, "sessions", _] => Self::Session(session()),
-            ["serviceconfigs", _, "sessiontemplates", _, "sessions", _, "properties"] => Self::Properties(session()),
-            ["serviceconfigs", _, "sessiontemplates", _, "sessions", _, "members", "me"] => Self::OwnMember(session()),
+            ["serviceconfigs", _, "sessiontemplates", _, "sessions", _, rest @ ..] => {
+                let element = match rest {
+                    ["constants"] => Part::Constants,
+                    ["properties"] => Part::Properties,
+                    ["members", _] => Part::Member(part(7)),
+                    ["servers", _] => Part::Server(part(7)),
+                    _ => return None,
+                };
+                Self::Element(session(), element)
+            }
             ["handles"] => Self::Handles,
             ["handles", "query"] => Self::HandlesQuery,
             ["handles", _] => Self::Handle(part(1)),
@@ -90,10 +109,9 @@ impl Route {
     #[must_use]
     pub fn verbs(&self) -> &'static [Method] {
         match self {
-            Self::Session(_) | Self::HandleSession(_) => &[Method::GET, Method::PUT],
-            Self::Properties(_) => &[Method::PUT],
-            Self::OwnMember(_) => &[Method::DELETE],
-            Self::Templates(_) | Self::Template(..) | Self::Sessions(..) => &[Method::GET],
+            Self::Session(_) | Self::HandleSession(_) | Self::Element(_, Part::Properties) => &[Method::GET, Method::PUT],
+            Self::Element(_, Part::Member(_) | Part::Server(_)) => &[Method::GET, Method::PUT, Method::DELETE],
+            Self::Templates(_) | Self::Template(..) | Self::Sessions(..) | Self::Element(_, Part::Constants) => &[Method::GET],
             Self::Handles | Self::HandlesQuery | Self::DevClock => &[Method::POST],
             Self::Handle(_) => &[Method::GET, Method::DELETE],
             Self::Edge(..) => &[Method::PUT, Method::DELETE],
@@ -141,6 +159,14 @@ mod tests {
             route,
             Some(Route::Session(SessionPath { scid: "A".into(), template: "Lobby".into(), name: "Foo(x)".into() }))
         );
+        let element = |path: &str| match Route::find(&format!("/serviceconfigs/a/sessiontemplates/t/sessions/s/{path}")) {
+            Some(Route::Element(_, part)) => Some(part),
+            _ => None,
+        };
+        assert_eq!(element("Constants/"), Some(Part::Constants));
+        assert_eq!(element("Members/ME"), Some(Part::Member("ME".into())));
+        assert_eq!(element("servers/Arena"), Some(Part::Server("Arena".into())));
+        assert_eq!(element("members"), None);
         assert_eq!(Route::find("/HANDLES/Query"), Some(Route::HandlesQuery));
         assert_eq!(Route::find("/serviceconfigs/a/SESSIONS"), Some(Route::Sessions("a".into(), None)));
     }

@@ -1,22 +1,22 @@
-//! The session routes: read, write, write properties, leave (routes.md, Session routes).
+//! The session routes: read and write (routes.md, Session routes); those of its elements are in `elements`.
 
 use std::sync::Arc;
 
-use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 
 use super::extract::{body, form, preconditions};
+use super::reply::{self, Reply};
 use super::route::SessionPath;
-use super::{Answer, ApiError, Call, reply};
+use super::{Answer, ApiError, Call};
 use crate::directory::{Document, WriteRequest, Written};
 use crate::domain::command::{Delta, Target, Write};
-use crate::domain::names::{Scid, SessionName, SessionReference, TemplateName};
+use crate::domain::names::{ETag, Scid, SessionName, SessionReference, TemplateName};
 use crate::domain::template::Template;
 use crate::wire::query::switch;
 use crate::wire::request;
 
 /// Finds what a session's path names: 404 for malformed and unknown parts, 403 for a title's service config (E-10 #5 to #7).
-fn locate(call: &Call, path: &SessionPath) -> Result<(SessionReference, Arc<Template>), ApiError> {
+pub fn locate(call: &Call, path: &SessionPath) -> Result<(SessionReference, Arc<Template>), ApiError> {
     let scid = Scid::parse(&path.scid)?;
     let template = TemplateName::parse(&path.template)?;
     let name = SessionName::parse(&path.name)?;
@@ -33,12 +33,14 @@ pub async fn read(call: Call<'_>, path: &SessionPath) -> Answer {
 }
 
 /// A session that was read, or that there is none, or that it has not changed (W-44).
-pub fn show(call: &Call, found: Option<Document>) -> HttpResponse {
-    let Some(document) = found else { return reply::empty(StatusCode::NO_CONTENT) };
-    match preconditions(call.request.headers()).if_none_match {
-        Some(tags) if tags.match_tag(&document.etag.to_string()) => reply::not_modified(document.etag),
-        _ => reply::session(StatusCode::OK, document),
-    }
+pub fn show(call: &Call, found: Option<Document>) -> Reply {
+    let Some(document) = found else { return reply::empty(StatusCode::NO_CONTENT).into() };
+    if has(call, document.etag) { reply::not_modified(document.etag).into() } else { reply::session(StatusCode::OK, document) }
+}
+
+/// Whether the caller says that it has this state already (W-44).
+pub fn has(call: &Call, etag: ETag) -> bool {
+    preconditions(call.request.headers()).if_none_match.is_some_and(|tags| tags.match_tag(&etag.to_string()))
 }
 
 /// PUT {S}
@@ -47,21 +49,6 @@ pub async fn write(mut call: Call<'_>, path: &SessionPath) -> Answer {
     let body = body(&mut call).await?;
     let delta = request::read_delta(&body, call.service.rules.json_depth)?;
     Ok(reply::written(submit(&call, reference, template, delta, Target::Session).await?))
-}
-
-/// PUT {S}/properties
-pub async fn write_properties(mut call: Call<'_>, path: &SessionPath) -> Answer {
-    let (reference, template) = locate(&call, path)?;
-    let body = body(&mut call).await?;
-    let delta = request::read_properties(&body, call.service.rules.json_depth)?;
-    Ok(reply::written(submit(&call, reference, template, delta, Target::Element).await?))
-}
-
-/// DELETE {S}/members/me
-pub async fn leave(call: Call<'_>, path: &SessionPath) -> Answer {
-    let (reference, template) = locate(&call, path)?;
-    submit(&call, reference, template, request::leaving(), Target::Element).await?;
-    Ok(reply::empty(StatusCode::NO_CONTENT))
 }
 
 /// Hands a write to the directory.

@@ -296,3 +296,48 @@ async fn e14_contradictions_are_409() {
     ada.put(&lobby, &json!({"constants": {"custom": {"new": 1}}})).await.expect(409);
     world.end().await;
 }
+
+/// Every cause of a 403 has a text that says what is wrong, and none is a 401, which would make clients fetch a new token (E-05).
+#[tokio::test]
+async fn e01_e03_e05_e12_causes_of_403() {
+    let world = World::new().await;
+    publish(&world, CLOSED, "titles = [77]", &[("Card", "{}")]).await;
+    let (ada, bo, server) = (world.user(1), world.user(2), world.server());
+    let private = session("Private", "mine");
+    ada.put(&private, &joining("active")).await.expect(201);
+    let card = session("Card", "causes");
+    let mut body = joining("active");
+    body["properties"] = json!({"system": {"closed": true}});
+    ada.put(&card, &body).await.expect(201);
+    let owned = session("Browse", "owned");
+    ada.put(&owned, &joining("active")).await.expect(201);
+    let foreign = format!("/serviceconfigs/{CLOSED}/sessionTemplates/Card/sessions/x");
+    let causes = [
+        ("A-02", &ada, foreign.as_str(), json!({}), "service config"),
+        ("A-10", &bo, private.as_str(), joining("active"), "not open"),
+        ("A-20", &bo, card.as_str(), joining("active"), "closed"),
+        ("W-30", &bo, card.as_str(), json!({"properties": {"custom": {"a": 1}}}), "not a member"),
+        ("W-36", &ada, card.as_str(), json!({"servers": {"matchmaking": {}}}), "servers"),
+        ("W-05", &ada, card.as_str(), json!({"members": {"7": null}}), "members.7"),
+        ("W-04", &server, card.as_str(), json!({"members": {"me": {}}}), "members.me"),
+        ("M-92", &bo, owned.as_str(), joining("active"), "joinRestriction"),
+    ];
+    for (rule, who, path, body, says) in causes {
+        let answer = who.put(path, &body).await.expect(403);
+        match answer.header("content-type") {
+            Some("application/json; charset=utf-8") => assert!(answer.json()["membersInfo"].is_object(), "{rule}: A-11"),
+            kind => {
+                assert_eq!(kind, Some("text/plain; charset=utf-8"), "{rule}: E-03: no other JSON is sent");
+                assert!(answer.text.contains(says), "{rule}: {answer:?}");
+            }
+        }
+    }
+    // E-01 in short: what else a session can be answered with.
+    ada.get(&card).await.expect(200);
+    ada.get(&session("Card", "missing")).await.expect(204);
+    ada.put(&session("Card", "created"), &joining("active")).await.expect(201);
+    world.nobody().get(&card).await.expect(401);
+    ada.get(&session("Unknown", "x")).await.expect(404);
+    ada.delete(&card).await.expect(405);
+    world.end().await;
+}

@@ -130,6 +130,7 @@ impl World {
         Actor {
             base: format!("http://{}", self.running.address),
             authorization: Some(format!("XBL3.0 x=*;{token}")),
+            headers: Vec::new(),
             client: self.client.clone(),
         }
     }
@@ -221,6 +222,7 @@ fn verifier(key: &SigningKey) -> Verifier {
 pub struct Actor {
     base: String,
     authorization: Option<String>,
+    headers: Vec<(String, String)>,
     client: Client,
 }
 
@@ -289,6 +291,12 @@ impl Actor {
         Self { authorization: authorization.map(str::to_owned), ..self }
     }
 
+    /// The same with a header on every request beside those it has.
+    pub fn with(mut self, name: &str, value: &str) -> Self {
+        self.headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
     /// Sends a request head and body byte by byte as given, over a connection of its own: the method with the path, then whatever
     /// headers the test cares for. Credential and contract version are added.
     pub async fn raw(&self, request: &str, headers: &[&str], body: &[u8]) -> Answer {
@@ -344,11 +352,15 @@ impl Actor {
             request = request.header("authorization", authorization);
         }
         let named = |name: &str| headers.iter().any(|(known, _)| known.eq_ignore_ascii_case(name));
-        if !named("x-xbl-contract-version") {
+        let has = |name: &str| named(name) || self.headers.iter().any(|(known, _)| known.eq_ignore_ascii_case(name));
+        if !has("x-xbl-contract-version") {
             request = request.header("x-xbl-contract-version", "107");
         }
         if body.is_some() && !named("content-type") {
             request = request.header("content-type", "application/json");
+        }
+        for (name, value) in self.headers.iter().filter(|(name, _)| !named(name)) {
+            request = request.header(name, value);
         }
         for (name, value) in headers.iter().filter(|(name, value)| !value.is_empty() || name.starts_with("If-")) {
             request = request.header(*name, *value);

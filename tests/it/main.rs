@@ -1,10 +1,12 @@
 //! Every integration test, in one binary because linking is slow; a module per capability, named like the contract's chapters.
 
 mod access;
+mod acting;
 mod bad_input;
 mod chance;
 mod clients;
 mod cluster;
+mod elements;
 mod errors;
 mod handles;
 mod handles_query;
@@ -17,9 +19,11 @@ mod proxy;
 mod queries;
 mod replicas;
 mod routes;
+mod servers;
 mod services;
 mod story;
 mod sweeper;
 mod templates;
 mod tidy;
+mod versions;
 mod writes;

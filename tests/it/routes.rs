@@ -170,8 +170,11 @@ async fn r08_a_wrong_verb_is_405_with_allow_and_an_unknown_path_404() {
         ada.post("/handles", &activity("Card", "unborn")).await.expect(201).json()["id"].as_str().unwrap_or_default().to_owned();
     let routes = [
         (card.clone(), "GET, PUT"),
-        (format!("{card}/properties"), "PUT"),
-        (format!("{card}/members/me"), "DELETE"),
+        (format!("{card}/constants"), "GET"),
+        (format!("{card}/properties"), "GET, PUT"),
+        (format!("{card}/members/me"), "GET, PUT, DELETE"),
+        (format!("{card}/members/0"), "GET, PUT, DELETE"),
+        (format!("{card}/servers/arena"), "GET, PUT, DELETE"),
         (format!("/serviceconfigs/{SCID}/sessions"), "GET"),
         (format!("/serviceconfigs/{SCID}/sessiontemplates"), "GET"),
         (format!("/serviceconfigs/{SCID}/sessiontemplates/Card"), "GET"),

@@ -6,13 +6,20 @@
 
 mod access;
 mod constants;
+mod corners;
+mod crowds;
+pub(super) mod dice;
 mod documents;
 mod examples;
+mod initialization;
 mod members;
 mod merging;
 mod order;
+mod owners;
 mod queries;
+mod roles;
 mod scenarios;
+mod servers;
 mod tables;
 mod timers;
 mod writes;
@@ -322,6 +329,12 @@ impl Stage {
         }
     }
 
+    /// Takes on a session as it would be loaded.
+    pub fn load(&mut self, session: Session) {
+        self.document = Rc::new(document(&session));
+        self.record = Some(session);
+    }
+
     pub fn advance(&mut self, ms: i64) {
         self.now += TimeDelta::milliseconds(ms);
     }
@@ -356,6 +369,15 @@ impl Stage {
 /// The document as it is stored, with the members of a large session under their indices.
 pub(super) fn document(session: &Session) -> Json {
     json(&delta::whole(session))
+}
+
+/// A large session with only those members loaded whom a test picks; the others are the crowd.
+pub(super) fn partial(session: &Session, loaded: impl Fn(&Member) -> bool) -> Session {
+    let texts = stored::render(session);
+    let read = stored::read(&session.reference, &texts.body, &texts.private).expect("it can be read");
+    let (with, without): (Vec<_>, Vec<_>) = session.members.iter().partition(|member| loaded(member));
+    let next_due = without.iter().filter_map(|member| rules_of_time::due_at(session, member)).min();
+    large::with_members(read, with.iter().map(|member| Member::clone(member)).collect(), next_due).expect("they are counted")
 }
 
 fn without(document: &Json, name: &str) -> Json {

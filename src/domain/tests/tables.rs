@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use crate::domain::initialization::STAGES;
+use crate::domain::member::{Event, TRANSITIONS};
 use crate::domain::session::Standing;
 use crate::domain::timers::MEMBER_TIMERS;
 
@@ -12,38 +13,11 @@ const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/members.md");
 /// What a diagram's arrows say: from where, to where, and by what event, without the rule.
 type Arrows = BTreeSet<(String, String, String)>;
 
-/// Events by which others move a member, and the session's own; no table of the code has them.
-const BY_OTHERS: &[(&str, &str, &str)] = &[
-    ("[*]", "Reserved", "reserve_N"),
+/// What else moves a member: its episode, and the loss of its connection.
+const OTHERWISE: &[(&str, &str, &str)] = &[
     ("Reserved", "[*]", "joinTimeout of its episode"),
-    ("Reserved", "[*]", "removed by others"),
-    ("Inactive", "[*]", "removed by others"),
-    ("Ready", "[*]", "removed by others"),
-    ("Active", "[*]", "removed by others"),
-    ("Ready", "Inactive", "made inactive by a server"),
-    ("Active", "Inactive", "made inactive by a server"),
     ("Ready", "Inactive", "connection lost"),
     ("Active", "Inactive", "connection lost"),
-];
-
-/// Members' own writes.
-const OWN_WRITES: &[(&str, &str, &str)] = &[
-    ("[*]", "Inactive", "PUT without a flag"),
-    ("[*]", "Ready", "PUT ready"),
-    ("[*]", "Active", "PUT active"),
-    ("Reserved", "Inactive", "PUT without a flag"),
-    ("Reserved", "Ready", "PUT ready"),
-    ("Reserved", "Active", "PUT active"),
-    ("Inactive", "Ready", "PUT ready"),
-    ("Inactive", "Active", "PUT active"),
-    ("Ready", "Active", "PUT active"),
-    ("Ready", "Inactive", "PUT not ready"),
-    ("Active", "Ready", "PUT ready"),
-    ("Active", "Inactive", "PUT not active"),
-    ("Reserved", "[*]", "PUT null"),
-    ("Inactive", "[*]", "PUT null"),
-    ("Ready", "[*]", "PUT null"),
-    ("Active", "[*]", "PUT null"),
 ];
 
 /// How episodes begin, what else ends their stages, and what comes of that.
@@ -95,11 +69,22 @@ fn state(standing: Option<Standing>) -> String {
     standing.map_or("[*]".to_owned(), |standing| format!("{standing:?}"))
 }
 
+fn event(event: Event) -> &'static str {
+    match event {
+        Event::Reserve => "reserve_N",
+        Event::Write => "PUT without a flag",
+        Event::Ready => "PUT ready",
+        Event::Active => "PUT active",
+        Event::Rest => "flag taken back",
+        Event::Leave => "leaves or is removed",
+    }
+}
+
 #[test]
 fn the_diagram_of_members_shows_every_transition() {
     let (drawn, lines) = drawn(0);
-    let mut expected = arrows(OWN_WRITES);
-    expected.extend(arrows(BY_OTHERS));
+    let mut expected = arrows(OTHERWISE);
+    expected.extend(TRANSITIONS.iter().map(|(from, on, to)| (state(*from), state(*to), event(*on).to_owned())));
     for timer in MEMBER_TIMERS {
         let (from, to) = (state(Some(timer.of)), state(timer.then));
         let line = format!("{from} --> {to} : {} ({})", timer.timeout, timer.rule);
