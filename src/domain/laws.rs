@@ -21,11 +21,12 @@ use super::names::Xuid;
 use super::principal::{Principal, ServerFor};
 use super::refusal::Kind;
 use super::session::{Member, Session};
+use super::template::Form;
 use super::tests::dice::Dice;
-use super::tests::{Answer, CONNECTION, LOBBY, Stage, ada, bo, cy, dee, document, partial, server, with};
+use super::tests::{Answer, CONNECTION, LOBBY, Stage, ada, bo, cy, dee, document, json, partial, server, with};
 use super::timers;
 use crate::json::Json;
-use crate::wire::{large, request, stored};
+use crate::wire::{large, request, stored, view};
 
 const TEMPLATES: &[&str] = &[
     r#"{"constants":{"system":{"maxMembersCount":3}}}"#,
@@ -140,7 +141,7 @@ type Law = fn(&Played);
 const LAWS: &[Law] = &[
     every_document_is_sound_and_indices_never_return,
     w34_the_same_write_twice_is_once,
-    w18_what_a_response_shows_may_be_sent_back,
+    w18_t52_what_a_response_shows_may_be_sent_back,
     m24_m27_settling_is_done_once_and_agrees_whoever_does_it,
     a10_who_has_no_access_gets_no_document,
     m95_what_is_not_loaded_does_not_matter,
@@ -402,15 +403,21 @@ fn w34_the_same_write_twice_is_once(played: &Played) {
     }
 }
 
-fn w18_what_a_response_shows_may_be_sent_back(Played { who, after, .. }: &Played) {
+fn w18_t52_what_a_response_shows_may_be_sent_back(Played { who, after, .. }: &Played) {
     let (Some(session), Some(user)) = (&after.record, who.user()) else { return };
     let Some(member) = session.member(user.xuid).filter(|member| member.state.is_accepted()) else { return };
-    let own = format!("members.{}.properties", member.index);
-    let mut again = Stage::clone(after);
-    let (properties, own, constants) = (again.at("properties"), again.at(&own), again.at("constants"));
-    let body = format!(r#"{{"constants":{constants},"properties":{properties},"members":{{"me":{{"properties":{own}}}}}}}"#);
-    let answer = again.put(who, &body);
-    assert!(answer.is_quiet(), "{answer:?} to {body}");
+    let whole = Stage::clone(after).get().to_string();
+    for (minor, form) in [(7, Form::New), (5, Form::Old)] {
+        let shown = json(&view::rendered(whole.clone(), minor).expect("T-52"));
+        let at = |path: &str| path.split('/').try_fold(&shown, |part, name| part.get(name)).expect("S-02");
+        let own = at(&format!("members/{}/properties", member.index));
+        let (properties, constants) = (at("properties"), at("constants"));
+        let body = format!(r#"{{"constants":{constants},"properties":{properties},"members":{{"me":{{"properties":{own}}}}}}}"#);
+        let mut again = Stage::clone(after);
+        again.form = form;
+        let answer = again.put(who, &body);
+        assert!(answer.is_quiet(), "{answer:?} to {body}");
+    }
 }
 
 /// A sweeper looks exactly when something is due; a reader looks in between as well, and both see the same.
