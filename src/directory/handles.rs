@@ -10,19 +10,22 @@ use super::plan::Asked;
 use super::queue::Wish;
 use super::sessions::corrupt;
 use super::{Directory, DirectoryError};
-use crate::domain::access::{self, Nearness};
+use crate::domain::access::{self, Facts, Nearness};
 use crate::domain::command::Command;
 use crate::domain::handle::{ActivityQuery, Handle, HandleType, Include, Owners};
-use crate::domain::names::{HandleId, SessionName, SessionReference, TitleId, Xuid};
+use crate::domain::names::{HandleId, MemberIndex, SessionName, SessionReference, TitleId, Xuid};
 use crate::domain::principal::Principal;
 use crate::domain::refusal::Refusal;
-use crate::domain::session::{Session, Visibility};
+use crate::domain::session::Visibility;
 use crate::json::Json;
 use crate::store::projection;
 use crate::store::rows::{ActivityRow, HandleRow};
 use crate::store::{ActivitiesAsk, HandleAsk, StoreError};
 use crate::wire::handle::{HandleRequest, Shown, render};
 use crate::wire::stored;
+
+/// The code of an active member.
+const ACTIVE: i16 = 3;
 
 impl Directory {
     /// Makes a session its caller's activity (H-20, H-21) and shows the handle.
@@ -37,8 +40,8 @@ impl Directory {
     ) -> Result<Json, DirectoryError> {
         let service = self.catalog.service(&request.scid, principal)?;
         let template = service.template(request.template.as_str())?;
-        let Some(user) = principal.user() else {
-            return Err(Refusal::forbidden("only a user has an activity").into());
+        let Principal::User(user) = principal.as_ref() else {
+            return Err(Refusal::forbidden("only a user has an activity: a server posts none, not even for a user").into());
         };
         access::may_play(user)?;
         let name = match request.name {
@@ -99,7 +102,7 @@ impl Directory {
         if let Some(session) = &view.session {
             handle.reference = session.reference.clone();
         }
-        Ok(render(&Shown { handle: &handle, session: view.session.as_ref(), readable }, include))
+        Ok(render(&Shown { handle: &handle, session: view.session.as_ref(), readable, owners: &[] }, include))
     }
 
     /// Deletes a handle (H-08).
@@ -187,19 +190,19 @@ impl Directory {
         let mut handle = handle_of(&row.handle)?;
         let Some(found) = &row.session else {
             let shown = !include.related_info;
-            return Ok(shown.then(|| render(&Shown { handle: &handle, session: None, readable: false }, include)));
+            return Ok(shown.then(|| render(&Shown { handle: &handle, session: None, readable: false, owners: &[] }, include)));
         };
         let candidate = &found.candidate;
         let server = principal.is_server_for(&handle.reference.scid);
-        let (session, near) = if candidate.next_timer_at.is_some_and(|due| due <= self.clock.now()) {
-            let view = self.view(candidate.reference.sid, principal).await?;
-            let near = |session: &Session| {
-                principal.user().map_or_else(Nearness::default, |user| access::nearness(session, user, &view.facts))
-            };
-            let near = view.session.as_ref().map(near).unwrap_or_default();
+        let due = candidate.next_timer_at.is_some_and(|due| due <= self.clock.now());
+        let asks_several = !server && principal.users().len() > 1;
+        let (session, member, lived, readable) = if due || asks_several {
+            let view = self.view_with(candidate.reference.sid, principal, vec![handle.owner]).await?;
             // A session that ended takes the handle along.
             let Some(session) = view.session else { return Ok(None) };
-            (session, near)
+            let member = principal.users().iter().any(|user| session.member(user.xuid).is_some());
+            let (lived, readable) = (handle.is_lived(&session), access::may_read(&session, principal, &view.facts));
+            (session, member, lived, readable)
         } else {
             let reference = projection::reference_of(&candidate.reference).ok_or_else(|| corrupt(candidate.reference.sid))?;
             let body = found.body.as_deref().unwrap_or("{}");
@@ -210,16 +213,20 @@ impl Directory {
                 followed: candidate.facts.followed || self.options.everybody_follows,
                 local: candidate.facts.local,
             };
-            (session, near)
+            let readable = near.may_read(session.visibility(), session.read_restriction());
+            // What the document alone allows, be it as a viewer of a broadcast.
+            let readable = readable || access::may_read(&session, principal, &Facts::default());
+            (session, near.member, candidate.member_state == Some(ACTIVE), readable)
         };
         handle.reference = session.reference.clone();
-        let hidden = session.visibility() == Visibility::Private && !near.member && !server;
-        let idle = include.related_info && !handle.is_lived(&session);
+        let hidden = session.visibility() == Visibility::Private && !member && !server;
+        let idle = include.related_info && !lived;
         if hidden || idle {
             return Ok(None);
         }
-        let readable = server || near.may_read(session.visibility(), session.read_restriction());
-        Ok(Some(render(&Shown { handle: &handle, session: Some(&session), readable }, include)))
+        let owners: Vec<(MemberIndex, Xuid)> =
+            found.owners.iter().filter_map(|(index, xuid)| Some((u32::try_from(*index).ok()?, Xuid(*xuid)))).collect();
+        Ok(Some(render(&Shown { handle: &handle, session: Some(&session), readable, owners: &owners }, include)))
     }
 
     /// Finds a handle after its session was evaluated, which may end both (M-24, H-22).

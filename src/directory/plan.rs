@@ -12,7 +12,7 @@ use crate::domain::change::{self, Cause, Departed};
 use crate::domain::command::Command;
 use crate::domain::decide::{Context, Decision, Outcome, decide};
 use crate::domain::limits::Limits;
-use crate::domain::names::{Branch, SessionReference};
+use crate::domain::names::{Branch, SessionReference, Xuid};
 use crate::domain::principal::Principal;
 use crate::domain::refusal::Refusal;
 use crate::domain::session::{Record, Session};
@@ -22,7 +22,8 @@ use crate::json::{Json, Object};
 use crate::store::projection;
 use crate::store::rows::{ChangeRow, HandleRow};
 use crate::store::{HandleRemoval, SessionSave, Version};
-use crate::wire::{delta, stored};
+use crate::wire::stored::{self, Stored};
+use crate::wire::{delta, large};
 
 /// What a command needs beside the record.
 #[derive(Debug, Clone)]
@@ -52,7 +53,7 @@ pub(super) struct Plan {
     stored: Option<Version>,
     before: Record,
     record: Record,
-    /// The rendering of `record`, if it is known.
+    /// The rendering of `record`, if it is known; of a large session what all readers share of it.
     document: Option<Document>,
     private: Option<String>,
     facts: Facts,
@@ -99,7 +100,7 @@ impl Plan {
                 session
             });
             let outcome = if after.is_some() { Outcome::Updated } else { Outcome::Gone };
-            self.take(Decision { after, outcome }, Cause::Timer, "timer".to_owned());
+            self.take(Decision { after, outcome }, None, Cause::Timer, "timer".to_owned());
         }
     }
 
@@ -108,16 +109,27 @@ impl Plan {
         self.record.as_ref()
     }
 
-    /// The document as it stands now.
-    pub fn document(&mut self) -> Option<Document> {
-        if self.document.is_none()
-            && let Some(session) = &self.record
-        {
+    /// Whether more is due than could be settled: a large session is loaded with a part of those members whose time has come. Then
+    /// nobody is to see it before the rest is settled too (M-24).
+    pub fn is_due(&self) -> bool {
+        let large = self.record.as_ref().filter(|session| session.is_large());
+        large.and_then(timers::next).is_some_and(|next| next <= self.now)
+    }
+
+    /// Whether anything has happened yet.
+    pub fn has_changed(&self) -> bool {
+        !self.changes.is_empty()
+    }
+
+    /// The document as it stands now, for one reader.
+    pub fn document(&mut self, viewer: Option<Xuid>) -> Option<Document> {
+        let session = self.record.as_ref()?;
+        if self.document.is_none() {
             let texts = stored::render(session);
             self.document = Some(document(session, texts.body));
             self.private = Some(texts.private);
         }
-        self.document.clone()
+        self.document.as_ref().map(|document| shown(session, document, viewer))
     }
 
     /// What is known about the callers. Who was a member of a session that ended in this very plan was none of the one after it.
@@ -126,14 +138,21 @@ impl Plan {
         Facts { former: if same_life { self.facts.former.clone() } else { Vec::new() }, ..self.facts.clone() }
     }
 
-    /// Whether a session that was made in this very plan would end again: its end waits for the next, so that the log shows both.
-    pub fn must_wait(&self, outcome: Outcome) -> bool {
-        outcome == Outcome::Gone && self.stored.is_none() && self.record.is_some()
+    /// Whether a decision waits for the next plan: a session that was made in this very one would end again, and the log is to show
+    /// both; or one would follow upon a large session that has just ended, whose members are not all loaded, and must be gone first.
+    fn must_wait(&self, outcome: Outcome) -> bool {
+        let crowd = self.before.as_ref().and_then(|session| session.crowd.as_ref());
+        match outcome {
+            Outcome::Gone => self.stored.is_none() && self.record.is_some(),
+            Outcome::Created => crowd.is_some_and(|crowd| crowd.count > 0),
+            Outcome::Updated | Outcome::Unchanged => false,
+        }
     }
 
     /// Decides one command on the record as it stands. `None` when it has to wait for the next plan.
     pub fn run(&mut self, asked: &Asked, house: House, fresh: Uuid) -> Option<Result<Written, DirectoryError>> {
         let facts = self.facts();
+        let viewer = asked.principal.xuid();
         let context = Context {
             now: self.now,
             principal: &asked.principal,
@@ -162,15 +181,15 @@ impl Plan {
             Ok(decided) => decided,
             Err(refusal) => {
                 let readable = self.record.as_ref().is_some_and(|session| access::may_read(session, &asked.principal, &facts));
-                return Some(Err(DirectoryError::about(refusal, readable, || self.document())));
+                return Some(Err(DirectoryError::about(refusal, readable, || self.document(viewer))));
             }
         };
         let outcome = decision.outcome;
         if asked.nocommit {
             let etag = self.record.as_ref().map(Session::etag);
             let document = match (&decision.after, rendered) {
-                (Some(session), Some(texts)) => Some(document(session, texts.body)),
-                (Some(_), None) => self.document(),
+                (Some(session), Some(texts)) => Some(shown(session, &document(session, texts.body), viewer)),
+                (Some(_), None) => self.document(viewer),
                 (None, _) => None,
             };
             return Some(Ok(Written { outcome, document, etag }));
@@ -178,18 +197,14 @@ impl Plan {
         if self.must_wait(outcome) {
             return None;
         }
-        self.take(decision, Cause::Request, actor(&asked.principal));
-        if let (Some(texts), Some(session)) = (rendered, &self.record) {
-            self.document = Some(document(session, texts.body));
-            self.private = Some(texts.private);
-        }
+        self.take(decision, rendered, Cause::Request, actor(&asked.principal));
         if let Some(activity) = &asked.activity
             && let Some(owner) = activity.owner
         {
             self.activities.insert(owner, Some(activity.clone()));
             self.touched = true;
         }
-        let document = self.document();
+        let document = self.document(viewer);
         Some(Ok(Written { outcome, etag: document.as_ref().map(|document| document.etag), document }))
     }
 
@@ -198,8 +213,9 @@ impl Plan {
         self.touched = true;
     }
 
-    /// Makes a decision the state of things, and notes what is to be saved of it.
-    fn take(&mut self, decision: Decision, cause: Cause, actor: String) {
+    /// Makes a decision the state of things, and notes what is to be saved of it; `rendered` are the texts of a changed session, if
+    /// they are known.
+    fn take(&mut self, decision: Decision, rendered: Option<Stored>, cause: Cause, actor: String) {
         let before = std::mem::replace(&mut self.record, decision.after);
         if decision.outcome == Outcome::Unchanged {
             self.touched |= before != self.record;
@@ -209,8 +225,8 @@ impl Plan {
             }
             return;
         }
-        self.document = None;
-        self.private = None;
+        let texts = self.record.as_ref().zip(rendered).map(|(session, texts)| (document(session, texts.body), texts.private));
+        (self.document, self.private) = texts.unzip();
         if before.is_none() && self.record.is_none() {
             return;
         }
@@ -229,7 +245,8 @@ impl Plan {
         }
         let text = match (&before, &self.record) {
             (Some(before), Some(after)) if before.branch == after.branch => Some(delta::between(before, after)),
-            (_, Some(after)) => Some(delta::whole(after)),
+            (_, Some(after)) if after.is_large() => Some(delta::whole(after)),
+            (_, Some(_)) => self.document(None).map(|document| document.body),
             (_, None) => None,
         };
         self.changes.push(ChangeRow {
@@ -254,10 +271,9 @@ impl Plan {
             return None;
         }
         let difference = projection::difference(&self.before, &self.record);
-        let body = self.document().map(|document| document.body);
         let after = self.record.as_ref().map(|session| {
-            let texts = match (body, self.private.take()) {
-                (Some(body), Some(private)) => stored::Stored { body, private },
+            let texts = match (self.document.take(), self.private.take()) {
+                (Some(document), Some(private)) => Stored { body: document.body, private },
                 _ => stored::render(session),
             };
             projection::session_row(session, texts)
@@ -290,6 +306,16 @@ pub(super) struct LoadedRecord {
     pub session: Session,
     pub body: String,
     pub private: String,
+}
+
+/// What one reader sees of a rendered session: of a large one with the reader's own entry only (M-95).
+fn shown(session: &Session, document: &Document, viewer: Option<Xuid>) -> Document {
+    if !session.is_large() {
+        return document.clone();
+    }
+    let Document { location, etag, next_timer_at, body } = document;
+    let body = large::complete(body, session, viewer);
+    Document { location: location.clone(), etag: *etag, next_timer_at: *next_timer_at, body }
 }
 
 /// A rendered session with what its headers say.

@@ -133,7 +133,7 @@ impl Directory {
         if row.next_timer_at.is_none_or(|due| due > self.clock.now()) {
             return Ok(Some(candidate_of(row, self.options.everybody_follows)?));
         }
-        match self.view(row.reference.sid, principal).await {
+        match self.view_with(row.reference.sid, principal, xuid.into_iter().collect()).await {
             Ok(view) => Ok(view.session.as_ref().map(|session| {
                 let nearness =
                     principal.user().map(|user: &User| access::nearness(session, user, &view.facts)).unwrap_or_default();

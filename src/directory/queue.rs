@@ -11,9 +11,11 @@ use uuid::Uuid;
 use super::plan::Asked;
 use super::{DirectoryError, Document, Options, Written};
 use crate::domain::access::Facts;
-use crate::domain::command::Command;
+use crate::domain::command::{Command, Delta, MemberKey};
+use crate::domain::names::Xuid;
 use crate::domain::principal::Principal;
 use crate::domain::session::Session;
+use crate::json::Json;
 use crate::store::{BATCH_MAX, LoadAsk, WriteAsk};
 
 /// How often a command is decided again because other processes saved first.
@@ -23,8 +25,8 @@ const ATTEMPTS: u32 = 64;
 pub(super) enum Wish {
     /// A command.
     Do(Box<Asked>),
-    /// Its state once timers are evaluated, as this caller may see it.
-    View(Arc<Principal>),
+    /// Its state once timers are evaluated, as this caller may see it; these users' entries are needed too, if they are members.
+    View(Arc<Principal>, Vec<Xuid>),
 }
 
 /// What a wish comes to.
@@ -160,25 +162,35 @@ pub(super) fn take_round(waiting: &mut VecDeque<Job>) -> Vec<(Uuid, Vec<Job>)> {
 
 /// What has to be loaded for the jobs of a session.
 pub(super) fn load_ask(sid: Uuid, jobs: &[Job]) -> LoadAsk {
-    let mut callers: Vec<u64> = jobs
-        .iter()
-        .flat_map(|job| match &job.wish {
-            Wish::Do(asked) => asked.principal.users(),
-            Wish::View(principal) => principal.users(),
-        })
-        .map(|user| user.xuid.0)
-        .collect();
-    callers.sort_unstable();
-    callers.dedup();
-    let writes_restriction = jobs.iter().any(|job| match &job.wish {
-        Wish::Do(asked) => match &asked.command {
-            Command::Write(write) => {
-                let system = write.delta.properties.as_ref().and_then(|properties| properties.get("system"));
-                system.is_some_and(|system| system.get("joinRestriction").is_some() || system.get("readRestriction").is_some())
+    let mut ask = LoadAsk { sid, callers: Vec::new(), indices: Vec::new(), writes_restriction: false };
+    for job in jobs {
+        let principal = match &job.wish {
+            Wish::Do(asked) => {
+                if let Command::Write(write) = &asked.command {
+                    add_delta(&write.delta, &mut ask);
+                }
+                &asked.principal
             }
-            Command::Settle | Command::BindActivity => false,
-        },
-        Wish::View(_) => false,
-    });
-    LoadAsk { sid, callers, writes_restriction }
+            Wish::View(principal, others) => {
+                ask.callers.extend(others.iter().map(|xuid| xuid.0));
+                principal
+            }
+        };
+        ask.callers.extend(principal.users().iter().map(|user| user.xuid.0));
+    }
+    ask.callers.sort_unstable();
+    ask.callers.dedup();
+    ask.indices.sort_unstable();
+    ask.indices.dedup();
+    ask
+}
+
+/// What has to be loaded for a request: the members it names by their index, and edges if it writes a restriction.
+fn add_delta(delta: &Delta, ask: &mut LoadAsk) {
+    let named = delta.members.iter().filter_map(|(key, _)| if let MemberKey::Index(index) = key { Some(*index) } else { None });
+    ask.indices.extend(named.filter_map(|index| i32::try_from(index).ok()));
+    let Some(system) = delta.properties.as_ref().and_then(|properties| properties.get("system")) else { return };
+    let owners = system.get("owners").and_then(Json::as_array).unwrap_or_default();
+    ask.indices.extend(owners.iter().filter_map(|index| i32::try_from(index.as_u64()?).ok()));
+    ask.writes_restriction |= system.get("joinRestriction").is_some() || system.get("readRestriction").is_some();
 }

@@ -9,16 +9,14 @@ use super::queue::{Done, View, Wish};
 use super::{Directory, DirectoryError, Document, Written};
 use crate::domain::access::{self, Nearness};
 use crate::domain::command::{Command, Write};
-use crate::domain::names::{Branch, ETag, HandleId, SessionReference};
+use crate::domain::names::{Branch, ETag, HandleId, SessionReference, Xuid};
 use crate::domain::principal::Principal;
 use crate::domain::refusal::Refusal;
 use crate::domain::session::{Restriction, Visibility};
 use crate::domain::template::Template;
 use crate::store::rows::ReadRow;
 use crate::store::{FactsAsk, HandleAsk, ReadAsk, StoreError, projection};
-
-/// How a document with viewers of a broadcast is known, before it is read (A-33).
-const VIEWERS: &str = r#""broadcastViewerTitleIds":"#;
+use crate::wire::large;
 
 /// A write on one session.
 #[derive(Debug, Clone)]
@@ -58,7 +56,17 @@ impl Directory {
 
     /// Evaluates what is due and shows what is there then (M-24).
     pub(super) async fn view(&self, sid: Uuid, principal: &Arc<Principal>) -> Result<View, DirectoryError> {
-        match self.writer.ask(sid, Wish::View(Arc::clone(principal))).await? {
+        self.view_with(sid, principal, Vec::new()).await
+    }
+
+    /// The same with the entries of further users, which a large session comes without otherwise.
+    pub(super) async fn view_with(
+        &self,
+        sid: Uuid,
+        principal: &Arc<Principal>,
+        others: Vec<Xuid>,
+    ) -> Result<View, DirectoryError> {
+        match self.writer.ask(sid, Wish::View(Arc::clone(principal), others)).await? {
             Done::Viewed(view) => Ok(*view),
             Done::Written(_) => unreachable!("a look is answered by what there is to see"),
         }
@@ -118,39 +126,21 @@ impl Directory {
         usize::from(id.as_bytes()[15]) % self.readers.len()
     }
 
-    /// Whether access cannot be judged by what is read along with a document.
-    fn takes_the_whole_session(&self, row: &ReadRow, principal: &Principal) -> bool {
-        if principal.is_server_for(&row.reference.scid.into()) {
-            return false;
-        }
-        let restricted = row.read_restriction != 0;
-        let hidden = restricted || projection::visibility_of(row.visibility) == Visibility::Private;
-        let stranger = row.caller_state.is_none();
-        // Where everybody follows everybody, it matters whether anybody is accepted (A-23).
-        let asks_all = self.options.everybody_follows && stranger && restricted;
-        // Whoever stands for several is as near as the nearest of them (R-16).
-        let several = principal.users().len() > 1;
-        // The titles that may view a broadcast stand in its constants (A-33).
-        let viewers = || principal.users().iter().any(|user| user.title_id.is_some()) && row.body.contains(VIEWERS);
-        asks_all || several || (hidden && stranger && viewers())
-    }
-
     /// Shows a stored session to a caller, settled first if something is due.
     async fn show(&self, row: ReadRow, principal: &Arc<Principal>) -> Result<Option<Document>, DirectoryError> {
         let due = row.next_timer_at.is_some_and(|due| due <= self.clock.now());
-        if due || self.takes_the_whole_session(&row, principal) {
-            let view = self.view(row.reference.sid, principal).await?;
-            return match (&view.session, view.document) {
-                (Some(session), document) if access::may_read(session, principal, &view.facts) => Ok(document),
-                (Some(_), _) => Err(unreadable()),
-                (None, _) => Ok(None),
-            };
+        // Where everybody follows everybody, it matters whether anybody is accepted (A-23): only the whole session tells.
+        let asks_all = self.options.everybody_follows && row.caller_state.is_none() && row.read_restriction != 0;
+        let scid = row.reference.scid.into();
+        let server = principal.is_server_for(&scid);
+        let asks_several = !server && principal.users().len() > 1;
+        if due || asks_all || asks_several {
+            return self.show_settled(row.reference.sid, principal).await;
         }
         let visibility = projection::visibility_of(row.visibility);
         let restriction = projection::restriction_of(row.read_restriction);
-        let scid = row.reference.scid.into();
         let readable = match principal.user() {
-            _ if principal.is_server_for(&scid) => true,
+            _ if server => true,
             None => false,
             Some(user) => {
                 let mut nearness = Nearness { member: row.caller_state.is_some(), followed: false, local: false };
@@ -163,17 +153,47 @@ impl Directory {
                 nearness.may_read(visibility, restriction)
             }
         };
+        let large = row.private.is_some();
+        if !readable && large {
+            // Only the whole session tells whether it is a broadcast that the caller's title may look at (A-33).
+            return self.show_settled(row.reference.sid, principal).await;
+        }
         if !readable {
             return Err(unreadable());
         }
+        asks_alone(large, principal)?;
         let reference = projection::reference_of(&row.reference).ok_or_else(|| corrupt(row.reference.sid))?;
+        let body = match &row.private {
+            None => row.body,
+            Some(private) => large::read_shown(&row.body, private, row.caller_document.as_deref())
+                .map_err(|error| StoreError::Corrupt { reference: reference.to_string(), why: error.to_string() })?,
+        };
         Ok(Some(Document {
             location: reference.path(),
             etag: ETag { branch: Branch(row.branch), change_number: row.change_number.cast_unsigned() },
             next_timer_at: row.next_timer_at,
-            body: row.body,
+            body,
         }))
     }
+
+    /// Shows a session to a caller once what is due is settled, judged by the session itself.
+    async fn show_settled(&self, sid: Uuid, principal: &Arc<Principal>) -> Result<Option<Document>, DirectoryError> {
+        let view = self.view(sid, principal).await?;
+        let Some(session) = &view.session else { return Ok(None) };
+        if !access::may_read(session, principal, &view.facts) {
+            return Err(unreadable());
+        }
+        asks_alone(session.is_large(), principal)?;
+        Ok(view.document)
+    }
+}
+
+/// A large session is shown to one user at a time: each sees another document (A-43).
+fn asks_alone(large: bool, principal: &Principal) -> Result<(), Refusal> {
+    if large && principal.users().len() > 1 {
+        return Err(Refusal::forbidden("a large session takes one acting user at a time"));
+    }
+    Ok(())
 }
 
 pub(super) fn corrupt(id: Uuid) -> StoreError {

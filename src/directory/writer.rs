@@ -9,6 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use futures_util::FutureExt as _;
 use tokio::sync::mpsc;
 use tokio::time::sleep;
@@ -77,6 +78,8 @@ struct Group {
     sid: Uuid,
     decided: Vec<(Job, Answer)>,
     unbound: Vec<(Job, HandleRow)>,
+    /// Those that are decided when what is due is settled to the end: this save takes only a part of it.
+    unsettled: Vec<Job>,
     save: Option<SessionSave>,
 }
 
@@ -126,10 +129,11 @@ impl Shard {
         let ask = load_ask(sid, &jobs);
         let locked = async {
             let mut lock = self.store.lock_session(sid).await?;
-            let loaded = lock.load(&ask).await?;
-            Ok::<_, StoreError>((lock, loaded))
+            let now = self.clock.now();
+            let loaded = lock.load(&ask, now).await?;
+            Ok::<_, StoreError>((lock, loaded, now))
         };
-        let (lock, loaded) = match locked.await {
+        let (lock, loaded, now) = match locked.await {
             Ok(locked) => locked,
             Err(error) => {
                 warn!(session.sid = %sid, %error, "failed to lock a session");
@@ -137,7 +141,7 @@ impl Shard {
             }
         };
         let jobs = self.clear_doubts(vec![(sid, jobs)]).await.into_iter().flat_map(|(_, jobs)| jobs).collect();
-        let group = self.decide(sid, jobs, loaded, again);
+        let group = self.decide(sid, jobs, loaded, now, again);
         let outcome = if let Some(save) = &group.save {
             lock.save(save).await
         } else {
@@ -150,7 +154,9 @@ impl Shard {
     /// A round for many sessions that share their statements.
     async fn round_together(&self, jobs: Vec<(Uuid, Vec<Job>)>, again: &mut Vec<Job>) {
         let asks: Vec<LoadAsk> = jobs.iter().map(|(sid, jobs)| load_ask(*sid, jobs)).collect();
-        let loaded = match self.store.load_sessions(&asks).await {
+        // Members of large sessions are loaded if they are due at this instant, so it is also the one they are settled at.
+        let now = self.clock.now();
+        let loaded = match self.store.load_sessions(&asks, now).await {
             Ok(loaded) => loaded,
             Err(error) => {
                 warn!(%error, "failed to load {} sessions", asks.len());
@@ -164,7 +170,7 @@ impl Shard {
         let jobs = self.clear_doubts(jobs).await;
         let mut groups = Vec::with_capacity(jobs.len());
         for ((sid, jobs), loaded) in jobs.into_iter().zip(loaded) {
-            if let Ok(group) = catch_unwind(AssertUnwindSafe(|| self.decide(sid, jobs, loaded, again))) {
+            if let Ok(group) = catch_unwind(AssertUnwindSafe(|| self.decide(sid, jobs, loaded, now, again))) {
                 groups.push(group);
             } else {
                 error!(session.sid = %sid, "deciding the writes of a session panicked; the message stands above");
@@ -174,10 +180,7 @@ impl Shard {
             let saves: Vec<SessionSave> = batch.iter().filter_map(|at| groups[*at].save.clone()).collect();
             let outcomes = self.store.save_sessions(&saves).await;
             for (at, outcome) in batch.into_iter().zip(outcomes) {
-                let group = std::mem::replace(
-                    &mut groups[at],
-                    Group { sid: Uuid::nil(), decided: Vec::new(), unbound: Vec::new(), save: None },
-                );
+                let group = std::mem::replace(&mut groups[at], Group::of(Uuid::nil()));
                 self.conclude(group, outcome, again).await;
             }
         }
@@ -199,8 +202,8 @@ impl Shard {
     }
 
     /// Decides the jobs of one session, one after another, on the same record.
-    fn decide(&self, sid: Uuid, jobs: Vec<Job>, loaded: Loaded, again: &mut Vec<Job>) -> Group {
-        let mut group = Group { sid, decided: Vec::with_capacity(jobs.len()), unbound: Vec::new(), save: None };
+    fn decide(&self, sid: Uuid, jobs: Vec<Job>, loaded: Loaded, now: DateTime<Utc>, again: &mut Vec<Job>) -> Group {
+        let mut group = Group::of(sid);
         let record = match read_record(sid, &loaded) {
             Ok(record) => record,
             Err(error) => {
@@ -209,10 +212,21 @@ impl Shard {
                 return group;
             }
         };
-        let mut plan = Plan::new(record, self.facts(&loaded), self.clock.now());
+        let mut plan = Plan::new(record, self.facts(&loaded), now);
         let house = House { limits: &self.options.limits };
         if jobs.iter().any(|job| !job.doubts.is_empty()) {
             plan.touch();
+        }
+        if plan.is_due() {
+            if plan.has_changed() {
+                group.unsettled = jobs;
+                group.save = plan.save(sid, self.ids.uuid());
+            } else {
+                let error = StoreError::Corrupt { reference: sid.to_string(), why: "what is due cannot be settled".to_owned() };
+                error!(session.sid = %sid, %error, "a large session and its members disagree");
+                group.decided.extend(jobs.into_iter().map(|job| (job, Err(error.clone().into()))));
+            }
+            return group;
         }
         let mut jobs = jobs.into_iter();
         while let Some(job) = jobs.next() {
@@ -223,9 +237,9 @@ impl Shard {
             }
             let alone = job.alone;
             let answer = match &job.wish {
-                Wish::View(_) => {
+                Wish::View(principal, _) => {
                     let facts = plan.facts();
-                    let document = plan.document();
+                    let document = plan.document(principal.xuid());
                     Some(Ok(Done::Viewed(Box::new(View { session: plan.session().cloned(), document, facts }))))
                 }
                 Wish::Do(asked) => plan.run(asked, house, self.ids.uuid()).map(|written| written.map(Done::Written)),
@@ -274,6 +288,7 @@ impl Shard {
         };
         match outcome {
             Ok(()) => {
+                again.extend(group.unsettled);
                 for (job, answer) in group.decided {
                     job.answer(answer);
                 }
@@ -351,6 +366,10 @@ impl Shard {
 }
 
 impl Group {
+    fn of(sid: Uuid) -> Self {
+        Self { sid, decided: Vec::new(), unbound: Vec::new(), unsettled: Vec::new(), save: None }
+    }
+
     fn len(&self) -> usize {
         self.decided.len() + self.unbound.len()
     }
@@ -360,7 +379,8 @@ impl Group {
     }
 
     fn into_jobs(self) -> impl Iterator<Item = Job> {
-        self.decided.into_iter().map(|(job, _)| job).chain(self.unbound.into_iter().map(|(job, _)| job))
+        let decided = self.decided.into_iter().map(|(job, _)| job);
+        decided.chain(self.unbound.into_iter().map(|(job, _)| job)).chain(self.unsettled)
     }
 
     /// Makes the jobs remember a save that may yet be committed, with what they are answered then.
@@ -394,7 +414,7 @@ impl Group {
 fn read_record(sid: Uuid, loaded: &Loaded) -> Result<Option<LoadedRecord>, StoreError> {
     let Some(stored) = &loaded.stored else { return Ok(None) };
     let row = &stored.session;
-    let session = projection::session_of(row)
+    let session = projection::loaded_session(stored)
         .map_err(|error| StoreError::Corrupt { reference: sid.to_string(), why: error.to_string() })?;
     Ok(Some(LoadedRecord {
         version: Version { branch: row.branch, revision: stored.revision },

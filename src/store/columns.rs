@@ -60,7 +60,7 @@ columns! {
         sid: Uuid, branch: Uuid, change_number: i64, scid: Uuid, start_time: DateTime<Utc>, next_timer_at: Option<DateTime<Utc>>,
         version: i32, max_members: i32, member_count: i32, accepted_count: i32, visibility: i16, join_restriction: i16,
         read_restriction: i16, closed: bool, scid_spelling: Option<&'a str>, template: &'a str, name: &'a str, first_keyword: i32,
-        last_keyword: i32, invite_protocol: Option<&'a str>, body: &'a str, private: &'a str, keywords: &'a str,
+        last_keyword: i32, invite_protocol: Option<&'a str>, body: &'a str, private: &'a str, keywords: &'a str, large: bool,
     }
 }
 columns! {
@@ -68,7 +68,8 @@ columns! {
 }
 columns! {
     Members {
-        sid: Uuid, index: i32, state: i16, turn: bool, xuid: i64, connection: Option<Uuid>, device_id: Option<&'a str>,
+        sid: Uuid, index: i32, state: i16, turn: bool, xuid: i64, connection: Option<Uuid>, device_id: Option<&'a str>, owner: bool,
+        document: Option<&'a str>, since: Option<DateTime<Utc>>, due_at: Option<DateTime<Utc>>, joined_at: Option<DateTime<Utc>>,
     }
 }
 columns! {
@@ -225,6 +226,7 @@ impl<'a> SaveColumns<'a> {
         to.invite_protocol.push(session.invite_protocol.as_deref());
         to.body.push(&session.body);
         to.private.push(&session.private);
+        to.large.push(session.large);
         to.keywords.extend(session.keywords.iter().map(String::as_str));
         self.keyword_slices.end_at(to.keywords.len());
     }
@@ -238,6 +240,12 @@ impl<'a> SaveColumns<'a> {
         to.xuid.push(xuid_to_column(member.xuid));
         to.connection.push(member.connection);
         to.device_id.push(member.device_id.as_deref());
+        to.owner.push(member.owner);
+        let large = member.large.as_ref();
+        to.document.push(large.map(|own| own.document.as_str()));
+        to.since.push(large.map(|own| own.since));
+        to.due_at.push(large.and_then(|own| own.due_at));
+        to.joined_at.push(large.map(|own| own.joined_at));
     }
 
     fn push_activity(&mut self, sid: Uuid, activity: &'a HandleRow) {

@@ -1,11 +1,12 @@
 //! Reads rows out of answers of the database, column by column.
 
+use chrono::{DateTime, Utc};
 use sqlx::Row as _;
 use sqlx::postgres::PgRow;
 
 use super::rows::{
-    AccessFacts, ActivityRow, ActivitySessionRow, CandidateRow, ChangeRow, HandleReadRow, HandleRow, MemberRow, ReadRow,
-    ReferenceRow, SessionRow, StoredSession, xuid_from_column,
+    AccessFacts, ActivityRow, ActivitySessionRow, CandidateRow, ChangeRow, HandleReadRow, HandleRow, LargeMember, LoadedMember,
+    MemberRow, ReadRow, ReferenceRow, SessionRow, StoredSession, xuid_from_column,
 };
 
 /// The place of an answer among the asks of a gathered statement.
@@ -51,6 +52,7 @@ impl SessionRow {
             invite_protocol: row.try_get("invite_protocol")?,
             body: row.try_get("body")?,
             private: row.try_get("private")?,
+            large: row.try_get("large")?,
         })
     }
 }
@@ -66,6 +68,8 @@ impl ReadRow {
             read_restriction: row.try_get("read_restriction")?,
             caller_state: row.try_get("caller_state")?,
             body: row.try_get("body")?,
+            private: row.try_get("private")?,
+            caller_document: row.try_get("caller_document")?,
         })
     }
 }
@@ -149,8 +153,19 @@ impl StoredSession {
             revision: row.try_get("revision")?,
             session: SessionRow::read(row)?,
             former_members: former.unwrap_or_default().into_iter().map(xuid_from_column).collect(),
+            members: loaded_members(row)?,
+            next_due: row.try_get("next_due")?,
         }))
     }
+}
+
+/// The members of a large session, which come in arrays.
+fn loaded_members(row: &PgRow) -> Result<Vec<LoadedMember>, sqlx::Error> {
+    let Some(documents) = row.try_get::<Option<Vec<String>>, _>("documents")? else { return Ok(Vec::new()) };
+    let since: Vec<DateTime<Utc>> = row.try_get("since")?;
+    let devices: Vec<Option<String>> = row.try_get("devices")?;
+    let members = documents.into_iter().zip(since).zip(devices);
+    Ok(members.map(|((document, since), device_id)| LoadedMember { document, since, device_id }).collect())
 }
 
 impl HandleReadRow {
@@ -168,6 +183,7 @@ impl ActivityRow {
                 invite_protocol: row.try_get("invite_protocol")?,
                 body: row.try_get("body")?,
                 private: row.try_get("private")?,
+                owners: owners(row)?,
             })
         } else {
             None
@@ -176,8 +192,20 @@ impl ActivityRow {
     }
 }
 
+/// Owners that came in two arrays.
+fn owners(row: &PgRow) -> Result<Vec<(i32, u64)>, sqlx::Error> {
+    let indices: Option<Vec<i32>> = row.try_get("owner_indices")?;
+    let xuids: Option<Vec<i64>> = row.try_get("owner_xuids")?;
+    Ok(indices.unwrap_or_default().into_iter().zip(xuids.unwrap_or_default().into_iter().map(xuid_from_column)).collect())
+}
+
 impl MemberRow {
     pub(super) fn read(row: &PgRow) -> Result<Self, sqlx::Error> {
+        let document: Option<String> = row.try_get("document")?;
+        let large = |document| {
+            let (since, due_at, joined_at) = (row.try_get("since")?, row.try_get("due_at")?, row.try_get("joined_at")?);
+            Ok::<_, sqlx::Error>(LargeMember { document, since, due_at, joined_at })
+        };
         Ok(Self {
             index: row.try_get("index")?,
             xuid: xuid_from_column(row.try_get("xuid")?),
@@ -185,6 +213,8 @@ impl MemberRow {
             connection: row.try_get("connection")?,
             device_id: row.try_get("device_id")?,
             turn: row.try_get("turn")?,
+            owner: row.try_get("owner")?,
+            large: document.map(large).transpose()?,
         })
     }
 }

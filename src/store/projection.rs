@@ -3,11 +3,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::rows::{MemberRow, ReferenceRow, SessionRow};
+use super::rows::{LargeMember, LoadedMember, MemberRow, ReferenceRow, SessionRow, StoredSession};
 use super::{KeywordDiff, MemberDiff, TimerChange};
 use crate::domain::names::{ConnectionId, Scid, SessionName, SessionReference, TemplateName};
-use crate::domain::session::{MemberState, Record, Restriction, Session, Visibility};
+use crate::domain::session::{Member, MemberState, Record, Restriction, Session, Visibility};
 use crate::domain::timers;
+use crate::wire::large;
 use crate::wire::stored::{self, Stored};
 
 /// The columns that name a session.
@@ -100,28 +101,44 @@ pub fn session_row(session: &Session, stored: Stored) -> SessionRow {
         closed: session.flag("closed"),
         version: i32::try_from(session.version()).unwrap_or(i32::MAX),
         max_members: count(session.max_members()),
-        member_count: count(session.members.len()),
+        member_count: count(session.member_count()),
         accepted_count: count(session.accepted_count()),
         keywords: session.keywords(),
         invite_protocol: session.invite_protocol(),
         body: stored.body,
         private: stored.private,
+        large: session.is_large(),
     }
 }
 
-/// Reads a session back from its row.
+/// Reads a session back from its row; a large one with none of its members.
 ///
 /// # Errors
 /// When the texts or the reference are malformed.
 pub fn session_of(row: &SessionRow) -> Result<Session, stored::Corrupt> {
     let reference = reference_of(&row.reference).ok_or_else(|| stored::Corrupt::new("the reference is malformed"))?;
-    stored::read(&reference, &row.body, &row.private)
+    let session = stored::read(&reference, &row.body, &row.private)?;
+    if session.is_large() == row.large { Ok(session) } else { Err(stored::Corrupt::new("large is not what its document says")) }
 }
 
-/// The member rows of a session, by index.
+/// Reads a session back with those members that were loaded with it.
+///
+/// # Errors
+/// When a text or the reference is malformed.
+pub fn loaded_session(stored: &StoredSession) -> Result<Session, stored::Corrupt> {
+    let session = session_of(&stored.session)?;
+    if !session.is_large() {
+        return Ok(session);
+    }
+    let read = |one: &LoadedMember| large::read_member_text(&one.document, one.since, one.device_id.clone());
+    let members = stored.members.iter().map(read).collect::<Result<_, _>>()?;
+    large::with_members(session, members, stored.next_due)
+}
+
+/// The member rows of a session, by index; of a large one those of the members that are loaded.
 #[must_use]
 pub fn member_rows(session: &Session) -> BTreeMap<i32, MemberRow> {
-    let turn = session.turn();
+    let (turn, owners) = (session.turn(), session.owners());
     let rows = session.members.iter().map(|member| MemberRow {
         index: i32::try_from(member.index).unwrap_or(i32::MAX),
         xuid: member.xuid.0,
@@ -129,8 +146,19 @@ pub fn member_rows(session: &Session) -> BTreeMap<i32, MemberRow> {
         connection: member.property("connection").and_then(|text| ConnectionId::parse(&text)).map(|id| id.0),
         device_id: member.device_id.clone(),
         turn: turn.contains(&member.index),
+        owner: owners.contains(&member.index),
+        large: session.is_large().then(|| large_member(session, member)),
     });
     rows.map(|row| (row.index, row)).collect()
+}
+
+fn large_member(session: &Session, member: &Member) -> LargeMember {
+    LargeMember {
+        document: large::member_text(member),
+        since: member.since,
+        due_at: timers::due_at(session, member),
+        joined_at: member.joined_at,
+    }
 }
 
 /// The keywords of a session in the form they are found by.
@@ -150,7 +178,8 @@ pub struct Difference {
     pub timer: TimerChange,
 }
 
-/// Finds how the satellite rows differ between two states of one record.
+/// Finds how the satellite rows differ between two states of one record. Members of a large session that are not loaded stay as they
+/// are.
 #[must_use]
 pub fn difference(before: &Record, after: &Record) -> Difference {
     let rows = |record: &Record| record.as_ref().map(member_rows).unwrap_or_default();

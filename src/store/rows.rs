@@ -75,6 +75,8 @@ pub struct SessionRow {
     pub body: String,
     /// What only the service knows.
     pub private: String,
+    /// Whether its members' documents stand in their rows (M-95).
+    pub large: bool,
 }
 
 /// A session as it was loaded, with the token that a save must bring back.
@@ -86,6 +88,21 @@ pub struct StoredSession {
     pub session: SessionRow,
     /// Those of the callers that were accepted members of this branch earlier (M-87).
     pub former_members: Vec<u64>,
+    /// Of a large session those members that the asked decisions can concern; empty for others.
+    pub members: Vec<LoadedMember>,
+    /// When the first of the members is due that are not among them.
+    pub next_due: Option<DateTime<Utc>>,
+}
+
+/// A member of a large session, as it was loaded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoadedMember {
+    /// Its entry, without `next`.
+    pub document: String,
+    /// Since when it is in its state.
+    pub since: DateTime<Utc>,
+    /// The device of its last write.
+    pub device_id: Option<String>,
 }
 
 /// An edge of the social graph among the people a decision asks about.
@@ -125,8 +142,12 @@ pub struct ReadRow {
     pub read_restriction: i16,
     /// The caller's own state as a member, if it is one.
     pub caller_state: Option<i16>,
-    /// The rendered 107 document.
+    /// The rendered 107 document; of a large session what all readers share of it.
     pub body: String,
+    /// Of a large session what completes the document for every reader.
+    pub private: Option<String>,
+    /// Of a large session the caller's own entry, if it is a member.
+    pub caller_document: Option<String>,
 }
 
 /// A handle behind its id and, in the same read, the session it leads to.
@@ -162,6 +183,23 @@ pub struct MemberRow {
     pub device_id: Option<String>,
     /// `turn: true`.
     pub turn: bool,
+    /// Whether it is among the owners.
+    pub owner: bool,
+    /// What else is kept of a member of a large session.
+    pub large: Option<LargeMember>,
+}
+
+/// What is kept in the row of a member of a large session, where its session's document does not hold it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LargeMember {
+    /// Its entry, without `next`.
+    pub document: String,
+    /// Since when it is in its state.
+    pub since: DateTime<Utc>,
+    /// When that state ends by itself, if ever.
+    pub due_at: Option<DateTime<Utc>>,
+    /// `joinTime`.
+    pub joined_at: DateTime<Utc>,
 }
 
 /// A handle of any type.
@@ -267,6 +305,8 @@ pub struct ActivitySessionRow {
     pub body: Option<String>,
     /// What only the service knows of it, when it was asked for.
     pub private: Option<String>,
+    /// Of a large session the owners, by index and xuid, when the document was asked for.
+    pub owners: Vec<(i32, u64)>,
 }
 
 /// A timer that has passed.

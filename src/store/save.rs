@@ -168,12 +168,12 @@ pub struct SessionLock {
 }
 
 impl SessionLock {
-    /// Loads the record to decide on.
+    /// Loads the record to decide on at `now`.
     ///
     /// # Errors
     /// `Unavailable`, `Database`.
-    pub async fn load(&mut self, ask: &LoadAsk) -> Result<Loaded, StoreError> {
-        let loaded = load_on(&mut self.transaction, std::slice::from_ref(ask)).await?;
+    pub async fn load(&mut self, ask: &LoadAsk, now: DateTime<Utc>) -> Result<Loaded, StoreError> {
+        let loaded = load_on(&mut self.transaction, std::slice::from_ref(ask), now).await?;
         Ok(loaded.into_iter().next().expect("every ask is answered"))
     }
 

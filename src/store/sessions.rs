@@ -1,10 +1,12 @@
 //! Sessions by their id: documents to show, records to decide on, and the facts that access asks for.
 
+use chrono::{DateTime, Utc};
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row as _};
 use tracing::instrument;
 use uuid::Uuid;
 
+use super::columns::Slices;
 use super::decode::place;
 use super::rows::{AccessFacts, Edge, HandleReadRow, Loaded, ReadRow, StoredSession, xuid_from_column, xuid_to_column};
 use super::{Store, StoreError};
@@ -45,6 +47,8 @@ pub struct LoadAsk {
     pub sid: Uuid,
     /// Every user whose command is queued for it.
     pub callers: Vec<u64>,
+    /// Every member that one of those commands names by its index.
+    pub indices: Vec<i32>,
     /// Whether one of those commands writes a restriction: then edges are looked up whatever the stored restrictions are.
     pub writes_restriction: bool,
 }
@@ -74,7 +78,7 @@ impl Store {
     pub async fn read_by_handles(
         &self,
         asks: &[HandleAsk],
-        now: chrono::DateTime<chrono::Utc>,
+        now: DateTime<Utc>,
     ) -> Result<Vec<Option<HandleReadRow>>, StoreError> {
         let ids: Vec<Uuid> = asks.iter().map(|ask| ask.id).collect();
         let callers: Vec<Option<i64>> = asks.iter().map(|ask| ask.caller.map(xuid_to_column)).collect();
@@ -109,30 +113,42 @@ impl Store {
         Ok(answers)
     }
 
-    /// Loads records to decide on, in the order of the asks.
+    /// Loads records to decide on at `now`, in the order of the asks. Of a large session those members come along that the commands
+    /// can concern: the callers, those named, the owners, up to 500 that are due, and who would inherit from the owners.
     ///
     /// # Errors
     /// `Unavailable`, `Database`.
     #[instrument(name = "db.session.load", level = "debug", skip_all, fields(asks = asks.len()))]
-    pub async fn load_sessions(&self, asks: &[LoadAsk]) -> Result<Vec<Loaded>, StoreError> {
-        load_on(&mut *self.pool.acquire().await?, asks).await
+    pub async fn load_sessions(&self, asks: &[LoadAsk], now: DateTime<Utc>) -> Result<Vec<Loaded>, StoreError> {
+        load_on(&mut *self.pool.acquire().await?, asks, now).await
     }
 }
 
 /// Loads records over one connection.
-pub(super) async fn load_on(connection: &mut PgConnection, asks: &[LoadAsk]) -> Result<Vec<Loaded>, StoreError> {
+pub(super) async fn load_on(
+    connection: &mut PgConnection,
+    asks: &[LoadAsk],
+    now: DateTime<Utc>,
+) -> Result<Vec<Loaded>, StoreError> {
     let mut callers: Vec<i64> = Vec::with_capacity(asks.len());
-    let mut slices = super::columns::Slices::default();
+    let mut indices: Vec<i32> = Vec::new();
+    let (mut caller_slices, mut index_slices) = (Slices::default(), Slices::default());
     for ask in asks {
         callers.extend(ask.callers.iter().copied().map(xuid_to_column));
-        slices.end_at(callers.len());
+        caller_slices.end_at(callers.len());
+        indices.extend(&ask.indices);
+        index_slices.end_at(indices.len());
     }
     let rows = sqlx::query(include_str!("sql/load_sessions.sql"))
         .bind(asks.iter().map(|ask| ask.sid).collect::<Vec<_>>())
-        .bind(slices.first)
-        .bind(slices.last)
+        .bind(caller_slices.first)
+        .bind(caller_slices.last)
+        .bind(index_slices.first)
+        .bind(index_slices.last)
         .bind(asks.iter().map(|ask| ask.writes_restriction).collect::<Vec<_>>())
         .bind(callers)
+        .bind(indices)
+        .bind(now)
         .fetch_all(connection)
         .await?;
     let mut answers = vec![Loaded { stored: None, follows: Vec::new(), blocks: Vec::new() }; asks.len()];

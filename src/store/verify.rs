@@ -5,9 +5,10 @@
 use uuid::Uuid;
 
 use super::everything::Holding;
-use super::projection::{keyword_keys, member_rows, session_of, session_row};
+use super::projection::{keyword_keys, loaded_session, member_rows, session_row};
+use super::rows::{LoadedMember, SessionRow, StoredSession};
 use super::{Store, StoreError};
-use crate::domain::session::Session;
+use crate::domain::session::{Crowd, Session};
 use crate::domain::timers;
 use crate::wire::stored;
 
@@ -29,7 +30,7 @@ impl Store {
             for (sid, holding) in &page.holdings {
                 let mut report = Report { sid: *sid, found: &mut found };
                 match &holding.session {
-                    Some(row) => match session_of(row) {
+                    Some(row) => match whole(row, holding) {
                         Ok(session) => compare(&session, holding, &mut report),
                         Err(error) => report.add(&error.to_string()),
                     },
@@ -59,6 +60,20 @@ impl Report<'_> {
             self.add(what);
         }
     }
+}
+
+/// The session with all its members: those of a large one from their rows, so that what it counts is counted anew.
+fn whole(row: &SessionRow, holding: &Holding) -> Result<Session, stored::Corrupt> {
+    let documents = holding.members.iter().filter_map(|stored| {
+        let large = stored.member.large.as_ref()?;
+        let (document, device_id) = (large.document.clone(), stored.member.device_id.clone());
+        Some(LoadedMember { document, since: large.since, device_id })
+    });
+    let members = if row.large { documents.collect() } else { Vec::new() };
+    let stored = StoredSession { revision: 0, session: row.clone(), former_members: Vec::new(), members, next_due: None };
+    let mut session = loaded_session(&stored)?;
+    session.crowd = session.crowd.map(|_| Crowd::default());
+    Ok(session)
 }
 
 fn compare(session: &Session, holding: &Holding, report: &mut Report) {

@@ -4,7 +4,7 @@ use super::query::session_ref;
 use super::request::read_body;
 use crate::domain::handle::{ActivityQuery, Handle, HandleType, Include, Owners};
 use crate::domain::limits;
-use crate::domain::names::{Scid, SessionName, TemplateName, Xuid};
+use crate::domain::names::{MemberIndex, Scid, SessionName, TemplateName, Xuid};
 use crate::domain::query::Reported;
 use crate::domain::refusal::Refusal;
 use crate::domain::session::Session;
@@ -157,6 +157,8 @@ pub struct Shown<'a> {
     pub session: Option<&'a Session>,
     /// Whether the reader may read the session (H-57).
     pub readable: bool,
+    /// Owners of the session whose entries are not loaded with it: a large one comes without members.
+    pub owners: &'a [(MemberIndex, Xuid)],
 }
 
 /// Renders a handle (R-50, the table of the activity, H-70 to H-75).
@@ -177,7 +179,7 @@ pub fn render(shown: &Shown, include: Include) -> Json {
         put("inviteProtocol", protocol.into());
     }
     if let (true, Some(session)) = (include.related_info, shown.session) {
-        put("relatedInfo", related_info(handle, session).into());
+        put("relatedInfo", related_info(shown, session).into());
     }
     if include.custom_properties {
         let custom = shown.session.filter(|_| shown.readable).map(|session| session.properties.custom.clone());
@@ -192,7 +194,7 @@ pub fn render(shown: &Shown, include: Include) -> Json {
 }
 
 /// What shows whether a session can be joined (H-70).
-fn related_info(handle: &Handle, session: &Session) -> Object {
+fn related_info(shown: &Shown, session: &Session) -> Object {
     let mut fields = Object::with_capacity(10);
     let mut put = |name: &str, value: Json| drop(fields.insert(name.into(), value));
     let count = |n: usize| Json::from(n as u64);
@@ -202,16 +204,31 @@ fn related_info(handle: &Handle, session: &Session) -> Object {
     put("closed", session.flag("closed").into());
     put("maxMembersCount", count(session.max_members()));
     put("membersCount", count(session.member_count()));
-    put("postedTime", render_instant(handle.created_at).into());
+    put("postedTime", render_instant(shown.handle.created_at).into());
     if let Some(protocol) = session.invite_protocol() {
         put("inviteProtocol", protocol.into());
     }
-    for name in ["keywords", "description", "scheduledTime", "searchHandleVisibility"] {
-        if let Some(value) = session.properties.system.get(name) {
-            put(name, value.clone());
+    let set = |name: &str| session.properties.system.get(name);
+    for name in ["keywords", "sessionOwners", "description", "scheduledTime", "searchHandleVisibility"] {
+        let value = match name {
+            "sessionOwners" => set("owners").map(|owners| owner_xuids(owners, session, shown.owners)),
+            name => set(name).cloned(),
+        };
+        if let Some(value) = value {
+            put(name, value);
         }
     }
     fields
+}
+
+/// The xuids of owners, in the order of their indices in the session's properties.
+fn owner_xuids(owners: &Json, session: &Session, others: &[(MemberIndex, Xuid)]) -> Json {
+    let xuid = |index: MemberIndex| {
+        let loaded = session.member_at(index).map(|member| member.xuid);
+        loaded.or_else(|| others.iter().find(|(other, _)| *other == index).map(|(_, xuid)| *xuid))
+    };
+    let indices = owners.as_array().unwrap_or_default().iter().filter_map(|index| MemberIndex::try_from(index.as_u64()?).ok());
+    indices.filter_map(xuid).map(|xuid| Json::from(xuid.to_string())).collect()
 }
 
 #[cfg(test)]

@@ -1,11 +1,12 @@
 -- Activities of some owners in the order of the owners, newest first within one, with what relatedInfo tells of their sessions
--- (H-57, H-58, H-59, H-70). The body comes only when it is asked for.
+-- (H-57, H-58, H-59, H-70). The body comes only when it is asked for, and with that of a large session the xuids of its owners.
 select h.id, h.type, h.owner, h.title_id, h.invited, h.created_at, h.expires_at, h.document,
     h.sid as handle_sid, h.scid as handle_scid, h.scid_spelling as handle_scid_spelling, h.template as handle_template,
     h.name as handle_name,
     s.sid, s.scid, s.scid_spelling, s.template, s.name, s.start_time, s.visibility, s.join_restriction, s.read_restriction,
     s.closed, s.version, s.max_members, s.member_count, s.accepted_count, s.keywords, s.next_timer_at, s.invite_protocol,
-    case when $6 then s.body end as body, case when $6 then s.private end as private,
+    case when $6 then s.body end as body, case when $6 then s.private end as private, owners.indices as owner_indices,
+    owners.xuids as owner_xuids,
     o.state as member_state, coalesce(o.turn, false) as member_turn, c.state as caller_state,
     case when s.read_restriction = 1 and c.state is null then exists (
         select
@@ -25,6 +26,11 @@ left join lateral (
 left join lateral (
     select state from members where xuid = $4 and scid = h.scid and sid = h.sid limit 1
 ) c on true
+left join lateral (
+    select array_agg(m.index) as indices, array_agg(m.xuid) as xuids
+    from members m
+    where $6 and s.large and m.sid = s.sid and m.owner
+) owners on true
 where h.expires_at is null or h.expires_at > $3 or (o.state = 3 and s.start_time < h.expires_at)
 order by ask.n, h.created_at desc, h.id
 limit $7

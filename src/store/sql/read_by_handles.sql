@@ -4,12 +4,12 @@ select ask.n, h.id, h.type, h.owner, h.title_id, h.invited, h.created_at, h.expi
     h.sid as handle_sid, h.scid as handle_scid, h.scid_spelling as handle_scid_spelling, h.template as handle_template,
     h.name as handle_name,
     s.sid, s.scid, s.scid_spelling, s.template, s.name, s.branch, s.change_number, s.next_timer_at, s.visibility,
-    s.read_restriction, s.body, m.state as caller_state
+    s.read_restriction, s.body, case when s.large then s.private end as private, m.state as caller_state, m.document as caller_document
 from unnest($1::uuid[], $2::bigint[]) with ordinality as ask (id, caller, n)
 join handles h on h.id = ask.id
 left join sessions s on s.sid = h.sid
 left join lateral (
-    select state from members where xuid = ask.caller and scid = s.scid and sid = s.sid limit 1
+    select state, document from members where xuid = ask.caller and scid = s.scid and sid = s.sid limit 1
 ) m on true
 where h.expires_at is null or h.expires_at > $3
     or (h.type = 0 and s.start_time < h.expires_at and exists (

@@ -1,8 +1,9 @@
--- Documents for many callers at once, with what judging access and timers needs.
+-- Documents for many callers at once, with what judging access and timers needs; of large sessions also what completes them for their
+-- caller.
 select ask.n, s.sid, s.scid, s.scid_spelling, s.template, s.name, s.branch, s.change_number, s.next_timer_at, s.visibility,
-    s.read_restriction, s.body, m.state as caller_state
+    s.read_restriction, s.body, case when s.large then s.private end as private, m.state as caller_state, m.document as caller_document
 from unnest($1::uuid[], $2::bigint[]) with ordinality as ask (sid, caller, n)
 join sessions s on s.sid = ask.sid
 left join lateral (
-    select state from members where xuid = ask.caller and scid = s.scid and sid = s.sid limit 1
+    select state, document from members where xuid = ask.caller and scid = s.scid and sid = s.sid limit 1
 ) m on true

@@ -3,7 +3,7 @@
 -- part joins `won`, so a save that lost leaves no trace.
 with ask as materialized (
     select *
-    from unnest($48::uuid[], $49::uuid[], $50::bigint[], $51::boolean[], $52::boolean[])
+    from unnest($54::uuid[], $55::uuid[], $56::bigint[], $57::boolean[], $58::boolean[])
         as ask (sid, branch, revision, deletes, clears_handles)
 ),
 after as materialized (
@@ -11,11 +11,11 @@ after as materialized (
     from unnest(
         $1::uuid[], $2::uuid[], $3::bigint[], $4::uuid[], $5::timestamptz[], $6::timestamptz[], $7::int[], $8::int[],
         $9::int[], $10::int[], $11::smallint[], $12::smallint[], $13::smallint[], $14::boolean[], $15::text[], $16::text[],
-        $17::text[], $18::int[], $19::int[], $20::text[], $21::text[], $22::text[], $24::uuid[], $25::bigint[]
+        $17::text[], $18::int[], $19::int[], $20::text[], $21::text[], $22::text[], $24::boolean[], $25::uuid[], $26::bigint[]
     ) as after (
         sid, branch, change_number, scid, start_time, next_timer_at, version, max_members, member_count, accepted_count, visibility,
         join_restriction, read_restriction, closed, scid_spelling, template, name, first_keyword, last_keyword, invite_protocol,
-        body, private, expected_branch, expected_revision)
+        body, private, large, expected_branch, expected_revision)
 ),
 locked as materialized (
     select s.sid, s.scid, s.start_time, s.name
@@ -37,7 +37,7 @@ updated as (
         join_restriction = after.join_restriction, read_restriction = after.read_restriction, closed = after.closed,
         scid_spelling = after.scid_spelling, template = after.template, name = after.name,
         keywords = ($23::text[])[after.first_keyword:after.last_keyword], invite_protocol = after.invite_protocol,
-        body = after.body, private = after.private
+        body = after.body, private = after.private, large = after.large
     from ready, after
     where s.sid = after.sid and s.branch = after.expected_branch and s.revision = after.expected_revision
     returning s.sid
@@ -51,10 +51,11 @@ deleted as (
 created as (
     insert into sessions (
         sid, branch, revision, change_number, scid, start_time, next_timer_at, version, max_members, member_count, accepted_count,
-        visibility, join_restriction, read_restriction, closed, scid_spelling, template, name, keywords, invite_protocol, body, private)
+        visibility, join_restriction, read_restriction, closed, scid_spelling, template, name, keywords, invite_protocol, body, private,
+        large)
     select sid, branch, 1, change_number, scid, start_time, next_timer_at, version, max_members, member_count,
         accepted_count, visibility, join_restriction, read_restriction, closed, scid_spelling, template, name,
-        ($23::text[])[first_keyword:last_keyword], invite_protocol, body, private
+        ($23::text[])[first_keyword:last_keyword], invite_protocol, body, private, large
     from ready, after
     where expected_revision is null
     order by sid
@@ -67,7 +68,7 @@ won as materialized (
 put_timers as (
     insert into timers (sid, due_at)
     select t.sid, t.due_at
-    from unnest($26::uuid[], $27::timestamptz[]) as t (sid, due_at)
+    from unnest($27::uuid[], $28::timestamptz[]) as t (sid, due_at)
     join won on won.sid = t.sid
     join after on after.sid = t.sid
     where t.due_at is not null
@@ -77,7 +78,7 @@ cleared_timers as (
     delete from timers
     using (
         select t.sid
-        from unnest($26::uuid[], $27::timestamptz[]) as t (sid, due_at)
+        from unnest($27::uuid[], $28::timestamptz[]) as t (sid, due_at)
         join won on won.sid = t.sid
         where t.due_at is null
         union
@@ -87,40 +88,45 @@ cleared_timers as (
 ),
 removed_members as (
     delete from members m
-    using unnest($28::uuid[], $29::int[]) as r (sid, index), won
+    using unnest($29::uuid[], $30::int[]) as r (sid, index), won
     where won.sid = r.sid and m.sid = r.sid and m.index = r.index
 ),
 members_of_deleted as (
     delete from members m using deleted where m.sid = deleted.sid
 ),
 put_members as (
-    insert into members (sid, index, state, turn, xuid, scid, connection, template_key, device_id)
-    select p.sid, p.index, p.state, p.turn, p.xuid, after.scid, p.connection, lower(after.template collate "C"), p.device_id
-    from unnest($30::uuid[], $31::int[], $32::smallint[], $33::boolean[], $34::bigint[], $35::uuid[], $36::text[])
-        as p (sid, index, state, turn, xuid, connection, device_id)
+    insert into members (
+        sid, index, state, turn, xuid, scid, connection, template_key, device_id, owner, document, since, due_at, joined_at)
+    select p.sid, p.index, p.state, p.turn, p.xuid, after.scid, p.connection, lower(after.template collate "C"), p.device_id, p.owner,
+        p.document, p.since, p.due_at, p.joined_at
+    from unnest(
+        $31::uuid[], $32::int[], $33::smallint[], $34::boolean[], $35::bigint[], $36::uuid[], $37::text[], $38::boolean[], $39::text[],
+        $40::timestamptz[], $41::timestamptz[], $42::timestamptz[]
+    ) as p (sid, index, state, turn, xuid, connection, device_id, owner, document, since, due_at, joined_at)
     join won on won.sid = p.sid
     join after on after.sid = p.sid
     on conflict (sid, index) do update
     set state = excluded.state, turn = excluded.turn, xuid = excluded.xuid, connection = excluded.connection,
-        template_key = excluded.template_key, device_id = excluded.device_id
+        template_key = excluded.template_key, device_id = excluded.device_id, owner = excluded.owner, document = excluded.document,
+        since = excluded.since, due_at = excluded.due_at, joined_at = excluded.joined_at
 ),
 -- A keyword row is found by the key of the stored session, which in a re-created session differs from the new one.
 removed_keywords as (
     delete from keywords k
-    using unnest($53::uuid[], $54::text[]) as r (sid, keyword), won, locked
+    using unnest($59::uuid[], $60::text[]) as r (sid, keyword), won, locked
     where won.sid = r.sid and locked.sid = r.sid
         and k.scid = locked.scid and k.keyword = r.keyword and k.start_time = locked.start_time and k.name = locked.name
         and k.sid = locked.sid
         and not exists (
             select
-            from unnest($55::uuid[], $56::text[]) as p (sid, keyword)
+            from unnest($61::uuid[], $62::text[]) as p (sid, keyword)
             join after on after.sid = p.sid
             where p.sid = r.sid and p.keyword = r.keyword and after.start_time = locked.start_time and after.name = locked.name)
 ),
 put_keywords as (
     insert into keywords (scid, keyword, start_time, name, sid, template_key)
     select after.scid, p.keyword, after.start_time, after.name, after.sid, lower(after.template collate "C")
-    from unnest($55::uuid[], $56::text[]) as p (sid, keyword)
+    from unnest($61::uuid[], $62::text[]) as p (sid, keyword)
     join won on won.sid = p.sid
     join after on after.sid = p.sid
     on conflict do nothing
@@ -128,7 +134,7 @@ put_keywords as (
 put_former_members as (
     insert into former_members (sid, branch, xuid)
     select f.sid, after.branch, f.xuid
-    from unnest($57::uuid[], $58::bigint[]) as f (sid, xuid)
+    from unnest($63::uuid[], $64::bigint[]) as f (sid, xuid)
     join won on won.sid = f.sid
     join after on after.sid = f.sid
     on conflict do nothing
@@ -141,8 +147,8 @@ former_members_of_ended as (
 activity as materialized (
     select p.*, after.scid
     from unnest(
-        $61::uuid[], $62::uuid[], $63::text[], $64::text[], $65::text[], $66::bigint[], $67::bigint[], $68::timestamptz[],
-        $69::timestamptz[], $70::text[]
+        $67::uuid[], $68::uuid[], $69::text[], $70::text[], $71::text[], $72::bigint[], $73::bigint[], $74::timestamptz[],
+        $75::timestamptz[], $76::text[]
     ) as p (id, sid, scid_spelling, template, name, owner, title_id, created_at, expires_at, document)
     join won on won.sid = p.sid
     join after on after.sid = p.sid
@@ -159,7 +165,7 @@ put_activities as (
 ),
 removed_activities as (
     delete from handles h
-    using unnest($59::uuid[], $60::bigint[]) as r (sid, owner), won, locked
+    using unnest($65::uuid[], $66::bigint[]) as r (sid, owner), won, locked
     where won.sid = r.sid and locked.sid = r.sid
         and h.owner = r.owner and h.scid = locked.scid and h.type = 0 and h.sid = r.sid
         and not exists (select from activity a where a.owner = h.owner and a.scid = h.scid)
@@ -174,8 +180,8 @@ logged as (
     insert into changes (sid, branch, change_number, at, write_id, kinds, cause, deleted, actor, delta, departed)
     select c.sid, c.branch, c.change_number, c.at, c.write_id, c.kinds, c.cause, c.deleted, c.actor, c.delta, c.departed
     from unnest(
-        $37::uuid[], $38::uuid[], $39::bigint[], $40::timestamptz[], $41::int[], $42::smallint[], $43::boolean[], $44::text[],
-        $45::text[], $46::text[], $47::uuid[]
+        $43::uuid[], $44::uuid[], $45::bigint[], $46::timestamptz[], $47::int[], $48::smallint[], $49::boolean[], $50::text[],
+        $51::text[], $52::text[], $53::uuid[]
     ) as c (sid, branch, change_number, at, kinds, cause, deleted, actor, delta, departed, write_id)
     join won on won.sid = c.sid
 )

@@ -116,7 +116,8 @@ async fn a_connection_that_breaks_in_a_save_leaves_its_outcome_unknown() {
     let waiting = tokio::spawn(async move { save_one(&store, update(&stored)).await });
     let end = "select pg_terminate_backend(pid) from pg_stat_activity
         where datname = current_database() and wait_event_type = 'Lock'";
-    while sqlx::query(end).fetch_optional(&mut other).await.unwrap().is_none() {}
+    // Within its transaction the other connection would see the same activity for ever.
+    while sqlx::query(end).fetch_optional(&mut database.connection().await).await.unwrap().is_none() {}
     assert!(matches!(waiting.await.unwrap(), Err(StoreError::Unknown(_))));
     sqlx::query("rollback").execute(&mut other).await.unwrap();
     assert_eq!(load(&database.store, "One").await.unwrap().revision, 1);
@@ -126,10 +127,10 @@ async fn a_connection_that_breaks_in_a_save_leaves_its_outcome_unknown() {
 async fn a_locked_session_is_saved_by_its_lock_and_by_nobody_else() {
     let database = Database::new().await;
     let stored = created(&database.store, session("One"), vec![]).await;
-    let ask = LoadAsk { sid: sid_of("One"), callers: vec![], writes_restriction: false };
+    let ask = ask("One", &[]);
     drop(database.store.lock_session(ask.sid).await.unwrap());
     let mut lock = database.store.lock_session(ask.sid).await.unwrap();
-    let loaded = lock.load(&ask).await.unwrap().stored.unwrap();
+    let loaded = lock.load(&ask, start()).await.unwrap().stored.unwrap();
 
     let store = database.store.clone();
     let waiting = tokio::spawn(async move { save_one(&store, update(&stored)).await });

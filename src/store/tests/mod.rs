@@ -66,11 +66,12 @@ fn session(name: &str) -> SessionRow {
         invite_protocol: None,
         body: format!(r#"{{"name":"{name}"}}"#),
         private: "{}".into(),
+        large: false,
     }
 }
 
 fn member(index: i32, xuid: u64, state: i16) -> MemberRow {
-    MemberRow { index, xuid, state, connection: None, device_id: None, turn: false }
+    MemberRow { index, xuid, state, connection: None, device_id: None, turn: false, owner: false, large: None }
 }
 
 fn activity(name: &str, owner: u64) -> HandleRow {
@@ -146,9 +147,13 @@ fn version(stored: &StoredSession) -> Version {
     Version { branch: stored.session.branch, revision: stored.revision }
 }
 
+/// Asks for a session on behalf of these callers.
+fn ask(name: &str, callers: &[u64]) -> LoadAsk {
+    LoadAsk { sid: sid_of(name), callers: callers.to_vec(), indices: Vec::new(), writes_restriction: false }
+}
+
 async fn load(store: &Store, name: &str) -> Option<StoredSession> {
-    let ask = LoadAsk { sid: sid_of(name), callers: Vec::new(), writes_restriction: false };
-    store.load_sessions(&[ask]).await.expect("the session can be loaded").remove(0).stored
+    store.load_sessions(&[ask(name, &[ALICE, 7])], start()).await.expect("the session can be loaded").remove(0).stored
 }
 
 async fn save_one(store: &Store, save: SessionSave) -> Result<(), StoreError> {

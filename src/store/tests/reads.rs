@@ -15,6 +15,8 @@ fn read_of(stored: &StoredSession, caller_state: Option<i16>) -> ReadRow {
         read_restriction: session.read_restriction,
         caller_state,
         body: session.body,
+        private: None,
+        caller_document: None,
     }
 }
 

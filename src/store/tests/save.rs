@@ -250,9 +250,9 @@ async fn followers_are_looked_up_where_a_restriction_may_ask_for_them() {
     for (follower, followed) in [(ALICE, carol), (BOB, carol), (carol, dave), (99, carol)] {
         database.store.put_follow(follower, followed, false).await.unwrap();
     }
-    let ask = |name: &str, writes_restriction| LoadAsk { sid: sid_of(name), callers: vec![carol, dave], writes_restriction };
+    let ask = |name: &str, writes_restriction| LoadAsk { writes_restriction, ..ask(name, &[carol, dave]) };
     let asks = [ask("One", false), ask("One", true), ask("Two", false), ask("None", false)];
-    let loaded = database.store.load_sessions(&asks).await.unwrap();
+    let loaded = database.store.load_sessions(&asks, start()).await.unwrap();
 
     let edge = |from, to| Edge { from, to };
     let edges = loaded.into_iter().map(|one| {
