@@ -324,5 +324,5 @@ async fn a33_titles_that_view_a_broadcast_read_it() {
     world.actor(of(2, 77)).get(&path).await.expect(200);
     world.actor(of(2, 77)).put(&path, &active()).await.expect(403);
     world.server().with(USERS, "3").with(TITLE_OF_USERS, "77").with(DENY_SCOPE, MANAGE).get(&path).await.expect(200);
-    world.running.stop().await;
+    world.end().await;
 }

@@ -12,6 +12,7 @@ mod handles;
 mod handles_query;
 mod harness;
 mod kill;
+mod large;
 mod members;
 mod model;
 mod process;
