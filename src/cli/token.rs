@@ -47,7 +47,7 @@ enum Subject {
         /// The device the user plays on
         #[arg(long, value_name = "ID")]
         device_id: Option<String>,
-        /// The kind of device, as access.weak_device_types names it
+        /// The kind of device, as `access.weak_device_types` names it
         #[arg(long, value_name = "TYPE")]
         device_type: Option<String>,
     },

@@ -141,7 +141,7 @@ impl Shard {
             }
         };
         let jobs = self.clear_doubts(vec![(sid, jobs)]).await.into_iter().flat_map(|(_, jobs)| jobs).collect();
-        let group = self.decide(sid, jobs, loaded, now, again);
+        let group = self.decide(sid, jobs, &loaded, now, again);
         let outcome = if let Some(save) = &group.save {
             lock.save(save).await
         } else {
@@ -170,7 +170,7 @@ impl Shard {
         let jobs = self.clear_doubts(jobs).await;
         let mut groups = Vec::with_capacity(jobs.len());
         for ((sid, jobs), loaded) in jobs.into_iter().zip(loaded) {
-            if let Ok(group) = catch_unwind(AssertUnwindSafe(|| self.decide(sid, jobs, loaded, now, again))) {
+            if let Ok(group) = catch_unwind(AssertUnwindSafe(|| self.decide(sid, jobs, &loaded, now, again))) {
                 groups.push(group);
             } else {
                 error!(session.sid = %sid, "deciding the writes of a session panicked; the message stands above");
@@ -202,9 +202,9 @@ impl Shard {
     }
 
     /// Decides the jobs of one session, one after another, on the same record.
-    fn decide(&self, sid: Uuid, jobs: Vec<Job>, loaded: Loaded, now: DateTime<Utc>, again: &mut Vec<Job>) -> Group {
+    fn decide(&self, sid: Uuid, jobs: Vec<Job>, loaded: &Loaded, now: DateTime<Utc>, again: &mut Vec<Job>) -> Group {
         let mut group = Group::of(sid);
-        let record = match read_record(sid, &loaded) {
+        let record = match read_record(sid, loaded) {
             Ok(record) => record,
             Err(error) => {
                 error!(session.sid = %sid, %error, "a stored session cannot be read");
@@ -212,7 +212,7 @@ impl Shard {
                 return group;
             }
         };
-        let mut plan = Plan::new(record, self.facts(&loaded), now);
+        let mut plan = Plan::new(record, self.facts(loaded), now);
         let house = House { limits: &self.options.limits };
         if jobs.iter().any(|job| !job.doubts.is_empty()) {
             plan.touch();

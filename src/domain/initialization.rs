@@ -294,7 +294,9 @@ fn end_joining(session: &mut Session, episode: u32, _: Option<bool>) -> End {
         .filter(|member| is_in(member, episode) && member.state == MemberState::Reserved)
         .cloned()
         .collect();
-    gone.iter().for_each(|member| timers::remove(session, member));
+    for member in &gone {
+        timers::remove(session, member);
+    }
     fail_groups(session, episode, gone.iter().map(|member| member.index).collect());
     if is_too_few(session, episode) { End::Failed } else { End::Next(Stage::Measuring) }
 }

@@ -219,16 +219,18 @@ fn the_laws_hold_in_random_histories() {
     let seed = RandomState::new().hash_one(0);
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let share = cases.div_ceil(u32::try_from(cores).unwrap_or(1));
-    let mut seen: BTreeMap<String, u32> = BTreeMap::new();
+    let mut tallied: BTreeMap<String, u32> = BTreeMap::new();
     std::thread::scope(|scope| {
         let plays: Vec<_> = (0..cores as u64).map(|core| scope.spawn(move || play(seed.wrapping_add(core), share))).collect();
         for play in plays {
             let part = play.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-            part.into_iter().for_each(|(what, count)| *seen.entry(what).or_default() += count);
+            for (what, count) in part {
+                *tallied.entry(what).or_default() += count;
+            }
         }
     });
-    println!("{seen:?}");
-    let missed: Vec<_> = REACHED.iter().filter(|what| !seen.contains_key(**what)).collect();
+    println!("{tallied:?}");
+    let missed: Vec<_> = REACHED.iter().filter(|what| !tallied.contains_key(**what)).collect();
     assert!(missed.is_empty() || cases < 10_000, "the histories never came to {missed:?}");
 }
 
@@ -236,7 +238,7 @@ fn the_laws_hold_in_random_histories() {
 fn play(seed: u64, cases: u32) -> BTreeMap<String, u32> {
     let config = Config { cases, failure_persistence: None, rng_seed: RngSeed::Fixed(seed), ..Config::default() };
     println!("PROPTEST_RNG_SEED={seed} OPENMPSD_LAWS={cases}");
-    let (players, seen) = (players(), RefCell::new(BTreeMap::new()));
+    let (people, tallied) = (players(), RefCell::new(BTreeMap::new()));
     let outcome = TestRunner::new(config).run(&history(), |(template, follow, steps)| {
         let mut stage = Stage::of(TEMPLATES[template]);
         stage.everybody_follows = follow;
@@ -247,18 +249,20 @@ fn play(seed: u64, cases: u32) -> BTreeMap<String, u32> {
                     stage.settle();
                     let command = command(&stage, &body, synchronized);
                     let before = stage.clone();
-                    let who = &players[who];
+                    let who = &people[who];
                     let answer = stage.run(who, &command);
                     let played = Played { before: &before, who, command: &command, answer, after: &stage };
-                    LAWS.iter().for_each(|law| law(&played));
-                    tally(&played, &mut seen.borrow_mut());
+                    for law in LAWS {
+                        law(&played);
+                    }
+                    tally(&played, &mut tallied.borrow_mut());
                 }
             }
         }
         Ok(())
     });
     outcome.unwrap_or_else(|failure| panic!("PROPTEST_RNG_SEED={seed} OPENMPSD_LAWS={cases}: {failure}"));
-    seen.into_inner()
+    tallied.into_inner()
 }
 
 /// Of a document's paths, those of system data that are `null` (S-03), and ids of 64 bits that are no text (S-04).

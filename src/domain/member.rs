@@ -218,6 +218,7 @@ impl<'a> Entry<'a> {
 }
 
 /// What a member's properties depend on in their session.
+#[expect(clippy::struct_excessive_bools, reason = "each is a capability of its own")]
 pub struct Rules<'a> {
     /// The instant of the request.
     pub now: DateTime<Utc>,

@@ -53,6 +53,8 @@ pub struct Work<'a> {
 }
 
 impl<'a> Work<'a> {
+    /// Begins with the session as it is, or as it is created.
+    #[must_use]
     pub fn new(session: Session, context: &'a Context<'a>, form: Form) -> Self {
         Self { fresh: session.next_index, session, context, form, conflict: None, judged: None }
     }
@@ -342,7 +344,7 @@ impl<'a> Work<'a> {
                 system.shift_insert(at.min(system.len()), name.into(), default.as_str().into());
             }
         }
-        if !system.contains_key("turn") && !self.session.crowd.is_some() {
+        if !system.contains_key("turn") && self.session.crowd.is_none() {
             system.shift_insert(2, "turn".into(), Json::Array(Vec::new()));
         }
         let (join, read) = (self.session.join_restriction(), self.session.read_restriction());

@@ -95,7 +95,7 @@ pub fn find_hosts(session: &mut Session, episode: u32) {
         let others = peers.iter().filter(|peer| peer.member.index != host.member.index);
         let served: Vec<&Json> =
             others.filter(|peer| demands.unmet(peer, host).is_none()).filter_map(|peer| peer.measured(host)).collect();
-        let badness = served.iter().map(|entry| badness(&metric, entry)).sum::<f64>() / served.len().max(1) as f64;
+        let badness = average(served.iter().map(|entry| badness(&metric, entry)));
         hosts.push((served.len(), badness, host.member.index, token));
     }
     let most = hosts.iter().map(|(served, ..)| *served).max().unwrap_or(0);
@@ -104,8 +104,15 @@ pub fn find_hosts(session: &mut Session, episode: u32) {
     session.host_candidates = hosts.iter().map(|(.., token)| (*token).to_owned()).collect();
 }
 
+/// The mean; 0 of nothing.
+fn average(values: impl Iterator<Item = f64>) -> f64 {
+    let (sum, count) = values.fold((0.0, 0.0), |(sum, count), value| (sum + value, count + 1.0));
+    if count > 0.0 { sum / count } else { 0.0 }
+}
+
 /// How bad a measurement is in the sense of `hostSelectionMetric`.
 fn badness(metric: &str, entry: &Json) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "an order among hosts needs no more")]
     let value = |name: &str| number(entry, name).unwrap_or(0) as f64;
     match metric {
         "bandwidthup" => -value("bandwidthUp"),

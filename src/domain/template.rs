@@ -138,7 +138,9 @@ fn read(name: TemplateName, document: &Json, remarks: &mut Remarks) -> Template 
     }
     let role_types = fields.get("roleTypes").map_or_else(RoleTypes::default, |types| {
         let (role_types, faults) = RoleTypes::read(types, has_capability(&system, "hasOwners"));
-        faults.into_iter().for_each(|(at, why)| remarks.push(true, at, why));
+        for (at, why) in faults {
+            remarks.push(true, at, why);
+        }
         role_types
     });
     for (at, why) in contradictions(&system) {

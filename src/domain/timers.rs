@@ -84,7 +84,9 @@ pub fn settle(record: &Record, now: DateTime<Utc>) -> Option<Record> {
         return None;
     }
     let mut after = session.clone();
-    due.into_iter().for_each(|member| expire(&mut after, member, now));
+    for member in due {
+        expire(&mut after, member, now);
+    }
     Some(finish(after, Some(session), None, now))
 }
 
@@ -143,7 +145,9 @@ pub fn finish(mut session: Session, before: Option<&Session>, mut judged: Option
 fn expire_at_once(session: &mut Session, now: DateTime<Utc>) -> bool {
     let is_zero = |member: &Member| timer_of(session, member).is_some_and(|(_, timeout)| timeout.is_zero());
     let gone: Vec<Arc<Member>> = session.members.iter().filter(|member| is_zero(member)).cloned().collect();
-    gone.iter().for_each(|member| expire(session, member, now));
+    for member in &gone {
+        expire(session, member, now);
+    }
     !gone.is_empty()
 }
 

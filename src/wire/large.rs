@@ -113,7 +113,9 @@ pub fn with_members(mut session: Session, mut members: Vec<Member>, next_due: Op
         return corrupt("private.large.count");
     };
     (crowd.count, crowd.active, crowd.next_due) = (others, active, next_due);
-    members.iter().for_each(|member| crowd.taken.take(&member.roles));
+    for member in &members {
+        crowd.taken.take(&member.roles);
+    }
     session.members = members.into_iter().map(Arc::new).collect();
     Ok(session)
 }

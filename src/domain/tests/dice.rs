@@ -4,6 +4,7 @@ use super::super::laws::{PLAYERS, Step};
 use super::CONNECTION;
 
 /// A source of steps for sessions of one template: what that forbids is tried seldom.
+#[expect(clippy::struct_excessive_bools, reason = "each is a capability of its own")]
 pub struct Dice {
     state: u64,
     connectivity: bool,
