@@ -171,7 +171,7 @@ impl RoleTypes {
                 let count = taken.of(type_name, name);
                 if let Some(max) = role.max.filter(|max| (count as u64) > *max) {
                     let at = format!("roleTypes.{type_name}.roles.{name}");
-                    return Some(Refusal::conflict(at, format!("the role is full: {count} members would have it, {max} may")));
+                    return Some(Refusal::conflict(at, format!("{count} members would have the role, at most {max} may")));
                 }
             }
         }

@@ -9,12 +9,12 @@ use openmpsd::domain::decide::{Context, Outcome, decide};
 use openmpsd::domain::limits::Limits;
 use openmpsd::domain::names::{Branch, ETag, SessionReference};
 use openmpsd::domain::principal::{Principal, ServerFor};
-use openmpsd::domain::session::Record;
+use openmpsd::domain::session::{Record, Session};
 use openmpsd::domain::timers;
 use openmpsd::json::{self, Json, Object, STORED_DEPTH};
 use openmpsd::store::rows::ChangeRow;
 use openmpsd::store::{LoadAsk, Store};
-use openmpsd::wire::stored;
+use openmpsd::wire::{delta, large, stored};
 use uuid::Uuid;
 
 use super::player::{Answer, Op};
@@ -84,7 +84,10 @@ impl Case<'_> {
             let nocommit = op.request.as_ref().is_some_and(|request| request.nocommit);
             let marked = op.mark.as_ref().map_or(0, |mark| self.marked(mark).count());
             self.insist(marked <= 1, op, "was applied more than once");
-            let is_there = |document: &(ETag, String)| documents.get(&key(document.0)) == Some(&document.1);
+            // Of a large session everybody sees another document.
+            let is_there = |(etag, text): &(ETag, String)| {
+                documents.get(&key(*etag)).is_some_and(|session| large::document(session, op.principal.xuid()) == *text)
+            };
             match &op.answer {
                 Answer::Unknown => verdict.unknown += 1,
                 Answer::Refused(_) => {
@@ -148,8 +151,8 @@ impl Case<'_> {
         }
     }
 
-    /// Replays the log branch by branch: from its deltas, and by deciding again. Returns every document there was.
-    fn replay(&self) -> HashMap<(Uuid, u64), String> {
+    /// Replays the log branch by branch: from its deltas, and by deciding again. Returns every state there was.
+    fn replay(&self) -> HashMap<(Uuid, u64), Session> {
         let mut documents = HashMap::new();
         let mut branches: Vec<Uuid> = self.rows.iter().map(|row| row.branch).collect();
         branches.dedup();
@@ -171,9 +174,9 @@ impl Case<'_> {
                 assert_eq!(record.is_none(), row.deleted, "{place}: it ended or it did not");
                 document = row.delta.as_ref().map(|delta| merge(document.as_ref(), &parse(delta)));
                 if let Some(session) = &record {
-                    let body = stored::render(session).body;
-                    assert_eq!(document, Some(parse(&body)), "{place}: the delta does not lead to the document");
-                    documents.insert((branch, session.change_number), body);
+                    let whole = Some(parse(&delta::whole(session)));
+                    assert_eq!(document, whole, "{place}: the delta does not lead to the document");
+                    documents.insert((branch, session.change_number), session.clone());
                 }
             }
             if let Some(session) = &record {
@@ -225,10 +228,10 @@ impl Case<'_> {
             let after = decision.after;
             let leads_here = match (&after, &row.delta) {
                 (None, _) => row.deleted,
-                (Some(after), Some(delta)) => {
-                    let before = record.as_ref().map(|session| parse(&stored::render(session).body));
+                (Some(after), Some(text)) => {
+                    let before = record.as_ref().map(|session| parse(&delta::whole(session)));
                     (after.branch.0, after.change_number) == etag
-                        && merge(before.as_ref(), &parse(delta)) == parse(&stored::render(after).body)
+                        && merge(before.as_ref(), &parse(text)) == parse(&delta::whole(after))
                 }
                 (Some(_), None) => false,
             };

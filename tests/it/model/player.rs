@@ -208,7 +208,7 @@ impl Player {
         let body = match self.chance.below(if server { 4 } else { 11 }) {
             0 => {
                 conditions = Preconditions { if_match: None, if_none_match: Some(Tags::Any) };
-                let mut body = json!({"constants": self.constants(), "properties": {"custom": {"mark": mark}}});
+                let mut body = json!({"constants": self.constants(session), "properties": {"custom": {"mark": mark}}});
                 if !server {
                     body["members"] = json!({"me": me});
                 }
@@ -245,10 +245,15 @@ impl Player {
         (body, Target::Session, conditions)
     }
 
-    fn constants(&mut self) -> Value {
+    /// The first session of a history is a large one, whose owner leaves it to the oldest.
+    fn constants(&mut self, session: u64) -> Value {
         let timeout = |chance: &mut Chance| *chance.pick(&[3000, 8000, 20_000]);
         let chance = &mut self.chance;
+        let capabilities = if session == 0 { json!({"large": true, "hasOwners": true}) } else { json!({}) };
+        let policies = if session == 0 { json!({"migration": "oldest"}) } else { Value::Null };
         json!({"system": {
+            "capabilities": capabilities,
+            "ownershipPolicies": policies,
             "maxMembersCount": 3,
             "reservedRemovalTimeout": timeout(chance),
             "inactiveRemovalTimeout": timeout(chance),
