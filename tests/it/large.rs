@@ -102,8 +102,8 @@ async fn m95_m96_everybody_sees_the_own_entry_only() {
     assert_eq!(refused.json()["members"], json!({}));
     let stale = bo.put_if(&path, ("If-Match", "\"old\""), &custom).await.expect(412);
     assert_eq!(me(&stale)["constants"]["system"]["index"], 1);
-    let would = bo.send(Method::PUT, &format!("{path}?nocommit=true"), &[], Some(flag("ready", true).to_string())).await;
-    assert_eq!(me(&would.expect(200))["constants"]["system"]["index"], 1);
+    let preview = bo.send(Method::PUT, &format!("{path}?nocommit=true"), &[], Some(flag("ready", true).to_string())).await;
+    assert_eq!(me(&preview.expect(200))["constants"]["system"]["index"], 1);
 
     let left = ada.put(&path, &leaving()).await.expect(200);
     info(&left, 3, 3, 2, 1);

@@ -13,6 +13,7 @@ mod handles_query;
 mod harness;
 mod kill;
 mod large;
+mod large_cost;
 mod members;
 mod model;
 mod process;
