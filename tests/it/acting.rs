@@ -231,6 +231,24 @@ async fn w19_reservations_and_servers_beside_acting_users() {
 }
 
 #[tokio::test]
+async fn w19_a43_a_large_session_takes_one_acting_user() {
+    let world = World::new().await;
+    let arena = open("large");
+    let constants = json!({"capabilities": {"large": true}});
+    acting(&world, &[1]).put(&arena, &creating(&constants, &json!({}))).await.expect(201);
+    let joined = acting(&world, &[2]).put(&arena, &active()).await.expect(200).json();
+    assert_eq!(joined["members"]["me"]["constants"]["system"]["xuid"], "2");
+    for key in ["me_all", "me_1", "me_allInSession"] {
+        acting(&world, &[1, 2]).put(&arena, &member(key, &is_active())).await.expect(403);
+    }
+    acting(&world, &[1, 2]).get(&arena).await.expect(403);
+    denied(&world, &[1, 2]).get(&arena).await.expect(403);
+    acting(&world, &[2]).put(&arena, &member("me_2", &Value::Null)).await.expect(200);
+    assert_eq!(acting(&world, &[1]).get(&arena).await.expect(200).json()["membersInfo"]["count"], 1);
+    world.end().await;
+}
+
+#[tokio::test]
 async fn a43_bans_follow_users_behind_servers() {
     let mut choices = Choices::default();
     choices.rules.banned = vec![13];

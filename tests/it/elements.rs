@@ -271,3 +271,36 @@ async fn r26_r27_the_elements_of_a_session_that_is_over() {
     }
     world.end().await;
 }
+
+#[tokio::test]
+async fn r26_r27_r30_m95_a_large_session_shows_each_member_its_own_entry() {
+    let world = World::new().await;
+    let (ada, bo) = (world.user(1), world.user(2));
+    let arena = open("large");
+    ada.put(&arena, &creating(&json!({"capabilities": {"large": true}}), &json!({}))).await.expect(201);
+    let joined = bo.put(&arena, &active()).await.expect(200);
+    let own = joined.json()["members"]["me"].clone();
+    assert_eq!(own["constants"]["system"]["index"], 1, "M-96");
+    for part in ["members/me", "members/1"] {
+        let path = format!("{arena}/{part}");
+        let etag = bo.get(&arena).await.expect(200).etag();
+        shows(bo.get(&path).await, &own, &etag);
+        bo.send(Method::GET, &path, &[("If-None-Match", &etag)], None).await.expect(304);
+        let written = bo.put(&path, &noted(part)).await.expect(200).json();
+        assert_eq!(written["members"]["me"]["properties"]["custom"], json!({ "note": part }));
+        bo.put(&path, &json!({"properties": {"custom": null}})).await.expect(200);
+    }
+    bo.get(&format!("{arena}/members/0")).await.expect(204);
+    world.server().get(&format!("{arena}/members/0")).await.expect(204);
+    world.user(3).get(&format!("{arena}/members/me")).await.expect(204);
+    bo.delete(&format!("{arena}/members/0")).await.expect(409);
+    world.server().delete(&format!("{arena}/members/0")).await.expect(409);
+    bo.delete(&format!("{arena}/members/1")).await.expect(204);
+    assert_eq!(ada.get(&arena).await.expect(200).json()["membersInfo"]["count"], 1);
+
+    let old = ada.send(Method::GET, &arena, &[("x-xbl-contract-version", "105")], None).await.expect(200).json();
+    assert_eq!(old["contractVersion"], 105, "T-52");
+    assert_eq!(old["constants"]["system"]["timeouts"]["ready"], 180_000);
+    assert_eq!(old["members"], ada.get(&arena).await.expect(200).json()["members"]);
+    world.end().await;
+}

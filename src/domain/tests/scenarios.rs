@@ -121,8 +121,8 @@ fn every_scenario_goes_as_its_transcript_says() {
 #[test]
 fn differences_are_shown_with_what_is_around_them() {
     assert_eq!(differences("a\nb\n", "a\nb\n"), "");
-    let (old, new) = ("1\n2\n3\n4\n5\n6\n7\n8\n9\n", "1\n2\n3\nfour\n5\n6\n7\n8\n9\n10\n");
-    assert_eq!(differences(old, new), "  …\n  2\n  3\n- 4\n+ four\n  5\n  6\n  …\n  8\n  9\n+ 10\n");
+    let (old, new) = ("1\n2\n3\n4\n5\n6\n7\n8\n9\n", "1\n2\n3\nfour\n5\n6\n7\n8\n9\nten\n");
+    assert_eq!(differences(old, new), "  …\n  2\n  3\n- 4\n+ four\n  5\n  6\n  …\n  8\n  9\n+ ten\n");
 }
 
 #[test]
