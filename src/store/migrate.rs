@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use refinery::Migration;
+use refinery::{Migration, Target};
 use tokio_postgres::NoTls;
 
 use super::StoreError;
@@ -25,9 +25,14 @@ pub(super) const SCHEMA_LOCK: i64 = 0x6d70_7364;
 /// `Migration` when the database cannot be reached, when it was migrated by a newer service, when an applied migration differs from
 /// ours, or when one fails; what was applied before it stays.
 pub async fn migrate(url: &str) -> Result<Vec<String>, StoreError> {
+    migrate_to(url, Target::Latest).await
+}
+
+/// The same up to one version.
+pub(super) async fn migrate_to(url: &str, target: Target) -> Result<Vec<String>, StoreError> {
     let (mut client, connection) = tokio_postgres::connect(url, NoTls).await.map_err(failed)?;
     let driver = tokio::spawn(connection);
-    let applied = apply(&mut client).await;
+    let applied = apply(&mut client, target).await;
     drop(client);
     // The lock goes with the connection; waiting for its end means that the next process need not wait for us.
     let _ = driver.await;
@@ -47,9 +52,9 @@ pub fn fingerprint() -> String {
     })
 }
 
-async fn apply(client: &mut tokio_postgres::Client) -> Result<Vec<String>, StoreError> {
+async fn apply(client: &mut tokio_postgres::Client, target: Target) -> Result<Vec<String>, StoreError> {
     client.execute("select pg_advisory_lock($1)", &[&SCHEMA_LOCK]).await.map_err(failed)?;
-    let runner = embedded::migrations::runner().set_abort_divergent(true).set_abort_missing(true);
+    let runner = embedded::migrations::runner().set_abort_divergent(true).set_abort_missing(true).set_target(target);
     let report = runner.run_async(client).await.map_err(failed)?;
     let name = |migration: &Migration| format!("V{:03}__{}", migration.version(), migration.name());
     Ok(report.applied_migrations().iter().map(name).collect())

@@ -12,6 +12,8 @@ mod handles;
 mod handles_query;
 mod harness;
 mod kill;
+mod large;
+mod large_cost;
 mod members;
 mod model;
 mod process;

@@ -41,7 +41,9 @@ left join lateral (
             select index from members where xuid = caller.xuid and scid = s.scid and sid = s.sid limit 1
         ) m
         union
-        select index from members where sid = s.sid and index = any (($8::int[])[ask.first_index:ask.last_index])
+        select m.index
+        from unnest(($8::int[])[ask.first_index:ask.last_index]) as named (index)
+        cross join lateral (select index from members where sid = s.sid and index = named.index limit 1) m
         union
         select index from members where sid = s.sid and owner
         union
@@ -66,6 +68,10 @@ left join lateral (
 ) later on true
 left join lateral (
     select array_agg(m.document) as documents, array_agg(m.since) as since, array_agg(m.device_id) as devices
-    from members m
-    where s.large and m.sid = s.sid and m.index = any (array_append(near.indices, heir.index))
+    from unnest(array_append(near.indices, heir.index)) as loaded (index)
+    -- One by one: a scan by sid would read all members.
+    cross join lateral (
+        select document, since, device_id from members where sid = s.sid and index = loaded.index limit 1
+    ) m
+    where s.large
 ) crowd on true

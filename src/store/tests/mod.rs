@@ -9,6 +9,7 @@ use super::{HandleRemoval, LoadAsk, SessionSave, Store, StoreError, TimerChange,
 mod catalog;
 mod cluster;
 mod concurrency;
+mod large;
 mod log;
 mod plans;
 mod queries;

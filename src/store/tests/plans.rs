@@ -13,6 +13,12 @@ async fn fill(connection: &mut PgConnection) {
         insert into timers select sid, start + n * interval '1 second' from rows where n % 4 = 0;
         insert into members select sid, i, 3, false, (n + i * 997) % 3000, scid, md5(n::text || i)::uuid, 'lobby', 'device' || n % 500
         from rows, generate_series(0, 7) i order by md5(n::text || i);
+        insert into sessions select md5('large')::uuid, sid, 1, 1, scid, start, null, 1, 8, 9000, 9000, 0, 0, 0, false, null, 'Arena',
+            'Large', '{}', null, '', '', true
+        from rows where n = 1;
+        insert into members select md5('large')::uuid, n * 3 + i, 3, false, -n * 3 - i, scid, null, 'arena', null, n = 1, '{}', start,
+            case when n % 4 = 0 then start + n * interval '1 second' end, start + n * interval '1 second'
+        from rows, generate_series(0, 2) i order by md5(n::text);
         insert into former_members select sid, sid, n from rows;
         insert into keywords select scid, 'k' || n % 20, start + n * interval '1 second', 'S' || n, sid, 'lobby' from rows;
         insert into handles select md5('h' || n)::uuid, sid, scid, n, 1, n, start, start + n * interval '1 second', n % 4, null, 'Lobby',
@@ -62,10 +68,21 @@ async fn every_path_takes_its_index() {
         path!("read_sessions", "sessions_pkey", "members_xuid"),
         path!("read_by_handles", "handles_pkey", "sessions_pkey", "members_xuid"),
         path!("access_facts", "members_pkey"),
-        path!("load_sessions", "sessions_pkey", "follows_followed", "former_members_pkey", "members_pkey"),
+        path!(
+            "load_sessions",
+            "sessions_pkey",
+            "follows_followed",
+            "blocks_blocked",
+            "former_members_pkey",
+            "members_pkey",
+            "members_xuid",
+            "members_owner",
+            "members_due",
+            "members_joined"
+        ),
         path!("find_candidates_by_xuid", "members_xuid", "sessions_pkey", "keywords_order"),
         path!("find_candidates_by_keyword", "keywords_order", "sessions_pkey", "members_xuid"),
-        path!("find_activities", "handles_activity", "sessions_pkey", "members_xuid"),
+        path!("find_activities", "handles_activity", "sessions_pkey", "members_xuid", "members_owner"),
         path!("find_due", "timers_due"),
         path!("find_writes", "changes_default_pkey", "handles_pkey"),
         path!("load_changes", "changes_default_pkey"),
@@ -101,4 +118,25 @@ async fn a_keyword_query_reads_nothing_but_its_index_and_stops_early() {
     let plan = plan_of(&mut connection, include_str!("../sql/find_candidates_by_keyword.sql")).await;
     assert!(plan.contains("Index Only Scan using keywords_order"), "{plan}");
     assert!(!plan.contains("Sort Key: keywords"), "{plan}");
+}
+
+/// The members of a large session are many: whatever is asked of them must come from an index that gives just those.
+#[tokio::test]
+async fn m95_a_load_never_reads_all_members_of_a_large_session() {
+    let mut connection = Database::new().await.connection().await;
+    fill(&mut connection).await;
+    let statement = include_str!("../sql/load_sessions.sql");
+    connection.execute("deallocate all").await.unwrap();
+    connection.execute(AssertSqlSafe(format!("prepare asked as {statement}"))).await.unwrap();
+    let ask =
+        "array[md5('large')::uuid], '{1}', '{3}', '{1}', '{2}', '{false}', '{-3,-4,-5}', '{100,101}', '2026-01-01T00:00:40Z'";
+    let explain = format!("explain (analyze, timing off, summary off) execute asked({ask})");
+    let lines = connection.fetch_all(AssertSqlSafe(explain)).await.unwrap();
+    let lines: Vec<String> = lines.iter().map(|line| line.get(0)).collect();
+    for line in &lines {
+        let rows =
+            line.split_once("(actual rows=").and_then(|(_, rest)| rest.split(' ').next()?.parse::<u64>().ok()).unwrap_or(0);
+        let removed = line.split_once("Removed by Filter: ").and_then(|(_, rows)| rows.trim().parse::<u64>().ok()).unwrap_or(0);
+        assert!(rows.max(removed) < 100, "too much is read:\n{}", lines.join("\n"));
+    }
 }

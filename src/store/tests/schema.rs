@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
-use sqlx::{AssertSqlSafe, Executor as _, Row as _};
+use refinery::Target;
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, Row as _};
 
 use super::Database;
 use super::cluster::empty;
-use crate::store::migrate::{fingerprint, migrate};
+use crate::store::migrate::{fingerprint, migrate, migrate_to};
 
 fn statements() -> Vec<(String, String)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store/sql");
@@ -50,6 +51,51 @@ async fn migrating_twice_is_migrating_once() {
     assert_eq!(applied.first().map(String::as_str), Some("V001__sessions"));
     assert_eq!(migrate(&url).await.unwrap(), Vec::<String>::new());
     assert_eq!(fingerprint().len(), 16 * applied.len());
+}
+
+/// The sample rows of every migration, in their order, with the names of the files.
+fn samples() -> Vec<(String, String)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/migrations");
+    let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    let name = |path: &Path| path.file_stem().unwrap().to_str().unwrap().to_owned();
+    files.iter().map(|path| (name(path), std::fs::read_to_string(path).unwrap())).collect()
+}
+
+#[tokio::test]
+async fn migrations_keep_the_rows_that_are_there() {
+    let url = empty().await;
+    let mut connection = PgConnection::connect(&url).await.unwrap();
+    let mut counts: Vec<(String, i64)> = Vec::new();
+    for (version, (name, rows)) in (1..).zip(samples()) {
+        assert_eq!(migrate_to(&url, Target::Version(version)).await.unwrap(), [name.as_str()], "a sample for every migration");
+        for (table, count) in &counts {
+            assert_eq!(count_of(&mut connection, table).await, *count, "{table} after {name}");
+        }
+        connection.execute(AssertSqlSafe(rows)).await.unwrap();
+        let tables = "select relname::text from pg_class where relnamespace = 'public'::regnamespace and relkind in ('r', 'p')
+            and relname <> 'refinery_schema_history' order by relname";
+        counts.clear();
+        for row in connection.fetch_all(tables).await.unwrap() {
+            let table: String = row.get(0);
+            let count = count_of(&mut connection, &table).await;
+            assert!(count > 0, "{name} leaves no sample in {table}");
+            counts.push((table, count));
+        }
+    }
+    assert_eq!(migrate(&url).await.unwrap(), Vec::<String>::new(), "a sample for every migration");
+
+    // What V007 added to the rows of V001.
+    let old =
+        "select string_agg(concat_ws(' ', index, state, xuid, owner, document, since, due_at, joined_at), ', ' order by index)
+        from members where sid = '00000000-0000-0000-0000-000000000001'";
+    assert_eq!(connection.fetch_one(old).await.unwrap().get::<String, _>(0), "0 3 1 f, 1 0 -1 f");
+    let large = connection.fetch_one("select array_agg(large order by sid) from sessions").await.unwrap();
+    assert_eq!(large.get::<Vec<bool>, _>(0), [false, true]);
+}
+
+async fn count_of(connection: &mut PgConnection, table: &str) -> i64 {
+    connection.fetch_one(AssertSqlSafe(format!("select count(*) from {table}"))).await.unwrap().get(0)
 }
 
 #[tokio::test]
