@@ -143,7 +143,7 @@ pub(super) fn title_id_from_column(column: i64) -> Result<u32, sqlx::Error> {
 }
 
 impl StoredSession {
-    /// Reads a session that may not exist.
+    /// Reads a session that may not exist; a large one without members.
     pub(super) fn read(row: &PgRow) -> Result<Option<Self>, sqlx::Error> {
         if !has_session(row)? {
             return Ok(None);
@@ -153,9 +153,15 @@ impl StoredSession {
             revision: row.try_get("revision")?,
             session: SessionRow::read(row)?,
             former_members: former.unwrap_or_default().into_iter().map(xuid_from_column).collect(),
-            members: loaded_members(row)?,
-            next_due: row.try_get("next_due")?,
+            members: Vec::new(),
+            next_due: None,
         }))
+    }
+
+    /// Reads a session with the members that came along.
+    pub(super) fn read_large(row: &PgRow) -> Result<Option<Self>, sqlx::Error> {
+        let Some(stored) = Self::read(row)? else { return Ok(None) };
+        Ok(Some(Self { members: loaded_members(row)?, next_due: row.try_get("next_due")?, ..stored }))
     }
 }
 

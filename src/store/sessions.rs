@@ -1,8 +1,9 @@
 //! Sessions by their id: documents to show, records to decide on, and the facts that access asks for.
 
 use chrono::{DateTime, Utc};
-use sqlx::postgres::PgRow;
-use sqlx::{PgConnection, Row as _};
+use sqlx::postgres::{PgArguments, PgRow};
+use sqlx::query::Query;
+use sqlx::{PgConnection, Postgres, Row as _};
 use tracing::instrument;
 use uuid::Uuid;
 
@@ -124,42 +125,70 @@ impl Store {
     }
 }
 
-/// Loads records over one connection.
+/// Loads records over one connection; those that turn out to be large once more, with their members, and what is found then counts.
 pub(super) async fn load_on(
     connection: &mut PgConnection,
     asks: &[LoadAsk],
     now: DateTime<Utc>,
 ) -> Result<Vec<Loaded>, StoreError> {
-    let mut callers: Vec<i64> = Vec::with_capacity(asks.len());
-    let mut indices: Vec<i32> = Vec::new();
-    let (mut caller_slices, mut index_slices) = (Slices::default(), Slices::default());
-    for ask in asks {
-        callers.extend(ask.callers.iter().copied().map(xuid_to_column));
-        caller_slices.end_at(callers.len());
-        indices.extend(&ask.indices);
-        index_slices.end_at(indices.len());
-    }
-    let rows = sqlx::query(include_str!("sql/load_sessions.sql"))
-        .bind(asks.iter().map(|ask| ask.sid).collect::<Vec<_>>())
-        .bind(caller_slices.first)
-        .bind(caller_slices.last)
-        .bind(index_slices.first)
-        .bind(index_slices.last)
-        .bind(asks.iter().map(|ask| ask.writes_restriction).collect::<Vec<_>>())
-        .bind(callers)
-        .bind(indices)
-        .bind(now)
-        .fetch_all(connection)
-        .await?;
+    let rows =
+        LoadColumns::of(asks.iter()).bind(sqlx::query(include_str!("sql/load_sessions.sql"))).fetch_all(&mut *connection).await?;
     let mut answers = vec![Loaded { stored: None, follows: Vec::new(), blocks: Vec::new() }; asks.len()];
+    let mut large = Vec::new();
     for row in &rows {
-        answers[place(row)?] = Loaded {
-            stored: StoredSession::read(row)?,
-            follows: edges(row, "followers", "followed")?,
-            blocks: edges(row, "blockers", "blocked")?,
-        };
+        let at = place(row)?;
+        let stored = StoredSession::read(row)?;
+        if stored.as_ref().is_some_and(|stored| stored.session.large) {
+            large.push(at);
+        } else {
+            answers[at] = loaded(row, stored)?;
+        }
+    }
+    if large.is_empty() {
+        return Ok(answers);
+    }
+    let (mut indices, mut slices) = (Vec::<i32>::new(), Slices::default());
+    for at in &large {
+        indices.extend(&asks[*at].indices);
+        slices.end_at(indices.len());
+    }
+    let query = LoadColumns::of(large.iter().map(|at| &asks[*at])).bind(sqlx::query(include_str!("sql/load_large_sessions.sql")));
+    let rows = query.bind(indices).bind(slices.first).bind(slices.last).bind(now).fetch_all(connection).await?;
+    for row in &rows {
+        answers[large[place(row)?]] = loaded(row, StoredSession::read_large(row)?)?;
     }
     Ok(answers)
+}
+
+/// The parameters that both statements have.
+#[derive(Default)]
+struct LoadColumns {
+    sids: Vec<Uuid>,
+    restrictions: Vec<bool>,
+    callers: Vec<i64>,
+    slices: Slices,
+}
+
+impl LoadColumns {
+    fn of<'a>(asks: impl Iterator<Item = &'a LoadAsk>) -> Self {
+        let mut columns = Self::default();
+        for ask in asks {
+            columns.sids.push(ask.sid);
+            columns.restrictions.push(ask.writes_restriction);
+            columns.callers.extend(ask.callers.iter().copied().map(xuid_to_column));
+            columns.slices.end_at(columns.callers.len());
+        }
+        columns
+    }
+
+    fn bind(self, query: Query<'static, Postgres, PgArguments>) -> Query<'static, Postgres, PgArguments> {
+        query.bind(self.sids).bind(self.slices.first).bind(self.slices.last).bind(self.restrictions).bind(self.callers)
+    }
+}
+
+/// A record with the edges that came along.
+fn loaded(row: &PgRow, stored: Option<StoredSession>) -> Result<Loaded, StoreError> {
+    Ok(Loaded { stored, follows: edges(row, "followers", "followed")?, blocks: edges(row, "blockers", "blocked")? })
 }
 
 /// Edges that came in two arrays.

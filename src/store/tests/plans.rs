@@ -68,8 +68,9 @@ async fn every_path_takes_its_index() {
         path!("read_sessions", "sessions_pkey", "members_xuid"),
         path!("read_by_handles", "handles_pkey", "sessions_pkey", "members_xuid"),
         path!("access_facts", "members_pkey"),
+        path!("load_sessions", "sessions_pkey", "follows_followed", "blocks_blocked", "former_members_pkey", "members_pkey"),
         path!(
-            "load_sessions",
+            "load_large_sessions",
             "sessions_pkey",
             "follows_followed",
             "blocks_blocked",
@@ -125,11 +126,11 @@ async fn a_keyword_query_reads_nothing_but_its_index_and_stops_early() {
 async fn m95_a_load_never_reads_all_members_of_a_large_session() {
     let mut connection = Database::new().await.connection().await;
     fill(&mut connection).await;
-    let statement = include_str!("../sql/load_sessions.sql");
+    let statement = include_str!("../sql/load_large_sessions.sql");
     connection.execute("deallocate all").await.unwrap();
     connection.execute(AssertSqlSafe(format!("prepare asked as {statement}"))).await.unwrap();
     let ask =
-        "array[md5('large')::uuid], '{1}', '{3}', '{1}', '{2}', '{false}', '{-3,-4,-5}', '{100,101}', '2026-01-01T00:00:40Z'";
+        "array[md5('large')::uuid], '{1}', '{3}', '{false}', '{-3,-4,-5}', '{100,101}', '{1}', '{2}', '2026-01-01T00:00:40Z'";
     let explain = format!("explain (analyze, timing off, summary off) execute asked({ask})");
     let lines = connection.fetch_all(AssertSqlSafe(explain)).await.unwrap();
     let lines: Vec<String> = lines.iter().map(|line| line.get(0)).collect();
