@@ -180,7 +180,12 @@ impl Plan {
         let (decision, rendered) = match decided {
             Ok(decided) => decided,
             Err(refusal) => {
-                let readable = self.record.as_ref().is_some_and(|session| access::may_read(session, &asked.principal, &facts));
+                // A large session is shown to one user at a time.
+                let shows = |session: &Session| {
+                    (viewer.is_some() || asked.principal.users().is_empty() || !session.is_large())
+                        && access::may_read(session, &asked.principal, &facts)
+                };
+                let readable = self.record.as_ref().is_some_and(shows);
                 return Some(Err(DirectoryError::about(refusal, readable, || self.document(viewer))));
             }
         };

@@ -544,3 +544,17 @@ async fn q11_the_largest_xuid() {
     assert_eq!(found[0]["xuid"], u64::MAX.to_string());
     world.end().await;
 }
+
+#[tokio::test]
+async fn q37_large_sessions_take_part_like_any_other() {
+    let world = World::new().await;
+    let large = json!({"capabilities": {"large": true}});
+    world.user(1).put(&open("arena"), &creating(&large, &json!({"keywords": ["eu"]}))).await.expect(201);
+    world.user(2).put(&open("arena"), &active()).await.expect(200);
+    assert_eq!(names(world.user(3).get(&sessions("keyword=eu")).await), ["arena"]);
+    assert_eq!(names(world.user(2).get(&sessions("xuid=2")).await), ["arena"]);
+    assert_eq!(names(world.user(1).get(&sessions("xuid=2")).await), ["arena"]);
+    world.user(2).put(&open("arena"), &leaving()).await.expect(200);
+    assert!(names(world.user(2).get(&sessions("xuid=2")).await).is_empty());
+    world.end().await;
+}

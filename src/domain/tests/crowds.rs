@@ -44,6 +44,17 @@ fn m95_m96_a_reader_sees_itself_and_the_numbers() {
     assert_eq!(own.get("properties").and_then(|bag| bag.get("system")?.get("turn")), None, "S-45");
 }
 
+#[test]
+fn m87_m95_who_was_a_member_comes_back_into_a_locked_session_that_is_loaded_in_part() {
+    let mut stage = arena(2);
+    assert_eq!(stage.put(&viewer(1), LEAVES), 200);
+    assert_eq!(stage.put(&ada(), &system(r#"{"closed":true,"locked":true}"#)), 200);
+    let part = partial(stage.session(), |member| member.index == 0);
+    stage.load(part);
+    assert_eq!(stage.put(&bo(), ACTIVE), 403);
+    assert_eq!(stage.put(&viewer(1), ACTIVE), 200);
+}
+
 #[rstest]
 #[case::reserving(r#"{"members":{"reserve_0":{"constants":{"system":{"xuid":"7"}}}}}"#, 409)]
 #[case::removing(r#"{"members":{"1":null}}"#, 409)]

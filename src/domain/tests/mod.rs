@@ -374,7 +374,9 @@ pub(super) fn document(session: &Session) -> Json {
 /// A large session with only those members loaded whom a test picks; the others are the crowd.
 pub(super) fn partial(session: &Session, loaded: impl Fn(&Member) -> bool) -> Session {
     let texts = stored::render(session);
-    let read = stored::read(&session.reference, &texts.body, &texts.private).expect("it can be read");
+    let mut read = stored::read(&session.reference, &texts.body, &texts.private).expect("it can be read");
+    // Former members are kept beside the texts (M-87).
+    read.former.clone_from(&session.former);
     let (with, without): (Vec<_>, Vec<_>) = session.members.iter().partition(|member| loaded(member));
     let next_due = without.iter().filter_map(|member| rules_of_time::due_at(session, member)).min();
     large::with_members(read, with.iter().map(|member| Member::clone(member)).collect(), next_due).expect("they are counted")
