@@ -77,6 +77,15 @@ pub struct Written {
     pub document: Option<Document>,
     /// The tag of what is stored: of the document, or, after a write that only asked what would happen, of what is still there.
     pub etag: Option<ETag>,
+    /// Whether a member that the request names by its index is not there afterwards; the document of a large session does not tell.
+    pub lacks_named: bool,
+}
+
+impl Written {
+    /// There is no session, and nothing was asked of one.
+    fn nothing() -> Self {
+        Self { outcome: Outcome::Gone, document: None, etag: None, lacks_named: false }
+    }
 }
 
 /// The directory: one per process, shared by all that serve requests.

@@ -9,10 +9,10 @@ use uuid::Uuid;
 use super::{DirectoryError, Document, Written, actor};
 use crate::domain::access::{self, Facts};
 use crate::domain::change::{self, Cause, Departed};
-use crate::domain::command::Command;
+use crate::domain::command::{Command, MemberKey};
 use crate::domain::decide::{Context, Decision, Outcome, decide};
 use crate::domain::limits::Limits;
-use crate::domain::names::{Branch, SessionReference, Xuid};
+use crate::domain::names::{Branch, MemberIndex, SessionReference, Xuid};
 use crate::domain::principal::Principal;
 use crate::domain::refusal::Refusal;
 use crate::domain::session::{Record, Session};
@@ -190,6 +190,7 @@ impl Plan {
             }
         };
         let outcome = decision.outcome;
+        let lacks_named = lacks_named(&decision.after, &asked.command);
         if asked.nocommit {
             let etag = self.record.as_ref().map(Session::etag);
             let document = match (&decision.after, rendered) {
@@ -197,7 +198,7 @@ impl Plan {
                 (Some(_), None) => self.document(viewer),
                 (None, _) => None,
             };
-            return Some(Ok(Written { outcome, document, etag }));
+            return Some(Ok(Written { outcome, document, etag, lacks_named }));
         }
         if self.must_wait(outcome) {
             return None;
@@ -210,7 +211,7 @@ impl Plan {
             self.touched = true;
         }
         let document = self.document(viewer);
-        Some(Ok(Written { outcome, etag: document.as_ref().map(|document| document.etag), document }))
+        Some(Ok(Written { outcome, etag: document.as_ref().map(|document| document.etag), document, lacks_named }))
     }
 
     /// Sees to it that there is a save, even if nothing changes: of two saves from one version only one can win.
@@ -303,6 +304,13 @@ impl Plan {
             activities: std::mem::take(&mut self.activities).into_values().flatten().collect(),
         })
     }
+}
+
+/// Whether a member that a command names by its index is not in a record; those of a large session are loaded.
+fn lacks_named(record: &Record, command: &Command) -> bool {
+    let Command::Write(write) = command else { return false };
+    let is_there = |index: MemberIndex| record.as_ref().is_some_and(|session| session.member_at(index).is_some());
+    write.delta.members.iter().any(|(key, _)| matches!(key, MemberKey::Index(index) if !is_there(*index)))
 }
 
 /// A record as the store gave it.

@@ -21,7 +21,6 @@ use super::queue::{Answer, Counts, Done, Doubt, Job, View, Wish, load_ask, retry
 use super::{DirectoryError, Options, Written};
 use crate::ambient::{Clock, Ids};
 use crate::domain::access::Facts;
-use crate::domain::decide::Outcome;
 use crate::domain::names::Xuid;
 use crate::store::rows::{Edge, HandleRow, Loaded};
 use crate::store::{LoadAsk, SessionSave, Store, StoreError, Version, WriteAsk, projection};
@@ -294,7 +293,7 @@ impl Shard {
                 }
                 for (job, activity) in group.unbound {
                     match self.store.put_unbound_activity(&activity).await {
-                        Ok(()) => job.answer(Ok(Done::Written(Written { outcome: Outcome::Gone, document: None, etag: None }))),
+                        Ok(()) => job.answer(Ok(Done::Written(Written::nothing()))),
                         Err(StoreError::LostRace) => retry(job, again),
                         Err(error) => job.answer(Err(error.into())),
                     }

@@ -32,10 +32,10 @@ struct Rights<'a> {
 }
 
 impl<'a> Rights<'a> {
-    fn of(session: &'a Session, context: &Context<'a>) -> Self {
+    fn of(session: &'a Session, entries: &Entries, context: &Context<'a>) -> Self {
         let users = context.principal.users();
         let owns = |user: &User| session.is_owner(user.xuid);
-        let vacant = session.has_owners() && session.owners().is_empty();
+        let vacant = session.has_owners() && session.owners().is_empty() && entries.own.iter().any(|own| own.entry.is_some());
         Self {
             session,
             users,
@@ -101,7 +101,7 @@ pub fn may_create_such(constants: &Object, write: &Write, context: &Context) -> 
 /// 403; 409 for a change of others in a large session comes later.
 pub fn may_write(session: &Session, write: &Write, entries: &Entries, context: &Context) -> Result<Leave, Refusal> {
     may_act(context)?;
-    let rights = Rights::of(session, context);
+    let rights = Rights::of(session, entries, context);
     if session.is_large() && rights.users.len() > 1 {
         return Err(Refusal::forbidden("a large session takes one acting user at a time"));
     }
@@ -112,6 +112,7 @@ pub fn may_write(session: &Session, write: &Write, entries: &Entries, context: &
     may_touch_others(&rights, entries, context)?;
     may_assign_roles(&rights, entries)?;
     may_direct(&rights, &write.delta, context)?;
+    may_judge(&rights, write, entries)?;
     Ok(leave)
 }
 
@@ -292,6 +293,21 @@ fn may_direct(rights: &Rights, delta: &Delta, context: &Context) -> Result<(), R
     Ok(())
 }
 
+/// An accepted member says whether an episode succeeded (M-67).
+fn may_judge(rights: &Rights, write: &Write, entries: &Entries) -> Result<(), Refusal> {
+    let system = write.delta.properties.as_ref().and_then(|properties| properties.get("system"));
+    let judges =
+        system.and_then(|system| system.get("initializationSucceeded")).is_some_and(|judgement| *judgement != Json::Null);
+    let accepted = |user: &User| {
+        let accepts = entries.of(user).is_some_and(|own| own.entry.is_some());
+        accepts || rights.session.member(user.xuid).is_some_and(|member| member.state.is_accepted())
+    };
+    if judges && !rights.manages && !rights.users.iter().any(accepted) {
+        return Err(Refusal::forbidden("properties.system.initializationSucceeded needs an accepted member"));
+    }
+    Ok(())
+}
+
 /// Whether a system property says what the session says.
 fn repeats(session: &Session, name: &str, value: &Json, context: &Context) -> bool {
     let Ok(Some(field)) = system::find(PROPERTIES, "properties.system", name, context.limits) else { return false };
@@ -314,7 +330,7 @@ fn initiates(write: &Write, context: &Context) -> Result<(), Refusal> {
         Some(Json::Null) | None => asked,
         fixed => fixed,
     };
-    let Some(named) = named.and_then(Json::as_array) else { return Ok(()) };
+    let Some(named) = named.and_then(Json::as_array).filter(|named| !named.is_empty()) else { return Ok(()) };
     let is_named = |user: &User| named.iter().any(|one| system::xuid("initiators", one).is_ok_and(|xuid| xuid == user.xuid));
     if context.principal.users().iter().any(is_named) {
         return Ok(());

@@ -41,8 +41,9 @@ impl<'a> Entries<'a> {
                 MemberKey::Me => found.add_own(the_one(users)?, "members.me".to_owned(), entry)?,
                 MemberKey::Reserve(number) => found.reserved.extend(entry.map(|entry| (*number, entry))),
                 MemberKey::Index(index) => {
-                    // A server that manages the session removes by index whoever that is.
-                    let session = session.filter(|session| entry.is_some() || !principal.is_server_for(&session.reference.scid));
+                    // A server that manages the session removes by index whoever that is; nobody does so in a large one.
+                    let manages = |session: &Session| principal.is_server_for(&session.reference.scid);
+                    let session = session.filter(|session| entry.is_some() || session.is_large() || !manages(session));
                     let xuid = session.and_then(|session| session.member_at(*index)).map(|member| member.xuid);
                     match users.iter().find(|user| Some(user.xuid) == xuid) {
                         Some(user) => found.add_own(user, format!("members.{index}"), entry)?,

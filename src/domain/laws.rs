@@ -48,6 +48,7 @@ const TEMPLATES: &[&str] = &[
     r#"{"constants":{"system":{"readyRemovalTimeout":0,"inactiveRemovalTimeout":1000,"sessionEmptyTimeout":5000,
         "memberInitialization":{"externalEvaluation":true,"joinTimeout":1000,"evaluationTimeout":999,"membersNeededToStart":0}}},
         "roleTypes":{"class":{"roles":{"healer":{"max":1},"tank":{}}}}}"#,
+    r#"{"constants":{"system":{"memberInitialization":{"membersNeededToStart":1},"sessionEmptyTimeout":5000}}}"#,
     r#"{"constants":{"system":{"maxMembersCount":200,"inactiveRemovalTimeout":5000,"readyRemovalTimeout":1000,
         "capabilities":{"large":true,"hasOwners":true},"ownershipPolicies":{"migration":"oldest"}}},
         "roleTypes":{"class":{"mutableRoleSettings":["max"],"roles":{"healer":{"max":1},"tank":{}}}}}"#,

@@ -157,8 +157,7 @@ impl<'a> Work<'a> {
         }
         self.write_properties(&BagDelta::read("properties", delta.properties.as_ref())?)?;
         if let Some(given) = &delta.servers {
-            let conflict = servers::merge(&mut self.session, given, self.context.limits)?;
-            self.object(conflict);
+            servers::merge(&mut self.session, given, self.context.limits)?;
         }
         self.note_device();
         Ok(())
@@ -390,6 +389,10 @@ impl<'a> Work<'a> {
             // Who was added and taken out again by a zero timeout was never seen, so its index is free (W-34).
             session.next_index = session.members.last().map_or(0, |last| last.index + 1).max(self.fresh);
             self.context.principal.users().iter().try_for_each(|user| check_group(session, user.xuid))?;
+            // Nor was an episode that nobody was left for (W-34).
+            if let Some(before) = before.filter(|before| session.same_document(before)) {
+                session.episodes = before.episodes;
+            }
         }
         if let Some(conflict) = self.conflict {
             return Err(conflict);

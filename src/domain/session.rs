@@ -35,9 +35,9 @@ impl Default for Bag {
 /// What a server keeps about a session under a name of its own (S-90).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ServerEntry {
-    /// What was settled when the entry was made.
+    /// What servers settled first; nothing keeps them from changing it (W-36).
     pub constants: Bag,
-    /// What servers may change.
+    /// What servers report.
     pub properties: Bag,
 }
 

@@ -337,7 +337,7 @@ pub fn admit(shape: &Shape, at: &str, value: &Json, limits: &Limits) -> Result<A
             let mut kept = Object::new();
             for (name, entry) in entries {
                 let key = if matches!(shape, Shape::LowerMap(_)) {
-                    name.to_string().to_lowercase().as_str().into()
+                    name.decode().map_or_else(|| name.clone(), |name| name.to_lowercase().as_str().into())
                 } else {
                     name.clone()
                 };

@@ -252,7 +252,10 @@ pub fn modernise(given: &Object, at: &str) -> Result<Object, Refusal> {
                     let Some(auto) = auto.as_bool() else {
                         return Err(Refusal::invalid(format!("{at}.autoEvaluate"), "true or false is expected"));
                     };
-                    section.insert("externalEvaluation".into(), (!auto).into());
+                    if section.insert("externalEvaluation".into(), (!auto).into()).is_some() {
+                        let why = "the same setting is given as externalEvaluation too (W-71)";
+                        return Err(Refusal::invalid(format!("{at}.autoEvaluate"), why));
+                    }
                 }
                 put("memberInitialization", section.into(), &at)?;
             }

@@ -127,7 +127,7 @@ pub fn finish(mut session: Session, before: Option<&Session>, mut judged: Option
             break;
         }
     }
-    if !pass_on(&mut session, before) {
+    if !pass_on(&mut session, before, now) {
         return None;
     }
     if session.member_count() > 0 {
@@ -186,16 +186,23 @@ fn derive(session: &mut Session) {
 /// Sees to it that a session with owners has one, and says whether it goes on (M-91, M-93).
 ///
 /// The first accepted member of a session without owners becomes one. When the last owner has gone, the member that joined first
-/// takes over, or the session ends, as its policy wants.
-fn pass_on(session: &mut Session, before: Option<&Session>) -> bool {
+/// takes over, or the session ends, as its policy wants. Who takes over waits until nothing is due any more among the members of a
+/// large session: nobody sees it before (M-24).
+fn pass_on(session: &mut Session, before: Option<&Session>, now: DateTime<Utc>) -> bool {
     if !session.has_owners() || !session.owners().is_empty() {
         return true;
     }
     let owned = before.map(Session::owners).unwrap_or_default();
-    let all_gone = !owned.is_empty() && !owned.iter().any(|index| session.member_at(*index).is_some());
+    let gone = !owned.is_empty() && !owned.iter().any(|index| session.member_at(*index).is_some());
+    // Accepted members without an owner are those of a large session that waits for one to take over.
+    let waits = owned.is_empty() && before.is_some_and(|before| before.accepted_count() > 0);
+    let all_gone = gone || waits;
     let policy = session.constants.system.get("ownershipPolicies").and_then(|policies| policies.get("migration"));
     if all_gone && policy.and_then(Json::as_str).as_deref() != Some("oldest") {
         return false;
+    }
+    if session.crowd.as_ref().and_then(|crowd| crowd.next_due).is_some_and(|due| due <= now) {
+        return true;
     }
     let accepted = session.members.iter().filter(|member| member.state.is_accepted());
     match accepted.min_by_key(|member| (member.joined_at, member.index)).map(|member| member.index) {
@@ -203,6 +210,7 @@ fn pass_on(session: &mut Session, before: Option<&Session>) -> bool {
             session.properties.system.insert("owners".into(), Json::Array(vec![index.into()]));
             true
         }
-        None => !all_gone,
+        // Of those who are not loaded somebody will take over.
+        None => !all_gone || session.crowd.as_ref().is_some_and(|crowd| crowd.count > 0),
     }
 }

@@ -96,13 +96,15 @@ pub async fn write(mut call: Call<'_>, path: &SessionPath, part: &Part) -> Answe
     let body = body(&mut call).await?;
     let delta = address.delta(&body, call.service.rules.json_depth)?;
     let written = submit(&call, reference, template, delta, Target::Element).await?;
-    if let (Address::Member(_) | Address::Server(_), Some(document)) = (&address, &written.document) {
-        let stays = address.element(&call.principal)?.is_in(&document.body);
-        if !stays.map_err(|error| ApiError::Corrupt(document.location.clone(), error))? {
-            return Ok(reply::empty(StatusCode::NO_CONTENT).into());
+    let gone = match (&address, &written.document) {
+        (Address::Member(MemberKey::Index(_)), _) => written.lacks_named,
+        (Address::Member(_) | Address::Server(_), Some(document)) => {
+            let stays = address.element(&call.principal)?.is_in(&document.body);
+            !stays.map_err(|error| ApiError::Corrupt(document.location.clone(), error))?
         }
-    }
-    Ok(reply::written(written))
+        _ => false,
+    };
+    if gone { Ok(reply::empty(StatusCode::NO_CONTENT).into()) } else { Ok(reply::written(written)) }
 }
 
 /// DELETE {S}/members/me, {S}/members/{index}, {S}/servers/{name}; a body is ignored.

@@ -434,3 +434,43 @@ async fn s32_m88_a_large_session_is_full_by_its_count() {
     assert_eq!(row.as_deref(), Some("120 120 true"));
     world.end().await;
 }
+
+/// The owner goes by its timer together with more members than one commit settles, and with those who joined before the others.
+#[tokio::test]
+async fn m93_m24_who_stays_inherits_behind_hundreds_that_go_with_the_owner() {
+    let world = World::new().await;
+    let (ada, zoe) = (world.user(1), world.user(2000));
+    let path = open("exodus");
+    let constants =
+        json!({"ownershipPolicies": {"migration": "oldest"}, "maxMembersCount": 1000, "inactiveRemovalTimeout": 5000});
+    ada.put(&path, &large(&constants, &json!({"hasOwners": true}))).await.expect(201);
+    all_put(&world, 10..630, &path, &flag("active", true)).await;
+    world.pass(1);
+    zoe.put(&path, &flag("active", true)).await.expect(200);
+    all_put(&world, 10..630, &path, &flag("active", false)).await;
+    ada.put(&path, &flag("active", false)).await.expect(200);
+    world.pass(5000);
+    // Somebody looks who is no member, so that nobody is loaded but for the timers.
+    let seen = world.user(3000).get(&path).await.expect(200);
+    info(&seen, 622, 622, 1, 1);
+    assert_eq!(seen.json()["properties"]["system"]["owners"], json!([621]), "M-93: Zoe");
+    zoe.put(&path, &leaving()).await.expect(204);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn r27_w06_another_members_entry_is_written_though_nobody_sees_it() {
+    let world = World::new().await;
+    let (ada, bo, server) = (world.user(1), world.user(2), world.server());
+    let path = open("directed");
+    ada.put(&path, &large(&json!({}), &json!({}))).await.expect(201);
+    bo.put(&path, &flag("active", true)).await.expect(200);
+    let ready = json!({"properties": {"system": {"ready": true}}});
+    let written = server.put(&format!("{path}/members/1"), &ready).await.expect(200);
+    assert_eq!(written.json()["members"], json!({}), "M-95");
+    assert_eq!(me(&bo.get(&path).await)["properties"]["system"], json!({"ready": true}));
+    let rests = json!({"properties": {"system": {"ready": false}}});
+    server.put(&format!("{path}/members/1"), &rests).await.expect(204);
+    info(&ada.get(&path).await.expect(200), 0, 2, 1, 1);
+    world.end().await;
+}

@@ -171,3 +171,20 @@ fn w82_w83_the_pace_of_writes_is_up_to_titles() {
     assert_eq!(stage.put(&ada(), &system(r#"{"closed":false}"#)), 200);
     assert_eq!(stage.put(&bo(), ACTIVE), 200, "W-83: at once");
 }
+
+#[test]
+fn s34_an_empty_list_of_initiators_names_nobody_and_refuses_nobody() {
+    let mut stage = Stage::of(OPEN);
+    assert_eq!(stage.put(&ada(), &creating(r#"{"initiators":[]}"#)), 201);
+    assert_eq!(stage.at("constants.system.initiators"), "");
+}
+
+#[test]
+fn w71_both_forms_of_one_setting_are_refused_inside_a_section_too() {
+    let mut stage = Stage::of(OPEN);
+    stage.form = Form::Old;
+    let both = r#"{"managedInitialization":{"autoEvaluate":true,"externalEvaluation":true}}"#;
+    let answer = stage.put(&ada(), &creating(both));
+    assert_eq!(answer, 400);
+    assert!(answer.text().starts_with("constants.system.managedInitialization.autoEvaluate: "), "{answer:?}");
+}

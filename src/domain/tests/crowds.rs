@@ -4,6 +4,7 @@
 use rstest::rstest;
 
 use super::*;
+use crate::domain::principal::ServerFor;
 use crate::domain::timers;
 
 const ARENA: &str =
@@ -173,4 +174,16 @@ fn m20_members_of_a_large_session_are_settled_part_by_part() {
     }
     assert_eq!(timers::next(&part), None);
     assert_eq!(timers::settle(&Some(part), stage.now), None);
+}
+
+#[test]
+fn m97_r16_a_server_that_acts_for_a_user_takes_that_user_out_by_its_index() {
+    let mut stage = arena(1);
+    let acting = |manages| {
+        let server = server().server().expect("a server").clone();
+        Principal::ServerFor(ServerFor { server, users: viewer(0).users().to_vec(), manages })
+    };
+    assert_eq!(stage.put(&acting(true), r#"{"members":{"0":null}}"#), 409, "not another");
+    assert_eq!(stage.put(&acting(true), r#"{"members":{"1":null}}"#), 200);
+    assert_eq!(stage.at("membersInfo.count"), "1");
 }

@@ -399,3 +399,29 @@ fn m68_nothing_bounds_an_episode_as_a_whole() {
     stage.advance(99_999);
     assert_eq!(stage_of(&mut stage), "measuring", "M-68 is matchmaking's");
 }
+
+#[test]
+fn m67_a_reservation_does_not_judge() {
+    let mut stage = template(r#"{"externalEvaluation":true}"#, "");
+    assert_eq!(stage.put(&ada(), &creates(&[])), 201);
+    assert_eq!(stage.put(&ada(), &reserves(&cy())), 200);
+    let fails = system(r#"{"initializationSucceeded":false}"#);
+    assert_eq!(stage.put(&cy(), &fails), 403);
+    assert_eq!(stage_of(&mut stage), "evaluating");
+    assert_eq!(stage.put(&cy(), &fails.replacen('{', r#"{"members":{"me":{}},"#, 1)), 200, "who accepts is accepted");
+    assert_eq!(stage_of(&mut stage), "failed");
+}
+
+#[test]
+fn w34_m51_who_was_never_seen_began_no_episode() {
+    let mut stage = Stage::of(r#"{"constants":{"system":{"memberInitialization":{}}}}"#);
+    let comes = |flags: &str| {
+        format!(r#"{{"members":{{"me":{{"constants":{{"system":{{"initialize":true}}}},"properties":{{"system":{flags}}}}}}}}}"#)
+    };
+    assert_eq!(stage.put(&ada(), &comes(r#"{"active":true}"#)), 201);
+    for _ in 0..3 {
+        assert!(stage.put(&bo(), &comes("{}")).is_quiet(), "the zero timeout takes Bo out again");
+    }
+    assert_eq!(stage.put(&ada(), &format!(r#"{{"members":{{{}}}}}"#, expects(&[&cy()]))), 200);
+    assert_eq!(stage.at("initializing.episode"), "2");
+}

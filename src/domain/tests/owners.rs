@@ -153,3 +153,51 @@ fn m94_a41_whom_an_owner_blocks_cannot_join() {
     assert!(stage.may_read(&dee()));
     assert_eq!(stage.put(&cy(), ACTIVE), 200, "A-20: a reservation opens the door");
 }
+
+#[test]
+fn m91_w05_a_reservation_in_a_session_without_owners_owns_nothing() {
+    let constants = r#"{"constants":{"system":{"reservedRemovalTimeout":null,"capabilities":{"hasOwners":true}}},"#;
+    let mut stage = Stage::of(OPEN);
+    let members = reserves_all(&[&ada(), &bo()]);
+    assert_eq!(stage.put(&server(), &format!("{constants}{}", members.trim_start_matches('{'))), 201);
+    for body in [r#"{"members":{"1":null}}"#, r#"{"properties":{"system":{"closed":true}}}"#] {
+        assert_eq!(stage.put(&ada(), body), 403, "{body}");
+    }
+    assert_eq!(stage.put(&ada(), r#"{"properties":{"custom":{"a":1}}}"#), 200, "A-10");
+    assert_eq!(
+        stage.put(&ada(), r#"{"members":{"me":{"properties":{"system":{"active":true}}},"1":null}}"#),
+        200,
+        "becomes owner"
+    );
+}
+
+#[test]
+fn m93_a_large_session_is_handed_over_when_nothing_is_due_any_more() {
+    let mut stage = Stage::of(
+        r#"{"constants":{"system":{"inactiveRemovalTimeout":5000,"sessionEmptyTimeout":60000,
+        "capabilities":{"large":true,"hasOwners":true},"ownershipPolicies":{"migration":"oldest"}}}}"#,
+    );
+    let others: Vec<Principal> = (0..4).map(|number| player(10 + number, "Other")).collect();
+    assert_eq!(stage.put(&ada(), ACTIVE), 201);
+    for who in &others {
+        assert_eq!(stage.put(who, ACTIVE), 200);
+    }
+    for who in [&ada(), &others[0], &others[1]] {
+        assert_eq!(stage.put(who, &own(r#"{"active":false}"#)), 200);
+    }
+    stage.advance(5000);
+    // The owner and one more are loaded, the third that is due is not, nor are those who stay.
+    let part = partial(stage.session(), |member| member.index <= 1);
+    let part = rules_of_time::settle(&Some(part), stage.now).expect("due").expect("M-93: somebody is left");
+    assert!(part.owners().is_empty() && part.member_count() == 3, "nobody takes over yet");
+    let rest: Vec<Member> =
+        stage.session().members.iter().filter(|member| member.index > 1).map(|member| Member::clone(member)).collect();
+    let texts = stored::render(&part);
+    let read = stored::read(&part.reference, &texts.body, &texts.private).expect("it can be read");
+    let due = large::with_members(read.clone(), rest[..1].to_vec(), None).expect("they are counted");
+    let alone = large::with_members(read, rest.clone(), None).expect("they are counted");
+    let after = rules_of_time::settle(&Some(alone), stage.now).expect("due").expect("two are left");
+    assert_eq!(after.owners(), [3].into(), "M-93: who joined first of those who stay");
+    let waiting = rules_of_time::settle(&Some(due), stage.now).expect("due").expect("two are left, though not at hand");
+    assert!(waiting.owners().is_empty() && waiting.member_count() == 2);
+}

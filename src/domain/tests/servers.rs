@@ -31,7 +31,13 @@ fn s90_w36_servers_keep_entries_that_members_read() {
     assert!(stage.put(&server(), body).is_quiet());
     assert_eq!(stage.put(&server(), r#"{"servers":{"score":{"properties":{"custom":{"m":null,"k":2}}}}}"#), 200, "fields merge");
     assert_eq!(stage.at("servers.Score.properties.custom"), r#"{"n":1.0,"k":2}"#);
-    assert_eq!(stage.put(&server(), r#"{"servers":{"score":{"constants":{"custom":{"v":2}}}}}"#), 409);
+    assert_eq!(stage.put(&server(), r#"{"servers":{"score":{"constants":{"custom":{"v":2}}}}}"#), 200, "W-36: all of it merges");
+    assert_eq!(stage.at("servers.Score.constants.custom"), r#"{"v":2}"#);
+    let odd = r#"{"servers":{"score":{"properties":{"system":{"a\"b":1}}}}}"#;
+    assert_eq!(stage.put(&server(), odd), 200);
+    assert_eq!(stage.at("servers.Score.properties.system"), r#"{"any":{"x":1},"a\"b":1}"#);
+    assert_eq!(stage.put(&server(), &odd.replace(":1}", ":null}")), 200, "W-11: whatever its name");
+    assert_eq!(stage.at("servers.Score.properties.system"), r#"{"any":{"x":1}}"#);
     assert_eq!(stage.put(&server(), r#"{"servers":{"score":null,"other":null}}"#), 200, "W-36: null takes one away");
     assert_eq!(stage.at("servers"), "{}");
     assert_eq!(stage.put(&ada(), LEAVES), 204, "W-60: servers keep no session alive");
