@@ -41,7 +41,8 @@ async fn s90_w36_servers_write_and_members_read() {
         }})
     );
     assert_eq!(server.put(&card, &entry("arena", &second)).await.expect(200).etag(), merged.etag(), "W-34");
-    server.put(&card, &entry("arena", &json!({"constants": {"custom": {"map": "canyon"}}}))).await.expect(409);
+    let canyon = server.put(&card, &entry("arena", &json!({"constants": {"custom": {"map": "canyon"}}}))).await.expect(200);
+    assert_eq!(canyon.json()["servers"]["Arena"]["constants"]["custom"], json!({"map": "canyon"}), "W-36: all of it merges");
     server.put(&card, &json!({"servers": {"arena": null, "absent": null}})).await.expect(200);
     assert_eq!(ada.get(&card).await.expect(200).json()["servers"], json!({}), "S-02");
     world.end().await;
