@@ -71,35 +71,6 @@ pub enum MemberKey {
     Reserve(u32),
 }
 
-impl MemberKey {
-    /// Whether the key stands for users who ask.
-    #[must_use]
-    pub fn is_own(self) -> bool {
-        matches!(self, Self::Me | Self::MeOf(_) | Self::MeAll | Self::MeAllInSession)
-    }
-}
-
-impl Delta {
-    /// What the caller wants of its own entry: `Some(None)` is leaving.
-    #[must_use]
-    pub fn me(&self) -> Option<Option<&Object>> {
-        self.members.iter().find(|(key, _)| *key == MemberKey::Me).map(|(_, entry)| entry.as_ref())
-    }
-
-    /// Whether any entry is about a user who asks.
-    #[must_use]
-    pub fn names_me(&self) -> bool {
-        self.members.iter().any(|(key, _)| key.is_own())
-    }
-
-    /// Whether the request asks for nothing but the caller's own leaving.
-    #[must_use]
-    pub fn only_leaves(&self) -> bool {
-        let rest = self.constants.is_some() || self.properties.is_some() || self.servers.is_some() || self.role_types.is_some();
-        !rest && matches!(self.members.as_slice(), [(MemberKey::Me, None)])
-    }
-}
-
 /// The conditions of a request (W-40 table); both must hold (W-46).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Preconditions {
