@@ -249,6 +249,7 @@ fn directory_options(settings: &Settings) -> directory::Options {
                 settings::UnknownFields::Ignore => UnknownFields::Ignore,
             },
             weak_device_types: settings.access.weak_device_types.clone(),
+            invite: TimeDelta::seconds(settings.handles.invite_ttl_s.into()),
             unbound_activity: TimeDelta::seconds(settings.handles.unbound_activity_ttl_s.into()),
         },
         everybody_follows: settings.social.everybody_follows_everybody,

@@ -1,102 +1,123 @@
-//! Activities: made, shown, deleted and searched for (handles.md).
+//! Handles: made, shown and deleted; activities as others find them, invites as their users do (handles.md).
 
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
 use tracing::error;
 
 use super::plan::Asked;
 use super::queue::Wish;
 use super::sessions::corrupt;
 use super::{Directory, DirectoryError};
-use crate::domain::access::{self, Facts, Nearness};
+use crate::domain::access::{self, Facts, Nearness, Pass};
 use crate::domain::command::Command;
-use crate::domain::handle::{ActivityQuery, Handle, HandleType, Include, Owners};
-use crate::domain::names::{HandleId, MemberIndex, SessionName, SessionReference, TitleId, Xuid};
-use crate::domain::principal::Principal;
+use crate::domain::handle::{About, ActivityQuery, Handle, HandleType, Include, Invite, Owners};
+use crate::domain::listing::Listing;
+use crate::domain::names::{HandleId, MemberIndex, SessionName, SessionReference, Xuid};
+use crate::domain::principal::{Principal, User};
 use crate::domain::refusal::Refusal;
-use crate::domain::session::Visibility;
+use crate::domain::session::{Session, Visibility};
 use crate::json::Json;
 use crate::store::projection;
-use crate::store::rows::{ActivityRow, HandleRow};
+use crate::store::rows::{ActivityRow, HandleReadRow, HandleRow};
 use crate::store::{ActivitiesAsk, HandleAsk, StoreError};
-use crate::wire::handle::{HandleRequest, Shown, render};
+use crate::wire::handle::{Shown, render};
+use crate::wire::handle_request::{HandleRequest, Wanted};
 use crate::wire::stored;
 
 /// The code of an active member.
 const ACTIVE: i16 = 3;
 
 impl Directory {
-    /// Makes a session its caller's activity (H-20, H-21) and shows the handle.
+    /// Makes a handle of any type and shows it.
     ///
     /// # Errors
-    /// 404 for an unknown service config or template; 403 for servers and for users who are not active in the session.
-    pub async fn create_activity(
+    /// 404 for an unknown service config or template, and where the type needs a session that exists; 403 for whoever may not make it.
+    pub async fn create_handle(
         &self,
         request: HandleRequest,
         principal: &Arc<Principal>,
         include: Include,
     ) -> Result<Json, DirectoryError> {
         let service = self.catalog.service(&request.scid, principal)?;
-        let template = service.template(request.template.as_str())?;
-        let Principal::User(user) = principal.as_ref() else {
-            return Err(Refusal::forbidden("only a user has an activity: a server posts none, not even for a user").into());
-        };
-        access::may_play(user)?;
+        let template = Arc::clone(service.template(request.template.as_str())?);
         let name = match request.name {
             Some(name) => name,
             None => SessionName::parse(&self.ids.uuid().to_string()).expect("a GUID is a name"),
         };
         let reference = SessionReference { scid: request.scid, template: template.name.clone(), name };
-        let now = self.clock.now();
-        let handle = Handle {
+        let maker = principal.user();
+        let mut handle = Handle {
             id: HandleId(self.ids.uuid()),
-            kind: HandleType::Activity,
             reference: reference.clone(),
-            owner: user.xuid,
-            title_id: user.title_id,
-            created_at: now,
+            owner: maker.map(|user| user.xuid),
+            title_id: maker.and_then(|user| user.title_id),
+            created_at: self.clock.now(),
+            about: About::Activity,
         };
-        let row = HandleRow {
-            id: handle.id.0,
-            kind: 0,
-            reference: projection::reference_row(&reference),
-            owner: Some(user.xuid.0),
-            title_id: user.title_id.map(|title| title.0),
-            invited: None,
-            created_at: now,
-            expires_at: now.checked_add_signed(self.options.limits.unbound_activity),
-            document: None,
+        let command = match request.wanted {
+            Wanted::Activity => Command::Show,
+            Wanted::Transfer { origin } => {
+                handle.about = About::Transfer { origin };
+                Command::Transfer
+            }
+            Wanted::Invite { invited, attributes } => {
+                let expires_at = handle.created_at.checked_add_signed(self.options.limits.invite).unwrap_or(handle.created_at);
+                let sender = maker.and_then(|user| user.gamertag.clone()).unwrap_or_default();
+                // Whoever may invite may read the session, so it is no secret what it says of invites.
+                let protocol = self.view(reference.sid(), principal).await?.session.and_then(|session| session.invite_protocol());
+                handle.about = About::Invite(Invite { invited, expires_at, attributes, protocol, sender });
+                Command::Invite(invited)
+            }
+            Wanted::Search(attributes) => {
+                handle.about = About::Search(attributes.clone());
+                let Some(owner) = handle.owner else {
+                    return Err(Refusal::forbidden("a search handle is made by one user (A-03)").into());
+                };
+                let Handle { id, title_id, created_at: posted_at, .. } = handle;
+                Command::List(Arc::new(Listing { id, posted_at, owner, title_id, attributes }))
+            }
         };
-        let asked = Asked {
-            reference: reference.clone(),
-            template: Arc::clone(template),
-            principal: Arc::clone(principal),
-            command: Command::BindActivity,
-            activity: Some(row),
-            nocommit: false,
+        let row = match command {
+            Command::List(_) => None,
+            Command::Show => {
+                let expires_at = handle.created_at.checked_add_signed(self.options.limits.unbound_activity);
+                Some(HandleRow { expires_at, ..projection::handle_row(&handle) })
+            }
+            _ => Some(projection::handle_row(&handle)),
         };
-        self.writer.ask(reference.sid(), Wish::Do(Box::new(asked))).await?;
-        self.show_handle(&handle, principal, include).await
+        let sid = reference.sid();
+        let principal_of = Arc::clone(principal);
+        let asked =
+            Asked { reference, template, principal: principal_of, command, handle: row, pass: Pass::Nothing, nocommit: false };
+        self.writer.ask(sid, Wish::Do(Box::new(asked))).await?;
+        self.show_handle(&handle, principal, &Pass::Nothing, include).await
     }
 
     /// Shows a handle to those who may see it (H-07).
     ///
     /// # Errors
-    /// 404 when it is unknown; 403 when the caller is neither its owner nor a reader of its session.
+    /// 404 when it is unknown; 403 when the caller is not named in it and may not read its session either.
     pub async fn read_handle(&self, id: HandleId, principal: &Arc<Principal>, include: Include) -> Result<Json, DirectoryError> {
-        let handle = handle_of(&self.settled_handle_row(id, principal).await?)?;
+        let row = self.settled_handle_row(id, principal).await?;
+        let handle = handle_of(&row.handle)?;
         self.catalog.service(&handle.reference.scid, principal)?;
-        self.show_handle(&handle, principal, include).await
+        let pass = self.pass_of(&row, principal).await?;
+        self.show_handle(&handle, principal, &pass, include).await
     }
 
-    async fn show_handle(&self, handle: &Handle, principal: &Arc<Principal>, include: Include) -> Result<Json, DirectoryError> {
+    async fn show_handle(
+        &self,
+        handle: &Handle,
+        principal: &Arc<Principal>,
+        pass: &Pass,
+        include: Include,
+    ) -> Result<Json, DirectoryError> {
         let view = self.view(handle.reference.sid(), principal).await?;
-        let readable = view.session.as_ref().is_some_and(|session| access::may_read(session, principal, &view.facts));
-        let own = principal.xuid() == Some(handle.owner) || principal.is_server_for(&handle.reference.scid);
-        if !own && !readable {
-            return Err(Refusal::forbidden("the handle is neither the caller's own nor of a session the caller may read").into());
+        let may_read = |session: &Session| access::may_read(session, principal, &view.facts) || pass.shows(session, principal);
+        let readable = view.session.as_ref().is_some_and(may_read);
+        if !handle.names(principal) && !principal.is_server_for(&handle.reference.scid) && !readable {
+            return Err(Refusal::forbidden("the handle does not concern the caller, who may not read its session either").into());
         }
         let mut handle = handle.clone();
         if let Some(session) = &view.session {
@@ -108,15 +129,66 @@ impl Directory {
     /// Deletes a handle (H-08).
     ///
     /// # Errors
-    /// 404 when it is unknown; 403 when it is neither the caller's own nor the caller a server.
+    /// 404 when it is unknown; 403 when its type does not let the caller.
     pub async fn delete_handle(&self, id: HandleId, principal: &Arc<Principal>) -> Result<(), DirectoryError> {
-        let (row, _) = self.find_handle_row(id).await?;
-        let handle = handle_of(&row)?;
-        self.catalog.service(&handle.reference.scid, principal)?;
+        let row = self.find_handle_row(id, principal).await?;
+        let handle = handle_of(&row.handle)?;
+        let service = self.catalog.service(&handle.reference.scid, principal)?;
+        if handle.kind() == HandleType::Search {
+            // The session shows that it can be found (S-26), so it changes with that.
+            let template = Arc::clone(service.template(handle.reference.template.as_str())?);
+            let sid = handle.reference.sid();
+            let asked = Asked {
+                reference: handle.reference,
+                template,
+                principal: Arc::clone(principal),
+                command: Command::Unlist(id),
+                handle: None,
+                pass: Pass::Nothing,
+                nocommit: false,
+            };
+            return self.writer.ask(sid, Wish::Do(Box::new(asked))).await.map(drop);
+        }
         if !handle.may_delete(principal) {
-            return Err(
-                Refusal::forbidden("only the owner, from the title it was made by, and servers may delete an activity").into()
-            );
+            return Err(Refusal::forbidden(match handle.kind() {
+                HandleType::Invite => "only its sender, the invited user and servers may delete an invite",
+                HandleType::Activity => "only the owner, from the title it was made by, and servers may delete an activity",
+                _ => "only its creator and servers may delete the handle",
+            })
+            .into());
+        }
+        if self.store.delete_handle(id.0).await? { Ok(()) } else { Err(DirectoryError::UnknownHandle) }
+    }
+
+    /// The invites that a user has got and can follow, newest first (our extension for clients without a console).
+    ///
+    /// # Errors
+    /// 403 for whoever is not one user.
+    pub async fn invites(&self, principal: &Arc<Principal>, take: u32) -> Result<Vec<Json>, DirectoryError> {
+        let user = inbox_owner(principal)?;
+        let rows = self.store.find_invites(user.xuid.0, self.clock.now(), i64::from(take)).await?;
+        let mut shown = Vec::with_capacity(rows.len());
+        for row in &rows {
+            match handle_of(row) {
+                Ok(handle) if self.catalog.service(&handle.reference.scid, principal).is_ok() => {
+                    shown.push(render(&Shown { handle: &handle, session: None, readable: false, owners: &[] }, Include::default()));
+                }
+                Ok(_) => {}
+                Err(error) => error!(handle.id = %row.id, %error, "an invite is left out: it cannot be read"),
+            }
+        }
+        Ok(shown)
+    }
+
+    /// Deletes an invite from the caller's own inbox.
+    ///
+    /// # Errors
+    /// 404 when there is none with this id; 403 for whoever is not one user.
+    pub async fn delete_invite(&self, id: HandleId, principal: &Arc<Principal>) -> Result<(), DirectoryError> {
+        let user = inbox_owner(principal)?;
+        let row = self.find_handle_row(id, principal).await?;
+        if !handle_of(&row.handle)?.invites(user.xuid) {
+            return Err(DirectoryError::UnknownHandle);
         }
         if self.store.delete_handle(id.0).await? { Ok(()) } else { Err(DirectoryError::UnknownHandle) }
     }
@@ -197,7 +269,7 @@ impl Directory {
         let due = candidate.next_timer_at.is_some_and(|due| due <= self.clock.now());
         let asks_several = !server && principal.users().len() > 1;
         let (session, member, lived, readable) = if due || asks_several {
-            let view = self.view_with(candidate.reference.sid, principal, vec![handle.owner]).await?;
+            let view = self.view_with(candidate.reference.sid, principal, handle.owner.into_iter().collect()).await?;
             // A session that ended takes the handle along.
             let Some(session) = view.session else { return Ok(None) };
             let member = principal.users().iter().any(|user| session.member(user.xuid).is_some());
@@ -230,39 +302,33 @@ impl Directory {
     }
 
     /// Finds a handle after its session was evaluated, which may end both (M-24, H-22).
-    pub(super) async fn settled_handle_row(&self, id: HandleId, principal: &Arc<Principal>) -> Result<HandleRow, DirectoryError> {
-        let (row, due_at) = self.find_handle_row(id).await?;
-        if due_at.is_none_or(|due| due > self.clock.now()) {
+    pub(super) async fn settled_handle_row(
+        &self,
+        id: HandleId,
+        principal: &Arc<Principal>,
+    ) -> Result<HandleReadRow, DirectoryError> {
+        let row = self.find_handle_row(id, principal).await?;
+        let due = row.session.as_ref().and_then(|session| session.next_timer_at);
+        if due.is_none_or(|due| due > self.clock.now()) {
             return Ok(row);
         }
-        self.view(row.reference.sid, principal).await?;
-        Ok(self.find_handle_row(id).await?.0)
+        self.view(row.handle.reference.sid, principal).await?;
+        self.find_handle_row(id, principal).await
     }
 
-    /// Finds a handle as it is stored, and when the next timer of its session is due.
-    async fn find_handle_row(&self, id: HandleId) -> Result<(HandleRow, Option<DateTime<Utc>>), DirectoryError> {
-        let ask = HandleAsk { id: id.0, caller: None };
+    /// Finds a handle as it is stored.
+    async fn find_handle_row(&self, id: HandleId, principal: &Principal) -> Result<HandleReadRow, DirectoryError> {
+        let ask = HandleAsk { id: id.0, caller: principal.xuid().map(|xuid| xuid.0) };
         let rows = self.store.read_by_handles(&[ask], self.clock.now()).await?;
-        let row = rows.into_iter().next().flatten().ok_or(DirectoryError::UnknownHandle)?;
-        let mut handle = row.handle;
-        let Some(session) = row.session else { return Ok((handle, None)) };
-        handle.reference = session.reference;
-        Ok((handle, session.next_timer_at))
+        rows.into_iter().next().flatten().ok_or(DirectoryError::UnknownHandle)
     }
 }
 
+/// Whose inbox is meant.
+fn inbox_owner(principal: &Principal) -> Result<&User, Refusal> {
+    principal.user().ok_or_else(|| Refusal::forbidden("an inbox belongs to one user (A-03)"))
+}
+
 fn handle_of(row: &HandleRow) -> Result<Handle, StoreError> {
-    let reference = projection::reference_of(&row.reference).ok_or_else(|| corrupt(row.id))?;
-    let owner = row
-        .owner
-        .map(Xuid)
-        .ok_or_else(|| StoreError::Corrupt { reference: row.id.to_string(), why: "it has no owner".into() })?;
-    Ok(Handle {
-        id: HandleId(row.id),
-        kind: HandleType::Activity,
-        reference,
-        owner,
-        title_id: row.title_id.map(TitleId),
-        created_at: row.created_at,
-    })
+    projection::handle_of(row).map_err(|error| StoreError::Corrupt { reference: row.id.to_string(), why: error.to_string() })
 }

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::{DirectoryError, Document, Written, actor};
-use crate::domain::access::{self, Facts};
+use crate::domain::access::{self, Facts, Pass};
 use crate::domain::change::{self, Cause, Departed};
 use crate::domain::command::{Command, MemberKey};
 use crate::domain::decide::{Context, Decision, Outcome, decide};
@@ -25,6 +25,9 @@ use crate::store::{HandleRemoval, SessionSave, Version};
 use crate::wire::stored::{self, Stored};
 use crate::wire::{delta, large};
 
+/// The code of an invite, the one handle that outlives its session (H-34).
+const INVITE: i16 = 1;
+
 /// What a command needs beside the record.
 #[derive(Debug, Clone)]
 pub(super) struct Asked {
@@ -36,8 +39,10 @@ pub(super) struct Asked {
     pub principal: Arc<Principal>,
     /// What for.
     pub command: Command,
-    /// The activity to be bound, with [`Command::BindActivity`].
-    pub activity: Option<HandleRow>,
+    /// The handle that a command makes which leaves the document as it is.
+    pub handle: Option<HandleRow>,
+    /// What the handle adds that the caller comes through.
+    pub pass: Pass,
     /// Whether to say only what would happen.
     pub nocommit: bool,
 }
@@ -61,6 +66,8 @@ pub(super) struct Plan {
     changes: Vec<ChangeRow>,
     /// The last word on each owner's activity for this session: bound anew, or ended.
     activities: BTreeMap<u64, Option<HandleRow>>,
+    /// Invites and transfer handles to be made.
+    handles: Vec<HandleRow>,
     ended: bool,
     touched: bool,
 }
@@ -84,6 +91,7 @@ impl Plan {
             now,
             changes: Vec::new(),
             activities: BTreeMap::new(),
+            handles: Vec::new(),
             ended: false,
             touched: false,
         };
@@ -159,6 +167,7 @@ impl Plan {
             reference: &asked.reference,
             template: &asked.template,
             facts: &facts,
+            pass: &asked.pass,
             limits: house.limits,
             branch: Branch(fresh),
         };
@@ -183,7 +192,7 @@ impl Plan {
                 // A large session is shown to one user at a time.
                 let shows = |session: &Session| {
                     (viewer.is_some() || asked.principal.users().is_empty() || !session.is_large())
-                        && access::may_read(session, &asked.principal, &facts)
+                        && (access::may_read(session, &asked.principal, &facts) || asked.pass.shows(session, &asked.principal))
                 };
                 let readable = self.record.as_ref().is_some_and(shows);
                 return Some(Err(DirectoryError::about(refusal, readable, || self.document(viewer))));
@@ -204,11 +213,18 @@ impl Plan {
             return None;
         }
         self.take(decision, rendered, Cause::Request, actor(&asked.principal));
-        if let Some(activity) = &asked.activity
-            && let Some(owner) = activity.owner
-        {
-            self.activities.insert(owner, Some(activity.clone()));
+        if let Some(mut handle) = asked.handle.clone() {
             self.touched = true;
+            match (&asked.command, handle.owner) {
+                (Command::Show, Some(owner)) => drop(self.activities.insert(owner, Some(handle))),
+                _ => {
+                    // An invite leads to the session whatever became of it (H-34).
+                    if let Some(session) = &self.record {
+                        handle.reference = projection::reference_row(&session.reference);
+                    }
+                    self.handles.push(handle);
+                }
+            }
         }
         let document = self.document(viewer);
         Some(Ok(Written { outcome, etag: document.as_ref().map(|document| document.etag), document, lacks_named }))
@@ -247,6 +263,7 @@ impl Plan {
         };
         if self.record.is_none() {
             self.activities.clear();
+            self.handles.retain(|handle| handle.kind == INVITE);
             self.ended = true;
         }
         let text = match (&before, &self.record) {
@@ -301,7 +318,11 @@ impl Plan {
                 .map(|session| session.former.iter().map(|xuid| xuid.0).collect())
                 .unwrap_or_default(),
             handles_removed: if self.ended { HandleRemoval::AllButInvites } else { HandleRemoval::ActivitiesOf(ended) },
-            activities: std::mem::take(&mut self.activities).into_values().flatten().collect(),
+            handles: {
+                let activities = std::mem::take(&mut self.activities).into_values().flatten();
+                activities.chain(std::mem::take(&mut self.handles)).collect()
+            },
+            search: difference.search,
         })
     }
 }

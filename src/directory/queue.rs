@@ -166,8 +166,11 @@ pub(super) fn load_ask(sid: Uuid, jobs: &[Job]) -> LoadAsk {
     for job in jobs {
         let principal = match &job.wish {
             Wish::Do(asked) => {
-                if let Command::Write(write) = &asked.command {
-                    add_delta(&write.delta, &mut ask);
+                match &asked.command {
+                    Command::Write(write) => add_delta(&write.delta, &mut ask),
+                    // Who blocks whom of the two (H-36).
+                    Command::Invite(invited) => ask.callers.push(invited.0),
+                    _ => {}
                 }
                 &asked.principal
             }

@@ -7,16 +7,19 @@ use uuid::Uuid;
 use super::plan::Asked;
 use super::queue::{Done, View, Wish};
 use super::{Directory, DirectoryError, Document, Written};
-use crate::domain::access::{self, Nearness};
+use crate::domain::access::{self, Nearness, Pass};
 use crate::domain::command::{Command, Write};
 use crate::domain::names::{Branch, ETag, HandleId, SessionReference, Xuid};
 use crate::domain::principal::Principal;
 use crate::domain::refusal::Refusal;
 use crate::domain::session::{Restriction, Visibility};
 use crate::domain::template::Template;
-use crate::store::rows::ReadRow;
+use crate::store::rows::{HandleReadRow, ReadRow};
 use crate::store::{FactsAsk, HandleAsk, ReadAsk, StoreError, projection};
 use crate::wire::large;
+
+/// The code of an invite.
+const INVITE: i16 = 1;
 
 /// A write on one session.
 #[derive(Debug, Clone)]
@@ -31,6 +34,8 @@ pub struct WriteRequest {
     pub write: Write,
     /// Whether to say only what would happen.
     pub nocommit: bool,
+    /// What the handle adds that the caller comes through.
+    pub pass: Pass,
 }
 
 impl Directory {
@@ -45,7 +50,8 @@ impl Directory {
             template: request.template,
             principal: request.principal,
             command: Command::Write(Box::new(request.write)),
-            activity: None,
+            handle: None,
+            pass: request.pass,
             nocommit: request.nocommit,
         };
         match self.writer.ask(sid, Wish::Do(Box::new(asked))).await? {
@@ -85,7 +91,7 @@ impl Directory {
         let ask = ReadAsk { sid, caller: principal.xuid().map(|xuid| xuid.0) };
         let row = self.readers[self.lane(sid)].ask(ask).await.ok_or(DirectoryError::Busy)??;
         match row {
-            Some(row) => self.show(row, principal).await,
+            Some(row) => self.show(row, principal, &Pass::Nothing).await,
             None => Ok(None),
         }
     }
@@ -99,14 +105,18 @@ impl Directory {
         let row = self.handle_readers[self.lane(handle.0)].ask(ask).await.ok_or(DirectoryError::Busy)??;
         let row = row.ok_or(DirectoryError::UnknownHandle)?;
         self.catalog.service(&row.handle.reference.scid.into(), principal)?;
+        let pass = self.pass_of(&row, principal).await?;
         match row.session {
-            // A session that ends as it is evaluated takes the handle along (H-22).
-            Some(row) => self.show(row, principal).await?.map(Some).ok_or(DirectoryError::UnknownHandle),
+            // A session that ends as it is evaluated takes the handle along (H-22), but for an invite (H-34).
+            Some(session) => match self.show(session, principal, &pass).await? {
+                None if row.handle.kind != INVITE => Err(DirectoryError::UnknownHandle),
+                shown => Ok(shown),
+            },
             None => Ok(None),
         }
     }
 
-    /// Finds the session that a handle leads to, and its template, for a write.
+    /// Finds the session that a handle leads to, its template, and what the handle adds for the caller, for a write.
     ///
     /// # Errors
     /// 404 when the handle is unknown; 403 when the caller may not use its service config.
@@ -114,12 +124,31 @@ impl Directory {
         &self,
         handle: HandleId,
         principal: &Arc<Principal>,
-    ) -> Result<(SessionReference, Arc<Template>), DirectoryError> {
+    ) -> Result<(SessionReference, Arc<Template>, Pass), DirectoryError> {
         let row = self.settled_handle_row(handle, principal).await?;
-        let service = self.catalog.service(&row.reference.scid.into(), principal)?;
-        let template = Arc::clone(service.template(&row.reference.template)?);
-        let reference = projection::reference_of(&row.reference).ok_or_else(|| corrupt(row.id))?;
-        Ok((reference, template))
+        let at = &row.session.as_ref().map_or(&row.handle.reference, |session| &session.reference);
+        let service = self.catalog.service(&at.scid.into(), principal)?;
+        let template = Arc::clone(service.template(&at.template)?);
+        let reference = projection::reference_of(at).ok_or_else(|| corrupt(row.handle.id))?;
+        let pass = self.pass_of(&row, principal).await?;
+        Ok((reference, template, pass))
+    }
+
+    /// What a handle adds to the caller's own rights (H-40 to H-43); `row` was read for this caller.
+    pub(super) async fn pass_of(&self, row: &HandleReadRow, principal: &Principal) -> Result<Pass, StoreError> {
+        Ok(match (row.handle.kind, row.handle.invited, principal.users()) {
+            (INVITE, Some(invited), _) => Pass::Invited(Xuid(invited)),
+            (2, ..) => Pass::Anybody,
+            (3, _, [user]) => Pass::Origin(row.from_origin.then_some(user.xuid).into_iter().collect()),
+            (3, _, users) => {
+                let asks: Vec<_> =
+                    users.iter().map(|user| HandleAsk { id: row.handle.id, caller: Some(user.xuid.0) }).collect();
+                let rows = self.store.read_by_handles(&asks, self.clock.now()).await?;
+                let from_origin = |row: &Option<HandleReadRow>| row.as_ref().is_some_and(|row| row.from_origin);
+                Pass::Origin(users.iter().zip(&rows).filter(|(_, row)| from_origin(row)).map(|(user, _)| user.xuid).collect())
+            }
+            _ => Pass::Nothing,
+        })
     }
 
     fn lane(&self, id: Uuid) -> usize {
@@ -127,7 +156,7 @@ impl Directory {
     }
 
     /// Shows a stored session to a caller, settled first if something is due.
-    async fn show(&self, row: ReadRow, principal: &Arc<Principal>) -> Result<Option<Document>, DirectoryError> {
+    async fn show(&self, row: ReadRow, principal: &Arc<Principal>, pass: &Pass) -> Result<Option<Document>, DirectoryError> {
         let due = row.next_timer_at.is_some_and(|due| due <= self.clock.now());
         // Where everybody follows everybody, it matters whether anybody is accepted: only the whole session tells.
         let asks_all = self.options.everybody_follows && row.caller_state.is_none() && row.read_restriction != 0;
@@ -135,12 +164,12 @@ impl Directory {
         let server = principal.is_server_for(&scid);
         let asks_several = !server && principal.users().len() > 1;
         if due || asks_all || asks_several {
-            return self.show_settled(row.reference.sid, principal).await;
+            return self.show_settled(row.reference.sid, principal, pass).await;
         }
         let visibility = projection::visibility_of(row.visibility);
         let restriction = projection::restriction_of(row.read_restriction);
         let readable = match principal.user() {
-            _ if server => true,
+            _ if server || pass.opens(visibility, principal) => true,
             None => false,
             Some(user) => {
                 let mut nearness = Nearness { member: row.caller_state.is_some(), followed: false, local: false };
@@ -156,7 +185,7 @@ impl Directory {
         let large = row.private.is_some();
         if !readable && large {
             // Only the whole session tells whether it is a broadcast that the caller's title may look at.
-            return self.show_settled(row.reference.sid, principal).await;
+            return self.show_settled(row.reference.sid, principal, pass).await;
         }
         if !readable {
             return Err(unreadable());
@@ -177,10 +206,15 @@ impl Directory {
     }
 
     /// Shows a session to a caller once what is due is settled, judged by the session itself.
-    async fn show_settled(&self, sid: Uuid, principal: &Arc<Principal>) -> Result<Option<Document>, DirectoryError> {
+    async fn show_settled(
+        &self,
+        sid: Uuid,
+        principal: &Arc<Principal>,
+        pass: &Pass,
+    ) -> Result<Option<Document>, DirectoryError> {
         let view = self.view(sid, principal).await?;
         let Some(session) = &view.session else { return Ok(None) };
-        if !access::may_read(session, principal, &view.facts) {
+        if !access::may_read(session, principal, &view.facts) && !pass.shows(session, principal) {
             return Err(unreadable());
         }
         asks_alone(session.is_large(), principal)?;

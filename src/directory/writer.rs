@@ -21,6 +21,7 @@ use super::queue::{Answer, Counts, Done, Doubt, Job, View, Wish, load_ask, retry
 use super::{DirectoryError, Options, Written};
 use crate::ambient::{Clock, Ids};
 use crate::domain::access::Facts;
+use crate::domain::command::Command;
 use crate::domain::names::Xuid;
 use crate::store::rows::{Edge, HandleRow, Loaded};
 use crate::store::{LoadAsk, SessionSave, Store, StoreError, Version, WriteAsk, projection};
@@ -249,8 +250,8 @@ impl Shard {
                 break;
             };
             match (&job.wish, plan.session()) {
-                (Wish::Do(asked), None) if answer.is_ok() && !asked.nocommit && asked.activity.is_some() => {
-                    let activity = asked.activity.clone().expect("asked above");
+                (Wish::Do(asked), None) if answer.is_ok() && matches!(asked.command, Command::Show) => {
+                    let activity = asked.handle.clone().expect("an activity is posted");
                     group.unbound.push((job, activity));
                 }
                 _ => group.decided.push((job, answer)),
@@ -269,7 +270,7 @@ impl Shard {
         let outcome = match (outcome, &group.save) {
             (Err(StoreError::Unknown(error)), Some(save)) => {
                 // A handle keeps its id when its job is decided again, so it is asked for only where the log has nothing to say.
-                let handle = save.activities.first().filter(|_| save.changes.is_empty()).map(|activity| activity.id);
+                let handle = save.handles.first().filter(|_| save.changes.is_empty()).map(|handle| handle.id);
                 let ask = WriteAsk { sid: save.sid, write_id: save.write_id, handle };
                 let creates = save.expected.is_none();
                 match self.look_up(ask).await {
@@ -445,5 +446,6 @@ type ActivityKeys = HashSet<(u64, Uuid)>;
 
 /// The activities a save binds.
 fn activity_keys(save: &SessionSave) -> ActivityKeys {
-    save.activities.iter().filter_map(|activity| Some((activity.owner?, activity.reference.scid))).collect()
+    let activities = save.handles.iter().filter(|handle| handle.kind == 0);
+    activities.filter_map(|activity| Some((activity.owner?, activity.reference.scid))).collect()
 }

@@ -48,6 +48,47 @@ impl Nearness {
     }
 }
 
+/// What the handle that a caller comes through adds to the caller's own rights (H-40 to H-43).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Pass {
+    /// Nothing: the session's own path, and activities (H-40, H-44).
+    #[default]
+    Nothing,
+    /// An invite, for the invited user (H-41).
+    Invited(Xuid),
+    /// A transfer handle, for those of the callers who are accepted members of its origin (H-43).
+    Origin(Vec<Xuid>),
+    /// A search handle, for everybody (H-42).
+    Anybody,
+}
+
+impl Pass {
+    /// Whether it is for this user.
+    #[must_use]
+    pub fn is_for(&self, xuid: Xuid) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::Invited(invited) => *invited == xuid,
+            Self::Origin(members) => members.contains(&xuid),
+            Self::Anybody => true,
+        }
+    }
+
+    /// Whether it shows a session of this visibility to the caller. A private session is shown by an invite only: whoever may send
+    /// one might as well reserve.
+    #[must_use]
+    pub fn opens(&self, visibility: Visibility, principal: &Principal) -> bool {
+        let discreet = matches!(self, Self::Invited(_)) || visibility != Visibility::Private;
+        discreet && principal.users().iter().any(|user| self.is_for(user.xuid))
+    }
+
+    /// Whether it shows this session to the caller.
+    #[must_use]
+    pub fn shows(&self, session: &Session, principal: &Principal) -> bool {
+        self.opens(session.visibility(), principal)
+    }
+}
+
 /// How near a user is to a loaded session.
 #[must_use]
 pub fn nearness(session: &Session, user: &User, facts: &Facts) -> Nearness {
@@ -78,11 +119,12 @@ fn views_broadcast(session: &Session, user: &User) -> bool {
     session.has("broadcast") && user.title_id.is_some_and(|title| named(&title.to_string()))
 }
 
-/// Judges a user who is not in the member list yet and wants to be, but for the free slot, which is judged last (E-10).
+/// Judges a user who is not in the member list yet and wants to be, but for the free slot, which is judged last (E-10). A
+/// pass meets any restriction of a session that is not closed (H-41, H-42).
 ///
 /// # Errors
 /// 403 with the first condition that does not hold.
-pub fn admit(session: &Session, user: &User, facts: &Facts) -> Result<(), Refusal> {
+pub fn admit(session: &Session, user: &User, facts: &Facts, pass: &Pass) -> Result<(), Refusal> {
     may_play(user)?;
     if session.visibility() != Visibility::Open {
         return Err(Refusal::forbidden("the session is not open: joining it needs a reservation"));
@@ -97,7 +139,8 @@ pub fn admit(session: &Session, user: &User, facts: &Facts) -> Result<(), Refusa
         return Err(Refusal::forbidden("the session is closed: joining it needs a reservation"));
     }
     let restriction = session.join_restriction();
-    if !nearness(session, user, facts).meets(restriction) {
+    let passes = pass.is_for(user.xuid) && !session.flag("closed");
+    if !passes && !nearness(session, user, facts).meets(restriction) {
         return Err(Refusal::forbidden(match restriction {
             Restriction::Followed => {
                 "joinRestriction is followed: joining needs a member that follows the caller, or a reservation"

@@ -152,7 +152,7 @@ fn may_take_part(rights: &Rights, write: &Write, entries: &Entries, context: &Co
             (None, Some(Some(_))) if rights.manages => access::may_play(user)?,
             (None, Some(Some(_))) => {
                 may_use_device(session.has("userAuthorizationStyle"), context)?;
-                access::admit(session, user, context.facts)?;
+                access::admit(session, user, context.facts, context.pass)?;
             }
             (None, _) => continue,
         }
@@ -171,7 +171,9 @@ fn may_take_part(rights: &Rights, write: &Write, entries: &Entries, context: &Co
         return Err(Refusal::forbidden("the caller is not a member of the session: writing needs members.me, which joins it"));
     }
     // Deleting what is not there succeeds for everybody; a PUT shows the session (W-35).
-    if write.target == Target::Element || access::may_read(session, context.principal, context.facts) {
+    if write.target == Target::Element || access::may_read(session, context.principal, context.facts)
+        || context.pass.shows(session, context.principal)
+    {
         Ok(Leave::NothingLeftToDo)
     } else {
         Err(Refusal::forbidden("the caller is not a member of the session and may not read it"))
@@ -204,7 +206,8 @@ fn may_touch_others(rights: &Rights, entries: &Entries, context: &Context) -> Re
     Ok(())
 }
 
-fn allows_invites(session: &Session) -> bool {
+/// Whether members that are no owners invite and reserve too (M-90).
+pub(super) fn allows_invites(session: &Session) -> bool {
     let policies = session.constants.system.get("ownershipPolicies");
     policies.and_then(|policies| policies.get("allowNonOwnerInviteHandles")).and_then(Json::as_bool).unwrap_or(false)
 }

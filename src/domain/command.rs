@@ -1,6 +1,9 @@
 //! A write request after parsing: shapes are sound, ids are resolved, nothing is judged yet.
 
-use super::names::{MemberIndex, Xuid};
+use std::sync::Arc;
+
+use super::listing::Listing;
+use super::names::{HandleId, MemberIndex, Xuid};
 use super::template::Form;
 use crate::json::{Json, Object};
 
@@ -12,7 +15,15 @@ pub enum Command {
     /// Merge a delta, creating the session if it is missing (W-02).
     Write(Box<Write>),
     /// Make the session its caller's activity; changes nothing in the document (H-21).
-    BindActivity,
+    Show,
+    /// Invite a user; changes nothing in the document (H-32).
+    Invite(Xuid),
+    /// Lead members of another session here; changes nothing in the document (H-37).
+    Transfer,
+    /// Let everybody find the session, by this search handle in place of the one it has (H-61, H-62).
+    List(Arc<Listing>),
+    /// Take back the search handle with this id (H-08).
+    Unlist(HandleId),
 }
 
 /// A PUT or DELETE on a session or an element of it.

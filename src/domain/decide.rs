@@ -1,17 +1,20 @@
 //! What a write does to the session behind one reference, from top to bottom (W-38).
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 use indexmap::IndexMap;
 
-use super::access::Facts;
+use super::access::{Facts, Pass};
 use super::authority::{self, Leave};
 use super::bag::{self, BagDelta};
 use super::command::{Command, Target, Write};
 use super::entries::Entries;
+use super::handle;
 use super::initialization;
 use super::limits::Limits;
 use super::merge::{Work, named_anew};
-use super::names::{Branch, SessionReference};
+use super::names::{Branch, HandleId, SessionReference};
 use super::principal::Principal;
 use super::refusal::{Kind, Refusal};
 use super::session::{Bag, Crowd, Record, Session, has_capability};
@@ -31,6 +34,8 @@ pub struct Context<'a> {
     pub template: &'a Template,
     /// What is known about the callers beyond the session.
     pub facts: &'a Facts,
+    /// What the handle adds that the caller comes through.
+    pub pass: &'a Pass,
     /// The installation's bounds.
     pub limits: &'a Limits,
     /// The branch a new session gets.
@@ -68,10 +73,23 @@ pub enum Outcome {
 pub fn decide(record: &Record, command: &Command, context: &Context) -> Result<Decision, Refusal> {
     let after = match (command, record) {
         (Command::Settle, record) => timers::settle(record, context.now).unwrap_or_else(|| record.clone()),
-        (Command::BindActivity, record) => {
-            bind_activity(record.as_ref(), context)?;
+        (Command::Show, record) => {
+            handle::may_show(record.as_ref(), context.principal)?;
             record.clone()
         }
+        (Command::Invite(invited), record) => {
+            handle::may_invite(record.as_ref(), *invited, context.principal, context.facts)?;
+            record.clone()
+        }
+        (Command::Transfer, record) => {
+            handle::may_transfer(record.as_ref(), context.principal)?;
+            record.clone()
+        }
+        (Command::List(listing), record) => {
+            handle::may_list(record.as_ref(), context.principal)?;
+            record.clone().map(|session| Session { listing: Some(Arc::clone(listing)), ..session })
+        }
+        (Command::Unlist(id), record) => unlist(record.as_ref(), *id, context)?,
         (Command::Write(write), None) => create(write, context)?,
         (Command::Write(write), Some(session)) => update(session, write, context)?,
     };
@@ -92,17 +110,12 @@ fn stamp(before: &Record, mut after: Record) -> Decision {
     Decision { after, outcome }
 }
 
-/// Only an active member may show a session as its activity; a session that does not exist yet may be shown (H-21, H-24).
-fn bind_activity(session: Option<&Session>, context: &Context) -> Result<(), Refusal> {
-    let Principal::User(user) = context.principal else {
-        return Err(Refusal::forbidden("only a user has an activity"));
-    };
-    match session {
-        Some(session) if !session.member(user.xuid).is_some_and(|member| member.state.is_active()) => {
-            Err(Refusal::forbidden("an activity needs its user to be an active member of the session"))
-        }
-        _ => Ok(()),
-    }
+/// Takes back a search handle; one that was replaced meanwhile is gone already.
+fn unlist(session: Option<&Session>, id: HandleId, context: &Context) -> Result<Record, Refusal> {
+    let listed = session.and_then(|session| session.listing.as_ref().filter(|listing| listing.id == id).map(|one| (session, one)));
+    let Some((session, listing)) = listed else { return Err(Refusal::new(Kind::Missing, "the handle does not exist")) };
+    handle::may_unlist(session, listing, context.principal)?;
+    Ok(Some(Session { listing: None, ..session.clone() }))
 }
 
 fn create(write: &Write, context: &Context) -> Result<Record, Refusal> {
@@ -135,7 +148,7 @@ fn create(write: &Write, context: &Context) -> Result<Record, Refusal> {
         properties: Bag::default(),
         members: Vec::new(),
         next_index: 0,
-        search_handle: None,
+        listing: None,
         role_types: context.template.role_types().clone(),
         servers: IndexMap::new(),
         initializing: None,

@@ -22,6 +22,12 @@ pub const MAX_TEXT: usize = 1024;
 pub const MAX_TAKE: u32 = 100;
 /// The most xuids one handle query may name (H-52).
 pub const MAX_OWNERS: usize = 100;
+/// The most entries of each kind of search attribute (H-63).
+pub const MAX_ATTRIBUTES: usize = 32;
+/// What tags and names of search attributes must stay below, in characters (H-63).
+pub const MAX_ATTRIBUTE_NAME: usize = 100;
+/// The longest `context` of an invite, in characters of its URI-encoded form (H-31).
+pub const MAX_INVITE_CONTEXT: usize = 256;
 /// How long a request answered 503 is asked to wait, in seconds.
 pub const RETRY_AFTER_S: u32 = 1;
 
@@ -55,6 +61,8 @@ pub struct Limits {
     pub weak_device_types: Vec<String>,
     /// How long an activity lives whose session does not exist (H-21).
     pub unbound_activity: TimeDelta,
+    /// How long an invite lives (H-34).
+    pub invite: TimeDelta,
 }
 
 impl Default for Limits {
@@ -69,6 +77,7 @@ impl Default for Limits {
             unknown_fields: UnknownFields::Reject,
             weak_device_types: Vec::new(),
             unbound_activity: TimeDelta::hours(1),
+            invite: TimeDelta::hours(24),
         }
     }
 }

@@ -17,6 +17,7 @@ pub mod entries;
 pub mod handle;
 pub mod initialization;
 pub mod limits;
+pub mod listing;
 pub mod member;
 pub mod merge;
 pub mod names;

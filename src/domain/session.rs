@@ -10,7 +10,8 @@ use uuid::Uuid;
 
 use super::initialization::{Failure, Initializing};
 use super::limits;
-use super::names::{Branch, ETag, HandleId, MemberIndex, SessionReference, TitleId, Xuid};
+use super::listing::Listing;
+use super::names::{Branch, ETag, MemberIndex, SessionReference, TitleId, Xuid};
 use super::roles::{RoleTypes, Taken};
 use crate::json::{Json, Object};
 
@@ -82,8 +83,8 @@ pub struct Session {
     pub crowd: Option<Crowd>,
     /// The index that the next member gets (S-30).
     pub next_index: MemberIndex,
-    /// The search handle that shows it, if there is one (S-26).
-    pub search_handle: Option<HandleId>,
+    /// The search handle that shows it, if there is one (S-26). All but its id is known to the service only.
+    pub listing: Option<Arc<Listing>>,
     /// Its role types, as they were declared (S-55).
     pub role_types: RoleTypes,
     /// The entries of its servers, by name (S-90).
@@ -435,8 +436,10 @@ impl Session {
     /// Whether two states show the same document: then nothing changed that a reader, a tag or a tap may know of (W-34).
     #[must_use]
     pub fn same_document(&self, other: &Self) -> bool {
-        let head =
-            |session: &Self| (session.branch, session.start_time, session.next_index, session.search_handle, session.empty_since);
+        let head = |session: &Self| {
+            let listing = session.listing.as_ref().map(|listing| listing.id);
+            (session.branch, session.start_time, session.next_index, listing, session.empty_since)
+        };
         head(self) == head(other)
             && self.initializing == other.initializing
             && self.host_candidates == other.host_candidates

@@ -7,6 +7,7 @@ use super::extract::body;
 use super::route::{Part, SessionPath};
 use super::sessions::{has, locate, submit};
 use super::{Answer, ApiError, Call, reply};
+use crate::domain::access::Pass;
 use crate::domain::command::{Delta, MemberKey, Target};
 use crate::domain::names::{MemberIndex, is_name};
 use crate::domain::principal::Principal;
@@ -95,7 +96,7 @@ pub async fn write(mut call: Call<'_>, path: &SessionPath, part: &Part) -> Answe
     let (reference, template) = locate(&call, path)?;
     let body = body(&mut call).await?;
     let delta = address.delta(&body, call.service.rules.json_depth)?;
-    let written = submit(&call, reference, template, delta, Target::Element).await?;
+    let written = submit(&call, reference, template, delta, (Target::Element, Pass::Nothing)).await?;
     let gone = match (&address, &written.document) {
         (Address::Member(MemberKey::Index(_)), _) => written.lacks_named,
         (Address::Member(_) | Address::Server(_), Some(document)) => {
@@ -111,6 +112,6 @@ pub async fn write(mut call: Call<'_>, path: &SessionPath, part: &Part) -> Answe
 pub async fn delete(call: Call<'_>, path: &SessionPath, part: &Part) -> Answer {
     let address = Address::parse(part)?;
     let (reference, template) = locate(&call, path)?;
-    submit(&call, reference, template, address.removal(), Target::Element).await?;
+    submit(&call, reference, template, address.removal(), (Target::Element, Pass::Nothing)).await?;
     Ok(reply::empty(StatusCode::NO_CONTENT).into())
 }

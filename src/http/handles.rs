@@ -9,7 +9,7 @@ use super::sessions::{show, submit};
 use super::{Answer, ApiError, Call, reply};
 use crate::domain::command::Target;
 use crate::domain::names::HandleId;
-use crate::wire::{handle, query as wire_query, request};
+use crate::wire::{handle_request as handle, query as wire_query, request};
 
 /// A handle id that is no GUID is like an unknown one.
 fn parse(id: &str) -> Result<HandleId, ApiError> {
@@ -22,7 +22,7 @@ pub async fn create(mut call: Call<'_>) -> Answer {
     let request = handle::read(&body, call.service.rules.json_depth)?;
     let include = handle::read_include(call.request.query_string());
     let (directory, principal) = (Arc::clone(&call.service.directory), Arc::clone(&call.principal));
-    let made = call.service.run(async move { directory.create_activity(request, &principal, include).await }).await?;
+    let made = call.service.run(async move { directory.create_handle(request, &principal, include).await }).await?;
     Ok(reply::value(StatusCode::CREATED, &made).into())
 }
 
@@ -53,10 +53,10 @@ pub async fn read_session(call: Call<'_>, id: &str) -> Answer {
 pub async fn write_session(mut call: Call<'_>, id: &str) -> Answer {
     let id = parse(id)?;
     let (directory, principal) = (Arc::clone(&call.service.directory), Arc::clone(&call.principal));
-    let (reference, template) = call.service.run(async move { directory.follow(id, &principal).await }).await?;
+    let (reference, template, pass) = call.service.run(async move { directory.follow(id, &principal).await }).await?;
     let body = body(&mut call).await?;
     let delta = request::read_delta(&body, call.service.rules.json_depth)?;
-    Ok(reply::written(submit(&call, reference, template, delta, Target::Handle).await?))
+    Ok(reply::written(submit(&call, reference, template, delta, (Target::Handle, pass)).await?))
 }
 
 /// POST /handles/query
@@ -68,4 +68,20 @@ pub async fn query(mut call: Call<'_>) -> Answer {
     let (directory, principal) = (Arc::clone(&call.service.directory), Arc::clone(&call.principal));
     let found = call.service.run(async move { directory.query_activities(&query, &principal, include).await }).await?;
     Ok(reply::json(StatusCode::OK, wire_query::results(found)).into())
+}
+
+/// GET /users/me/invites: the invites that the caller can follow, newest first (our extension).
+pub async fn invites(call: Call<'_>) -> Answer {
+    let take = handle::read_take(call.request.query_string())?;
+    let (directory, principal) = (Arc::clone(&call.service.directory), Arc::clone(&call.principal));
+    let found = call.service.run(async move { directory.invites(&principal, take).await }).await?;
+    Ok(reply::json(StatusCode::OK, wire_query::results(found)).into())
+}
+
+/// DELETE /users/me/invites/{id}: takes an invite out of the caller's inbox (our extension).
+pub async fn delete_invite(call: Call<'_>, id: &str) -> Answer {
+    let id = parse(id)?;
+    let (directory, principal) = (Arc::clone(&call.service.directory), Arc::clone(&call.principal));
+    call.service.run(async move { directory.delete_invite(id, &principal).await }).await?;
+    Ok(reply::empty(StatusCode::NO_CONTENT).into())
 }

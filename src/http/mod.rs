@@ -163,6 +163,8 @@ async fn answer(
         (Route::Handle(id), _) => handles::delete(call, &id).await,
         (Route::HandleSession(id), &Method::GET) => handles::read_session(call, &id).await,
         (Route::HandleSession(id), _) => handles::write_session(call, &id).await,
+        (Route::Invites, _) => handles::invites(call).await,
+        (Route::Invite(id), _) => handles::delete_invite(call, &id).await,
         (Route::Edge(kind, xuid, other), _) => admin::edge(call, kind, &xuid, &other).await,
         (Route::DevClock, _) => admin::advance_clock(call).await,
     }

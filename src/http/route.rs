@@ -25,6 +25,10 @@ pub enum Route {
     Handle(String),
     /// `/handles/{id}/session`
     HandleSession(String),
+    /// `/users/me/invites`
+    Invites,
+    /// `/users/me/invites/{id}`
+    Invite(String),
     /// `/admin/social/{xuid}/follows/{other}` and `…/blocks/{other}`
     Edge(EdgeKind, String, String),
     /// `/admin/dev/clock`
@@ -98,6 +102,8 @@ impl Route {
             ["handles", "query"] => Self::HandlesQuery,
             ["handles", _] => Self::Handle(part(1)),
             ["handles", _, "session"] => Self::HandleSession(part(1)),
+            ["users", "me", "invites"] => Self::Invites,
+            ["users", "me", "invites", _] => Self::Invite(part(3)),
             ["admin", "social", _, "follows", _] => Self::Edge(EdgeKind::Follow, part(2), part(4)),
             ["admin", "social", _, "blocks", _] => Self::Edge(EdgeKind::Block, part(2), part(4)),
             ["admin", "dev", "clock"] => Self::DevClock,
@@ -111,7 +117,10 @@ impl Route {
         match self {
             Self::Session(_) | Self::HandleSession(_) | Self::Element(_, Part::Properties) => &[Method::GET, Method::PUT],
             Self::Element(_, Part::Member(_) | Part::Server(_)) => &[Method::GET, Method::PUT, Method::DELETE],
-            Self::Templates(_) | Self::Template(..) | Self::Sessions(..) | Self::Element(_, Part::Constants) => &[Method::GET],
+            Self::Templates(_) | Self::Template(..) | Self::Sessions(..) | Self::Element(_, Part::Constants) | Self::Invites => {
+                &[Method::GET]
+            }
+            Self::Invite(_) => &[Method::DELETE],
             Self::Handles | Self::HandlesQuery | Self::DevClock => &[Method::POST],
             Self::Handle(_) => &[Method::GET, Method::DELETE],
             Self::Edge(..) => &[Method::PUT, Method::DELETE],

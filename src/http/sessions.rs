@@ -9,6 +9,7 @@ use super::reply::{self, Reply};
 use super::route::SessionPath;
 use super::{Answer, ApiError, Call};
 use crate::directory::{Document, WriteRequest, Written};
+use crate::domain::access::Pass;
 use crate::domain::command::{Delta, Target, Write};
 use crate::domain::names::{ETag, Scid, SessionName, SessionReference, TemplateName};
 use crate::domain::template::Template;
@@ -48,19 +49,19 @@ pub async fn write(mut call: Call<'_>, path: &SessionPath) -> Answer {
     let (reference, template) = locate(&call, path)?;
     let body = body(&mut call).await?;
     let delta = request::read_delta(&body, call.service.rules.json_depth)?;
-    Ok(reply::written(submit(&call, reference, template, delta, Target::Session).await?))
+    Ok(reply::written(submit(&call, reference, template, delta, (Target::Session, Pass::Nothing)).await?))
 }
 
-/// Hands a write to the directory.
+/// Hands a write to the directory: what it addresses, and what the handle adds that it came through.
 pub async fn submit(
     call: &Call<'_>,
     reference: SessionReference,
     template: Arc<Template>,
     delta: Delta,
-    target: Target,
+    (target, pass): (Target, Pass),
 ) -> Result<Written, ApiError> {
     let write = Write { delta, preconditions: preconditions(call.request.headers()), target, form: form(call.minor) };
     let nocommit = switch(call.request.query_string(), "nocommit");
-    let request = WriteRequest { reference, template, principal: Arc::clone(&call.principal), write, nocommit };
+    let request = WriteRequest { reference, template, principal: Arc::clone(&call.principal), write, nocommit, pass };
     Ok(call.service.directory.write(request).await?)
 }

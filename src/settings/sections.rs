@@ -149,6 +149,8 @@ pub struct SocialSettings {
 pub struct HandleSettings {
     /// How long an activity lives that no connection is bound to (H-21), in seconds.
     pub unbound_activity_ttl_s: u32,
+    /// How long an invite lives (H-34), in seconds.
+    pub invite_ttl_s: u32,
 }
 
 /// `[access]`: who is refused.

@@ -6,7 +6,10 @@ use sqlx::postgres::PgArguments;
 use uuid::Uuid;
 
 use super::rows::{ChangeRow, HandleRow, MemberRow, SessionRow, xuid_to_column};
-use super::save::{HandleRemoval, KeywordDiff, SessionSave, TimerChange};
+use super::save::{HandleChange, HandleRemoval, KeywordDiff, SearchDiff, SessionSave, TimerChange};
+
+/// How many characters of a text its index has.
+const TEXT_KEY: usize = 256;
 
 type Query<'q> = sqlx::query::Query<'q, Postgres, PgArguments>;
 
@@ -80,9 +83,10 @@ columns! {
     People { sid: Uuid, xuid: i64 }
 }
 columns! {
-    Activities {
-        id: Uuid, sid: Uuid, scid_spelling: Option<&'a str>, template: &'a str, name: &'a str, owner: i64, title_id: Option<i64>,
-        created_at: DateTime<Utc>, expires_at: Option<DateTime<Utc>>, document: Option<&'a str>,
+    Handles {
+        id: Uuid, sid: Uuid, kind: i16, scid_spelling: Option<&'a str>, template: &'a str, name: &'a str, owner: Option<i64>,
+        title_id: Option<i64>, invited: Option<i64>, created_at: DateTime<Utc>, expires_at: Option<DateTime<Utc>>,
+        origin_sid: Option<Uuid>, origin_scid: Option<Uuid>, document: Option<&'a str>,
     }
 }
 columns! {
@@ -109,7 +113,7 @@ impl Scope {
                 && save.keywords == KeywordDiff::default()
                 && save.former_members.is_empty()
                 && save.handles_removed == HandleRemoval::default()
-                && save.activities.is_empty()
+                && save.handles.is_empty()
         };
         if saves.iter().all(is_update) { Self::Updates } else { Self::Everything }
     }
@@ -128,7 +132,7 @@ pub(super) struct SaveColumns<'a> {
     added_keywords: Keywords<'a>,
     former_members: People<'a>,
     removed_activities: People<'a>,
-    activities: Activities<'a>,
+    handles: Handles<'a>,
     changes: Changes<'a>,
     versions: Versions<'a>,
 }
@@ -156,7 +160,7 @@ impl<'a> SaveColumns<'a> {
             Scope::Updates => query,
             Scope::Everything => {
                 let query = self.added_keywords.bind(self.removed_keywords.bind(self.asks.bind(query)));
-                self.activities.bind(self.removed_activities.bind(self.former_members.bind(query)))
+                self.handles.bind(self.removed_activities.bind(self.former_members.bind(query)))
             }
         }
     }
@@ -196,8 +200,8 @@ impl<'a> SaveColumns<'a> {
             self.removed_activities.sid.extend(owners.iter().map(|_| sid));
             self.removed_activities.xuid.extend(owners.iter().copied().map(xuid_to_column));
         }
-        for activity in &save.activities {
-            self.push_activity(sid, activity);
+        for handle in &save.handles {
+            self.push_handle(sid, handle);
         }
         for change in &save.changes {
             self.push_change(sid, change, save.write_id);
@@ -248,18 +252,22 @@ impl<'a> SaveColumns<'a> {
         to.joined_at.push(large.map(|own| own.joined_at));
     }
 
-    fn push_activity(&mut self, sid: Uuid, activity: &'a HandleRow) {
-        let to = &mut self.activities;
-        to.id.push(activity.id);
+    fn push_handle(&mut self, sid: Uuid, handle: &'a HandleRow) {
+        let to = &mut self.handles;
+        to.id.push(handle.id);
         to.sid.push(sid);
-        to.scid_spelling.push(activity.reference.scid_spelling.as_deref());
-        to.template.push(&activity.reference.template);
-        to.name.push(&activity.reference.name);
-        to.owner.push(xuid_to_column(activity.owner.expect("an activity belongs to a user (H-24)")));
-        to.title_id.push(activity.title_id.map(i64::from));
-        to.created_at.push(activity.created_at);
-        to.expires_at.push(activity.expires_at);
-        to.document.push(activity.document.as_deref());
+        to.kind.push(handle.kind);
+        to.scid_spelling.push(handle.reference.scid_spelling.as_deref());
+        to.template.push(&handle.reference.template);
+        to.name.push(&handle.reference.name);
+        to.owner.push(handle.owner.map(xuid_to_column));
+        to.title_id.push(handle.title_id.map(i64::from));
+        to.invited.push(handle.invited.map(xuid_to_column));
+        to.created_at.push(handle.created_at);
+        to.expires_at.push(handle.expires_at);
+        to.origin_sid.push(handle.origin.map(|(sid, _)| sid));
+        to.origin_scid.push(handle.origin.map(|(_, scid)| scid));
+        to.document.push(handle.document.as_deref());
     }
 
     fn push_change(&mut self, sid: Uuid, change: &'a ChangeRow, write_id: Uuid) {
@@ -276,6 +284,110 @@ impl<'a> SaveColumns<'a> {
         to.departed.push(change.departed.as_deref());
         to.write_id.push(write_id);
     }
+}
+
+columns! {
+    /// Search handles that are put.
+    Listings {
+        id: Uuid, sid: Uuid, scid: Uuid, scid_spelling: Option<&'a str>, template: &'a str, name: &'a str, owner: Option<i64>,
+        title_id: Option<i64>, created_at: DateTime<Utc>, document: Option<&'a str>,
+    }
+}
+columns! {
+    /// Sessions whose search handle goes.
+    Unlisted { sid: Uuid }
+}
+columns! {
+    RemovedKeys { sid: Uuid, key: &'a str }
+}
+columns! {
+    SearchValues {
+        sid: Uuid, attribute: &'a str, scid: Uuid, template_key: &'a str, posted_at: DateTime<Utc>, number: Option<f64>,
+        text: Option<&'a str>, text_key: Option<&'a str>,
+    }
+}
+columns! {
+    SearchTerms { sid: Uuid, term: &'a str, scid: Uuid, template_key: &'a str, posted_at: DateTime<Utc> }
+}
+
+/// The parameters of `save_search.sql`.
+#[derive(Default)]
+pub(super) struct SearchColumns<'a> {
+    unlisted: Unlisted<'a>,
+    listings: Listings<'a>,
+    removed_values: RemovedKeys<'a>,
+    values: SearchValues<'a>,
+    removed_terms: RemovedKeys<'a>,
+    terms: SearchTerms<'a>,
+}
+
+impl<'a> SearchColumns<'a> {
+    pub fn of(saves: &[&'a SessionSave]) -> Self {
+        let mut columns = Self::default();
+        for save in saves {
+            if let Some(search) = &save.search {
+                columns.push(save.sid, search);
+            }
+        }
+        columns
+    }
+
+    pub fn into_query(self) -> Query<'a> {
+        let query = self.listings.bind(self.unlisted.bind(sqlx::query(include_str!("sql/save_search.sql"))));
+        let query = self.values.bind(self.removed_values.bind(query));
+        self.terms.bind(self.removed_terms.bind(query))
+    }
+
+    fn push(&mut self, sid: Uuid, search: &'a SearchDiff) {
+        match &search.handle {
+            HandleChange::Keep => {}
+            HandleChange::Remove => self.unlisted.sid.push(sid),
+            HandleChange::Put(handle) => self.push_listing(sid, handle),
+        }
+        self.removed_values.sid.extend(search.removed_values.iter().map(|_| sid));
+        self.removed_values.key.extend(search.removed_values.iter().map(String::as_str));
+        self.removed_terms.sid.extend(search.removed_terms.iter().map(|_| sid));
+        self.removed_terms.key.extend(search.removed_terms.iter().map(String::as_str));
+        let place = &search.place;
+        for value in &search.values {
+            let to = &mut self.values;
+            to.sid.push(sid);
+            to.attribute.push(&value.attribute);
+            to.scid.push(place.scid);
+            to.template_key.push(&place.template_key);
+            to.posted_at.push(place.posted_at);
+            to.number.push(value.number);
+            to.text.push(value.text.as_deref());
+            to.text_key.push(value.text.as_deref().map(text_key));
+        }
+        for term in &search.terms {
+            let to = &mut self.terms;
+            to.sid.push(sid);
+            to.term.push(term);
+            to.scid.push(place.scid);
+            to.template_key.push(&place.template_key);
+            to.posted_at.push(place.posted_at);
+        }
+    }
+
+    fn push_listing(&mut self, sid: Uuid, handle: &'a HandleRow) {
+        let to = &mut self.listings;
+        to.id.push(handle.id);
+        to.sid.push(sid);
+        to.scid.push(handle.reference.scid);
+        to.scid_spelling.push(handle.reference.scid_spelling.as_deref());
+        to.template.push(&handle.reference.template);
+        to.name.push(&handle.reference.name);
+        to.owner.push(handle.owner.map(xuid_to_column));
+        to.title_id.push(handle.title_id.map(i64::from));
+        to.created_at.push(handle.created_at);
+        to.document.push(handle.document.as_deref());
+    }
+}
+
+/// What the index has of a text: an entry of an index has less room than a text may take.
+pub(super) fn text_key(text: &str) -> &str {
+    text.char_indices().nth(TEXT_KEY).map_or(text, |(end, _)| &text[..end])
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use sqlx::Row as _;
 use sqlx::postgres::PgRow;
 
+use super::SearchPlace;
 use super::rows::{
     AccessFacts, ActivityRow, ActivitySessionRow, CandidateRow, ChangeRow, HandleReadRow, HandleRow, LargeMember, LoadedMember,
     MemberRow, ReadRow, ReferenceRow, SessionRow, StoredSession, xuid_from_column,
@@ -93,7 +94,18 @@ impl HandleRow {
             invited: xuid("invited")?,
             created_at: row.try_get("created_at")?,
             expires_at: row.try_get("expires_at")?,
+            origin: row.try_get::<Option<_>, _>("origin_sid")?.zip(row.try_get("origin_scid")?),
             document: row.try_get("document")?,
+        })
+    }
+}
+
+impl SearchPlace {
+    pub(super) fn read(row: &PgRow) -> Result<Self, sqlx::Error> {
+        Ok(Self {
+            scid: row.try_get("scid")?,
+            template_key: row.try_get("template_key")?,
+            posted_at: row.try_get("posted_at")?,
         })
     }
 }
@@ -177,7 +189,7 @@ fn loaded_members(row: &PgRow) -> Result<Vec<LoadedMember>, sqlx::Error> {
 impl HandleReadRow {
     pub(super) fn read(row: &PgRow) -> Result<Self, sqlx::Error> {
         let session = if has_session(row)? { Some(ReadRow::read(row)?) } else { None };
-        Ok(Self { handle: HandleRow::read(row)?, session })
+        Ok(Self { handle: HandleRow::read(row)?, session, from_origin: row.try_get("from_origin")? })
     }
 }
 

@@ -8,11 +8,11 @@ use sqlx::{PgConnection, Row as _};
 use tracing::instrument;
 use uuid::Uuid;
 
-use super::rows::{HandleRow, MemberRow, SessionRow, xuid_from_column};
-use super::{Store, StoreError};
+use super::rows::{HandleRow, MemberRow, SearchValueRow, SessionRow, xuid_from_column};
+use super::{SearchPlace, Store, StoreError};
 
 /// All rows of one `sid`. Rows without a session are leftovers, but for handles: those may lead to a session that does not exist.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Holding {
     /// The session.
     pub session: Option<SessionRow>,
@@ -26,6 +26,10 @@ pub struct Holding {
     pub former_members: Vec<StoredFormerMember>,
     /// Of any type.
     pub handles: Vec<HandleRow>,
+    /// By attribute, each with where it stands.
+    pub search_values: Vec<(SearchValueRow, SearchPlace)>,
+    /// By term, each with where it stands.
+    pub search_terms: Vec<(String, SearchPlace)>,
 }
 
 /// A member row with the columns that repeat the session's.
@@ -73,7 +77,7 @@ pub struct StoredFormerMember {
 }
 
 /// A part of everything, by `sid`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Page {
     /// The rows of every `sid` in the page.
     pub holdings: BTreeMap<Uuid, Holding>,
@@ -133,6 +137,15 @@ impl Store {
         })?;
         each(in_range(&mut snapshot, include_str!("sql/load_everything_handles.sql"), range).await?, |holding, row| {
             holding.handles.push(HandleRow::read(row)?);
+            Ok(())
+        })?;
+        each(in_range(&mut snapshot, include_str!("sql/load_everything_search_values.sql"), range).await?, |holding, row| {
+            let (attribute, number, text) = (row.try_get("attribute")?, row.try_get("number")?, row.try_get("text")?);
+            holding.search_values.push((SearchValueRow { attribute, number, text }, SearchPlace::read(row)?));
+            Ok(())
+        })?;
+        each(in_range(&mut snapshot, include_str!("sql/load_everything_search_terms.sql"), range).await?, |holding, row| {
+            holding.search_terms.push((row.try_get("term")?, SearchPlace::read(row)?));
             Ok(())
         })?;
         snapshot.commit().await?;

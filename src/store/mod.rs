@@ -40,7 +40,9 @@ pub use everything::{Holding, Page, StoredFormerMember, StoredKeyword, StoredMem
 pub use handles::ActivitiesAsk;
 pub use log::WriteAsk;
 pub use queries::{CandidatesByKeyword, CandidatesByXuid, PageKey, XuidAsk};
-pub use save::{HandleRemoval, KeywordDiff, MemberDiff, SessionLock, SessionSave, TimerChange, Version};
+pub use save::{
+    HandleChange, HandleRemoval, KeywordDiff, MemberDiff, SearchDiff, SearchPlace, SessionLock, SessionSave, TimerChange, Version,
+};
 pub use sessions::{FactsAsk, HandleAsk, LoadAsk, ReadAsk};
 pub use templates::{Catalog, Import, Publication};
 

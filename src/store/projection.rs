@@ -3,13 +3,67 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::rows::{LargeMember, LoadedMember, MemberRow, ReferenceRow, SessionRow, StoredSession};
-use super::{KeywordDiff, MemberDiff, TimerChange};
-use crate::domain::names::{ConnectionId, Scid, SessionName, SessionReference, TemplateName};
+use super::rows::{HandleRow, LargeMember, LoadedMember, MemberRow, ReferenceRow, SearchValueRow, SessionRow, StoredSession};
+use super::{HandleChange, KeywordDiff, MemberDiff, SearchDiff, SearchPlace, TimerChange};
+use crate::domain::handle::{About, Handle, HandleType};
+use crate::domain::listing::{Finding, Sought};
+use crate::domain::names::{ConnectionId, HandleId, Scid, SessionName, SessionReference, TemplateName, TitleId, Xuid};
 use crate::domain::session::{Member, MemberState, Record, Restriction, Session, Visibility};
 use crate::domain::timers;
+use crate::wire::handle as wire_handle;
 use crate::wire::large;
 use crate::wire::stored::{self, Stored};
+
+/// The code of a type of handle.
+#[must_use]
+pub fn handle_code(kind: HandleType) -> i16 {
+    match kind {
+        HandleType::Activity => 0,
+        HandleType::Invite => 1,
+        HandleType::Search => 2,
+        HandleType::Transfer => 3,
+    }
+}
+
+/// The type of handle behind a code.
+#[must_use]
+pub fn handle_type_of(code: i16) -> Option<HandleType> {
+    HandleType::ALL.into_iter().find(|kind| handle_code(*kind) == code)
+}
+
+/// The row of a handle. When an activity ends that is never bound is not known to it: `expires_at` is `None` but for invites.
+#[must_use]
+pub fn handle_row(handle: &Handle) -> HandleRow {
+    let invite = if let About::Invite(invite) = &handle.about { Some(invite) } else { None };
+    HandleRow {
+        id: handle.id.0,
+        kind: handle_code(handle.kind()),
+        reference: reference_row(&handle.reference),
+        owner: handle.owner.map(|owner| owner.0),
+        title_id: handle.title_id.map(|title| title.0),
+        invited: invite.map(|invite| invite.invited.0),
+        created_at: handle.created_at,
+        expires_at: invite.map(|invite| invite.expires_at),
+        origin: if let About::Transfer { origin } = &handle.about { Some((origin.sid(), origin.scid.id())) } else { None },
+        document: wire_handle::document(&handle.about),
+    }
+}
+
+/// Reads a handle back from its row.
+///
+/// # Errors
+/// When a column or the document is malformed.
+pub fn handle_of(row: &HandleRow) -> Result<Handle, stored::Corrupt> {
+    let kind = handle_type_of(row.kind).ok_or_else(|| stored::Corrupt::new("its type is unknown"))?;
+    Ok(Handle {
+        id: HandleId(row.id),
+        reference: reference_of(&row.reference).ok_or_else(|| stored::Corrupt::new("the reference is malformed"))?,
+        owner: row.owner.map(Xuid),
+        title_id: row.title_id.map(TitleId),
+        created_at: row.created_at,
+        about: wire_handle::read_document(kind, row.invited.map(Xuid), row.expires_at, row.document.as_deref())?,
+    })
+}
 
 /// The columns that name a session.
 #[must_use]
@@ -167,6 +221,69 @@ pub fn keyword_keys(session: &Session) -> BTreeSet<String> {
     session.keywords().iter().map(|keyword| keyword.to_lowercase()).collect()
 }
 
+/// What a listed session is found by, as rows.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SearchRows {
+    /// Where it stands among others.
+    pub place: SearchPlace,
+    /// Its search handle.
+    pub handle: HandleRow,
+    /// By attribute.
+    pub values: BTreeMap<String, SearchValueRow>,
+    /// Entries of lists.
+    pub terms: BTreeSet<String>,
+}
+
+/// The rows that a session is found by; `None` without a search handle.
+#[must_use]
+pub fn search_rows(session: &Session) -> Option<SearchRows> {
+    let (listing, finding) = session.listing.as_ref().zip(Finding::of(session))?;
+    let place = SearchPlace {
+        scid: session.reference.scid.id(),
+        template_key: session.reference.template.key(),
+        posted_at: listing.posted_at,
+    };
+    let row = |(attribute, value): (String, Sought)| {
+        let (number, text) = match value {
+            Sought::Number(number) => (Some(number), None),
+            Sought::Text(text) => (None, Some(text)),
+        };
+        (attribute.clone(), SearchValueRow { attribute, number, text })
+    };
+    let values = finding.values.into_iter().map(row).collect();
+    Some(SearchRows { place, handle: handle_row(&listing.handle(session)), values, terms: finding.terms })
+}
+
+/// How differ the rows that two states of one record are found by; `None` if they do not.
+fn search_difference(before: &Record, after: &Record) -> Option<Box<SearchDiff>> {
+    let is_listed = |record: &Record| record.as_ref().is_some_and(|session| session.listing.is_some());
+    if !is_listed(before) && !is_listed(after) {
+        return None;
+    }
+    let rows = |record: &Record| record.as_ref().and_then(search_rows);
+    let (old, new) = (rows(before), rows(after));
+    if old == new {
+        return None;
+    }
+    let place = new.as_ref().or(old.as_ref()).map(|rows| rows.place.clone())?;
+    let moved = old.as_ref().is_some_and(|old| old.place != place);
+    let nothing = (BTreeMap::new(), BTreeSet::new());
+    let (old_handle, (old_values, old_terms)) = old.map_or((None, nothing.clone()), |rows| (Some(rows.handle), (rows.values, rows.terms)));
+    let (new_handle, (new_values, new_terms)) = new.map_or((None, nothing), |rows| (Some(rows.handle), (rows.values, rows.terms)));
+    Some(Box::new(SearchDiff {
+        place,
+        removed_values: old_values.keys().filter(|key| !new_values.contains_key(*key)).cloned().collect(),
+        values: new_values.iter().filter(|(key, row)| moved || old_values.get(*key) != Some(row)).map(|(_, row)| row.clone()).collect(),
+        removed_terms: old_terms.difference(&new_terms).cloned().collect(),
+        terms: new_terms.iter().filter(|term| moved || !old_terms.contains(*term)).cloned().collect(),
+        handle: match new_handle {
+            new if new == old_handle => HandleChange::Keep,
+            Some(new) => HandleChange::Put(new),
+            None => HandleChange::Remove,
+        },
+    }))
+}
+
 /// How the satellite rows of one `sid` differ between two states.
 #[derive(Debug, Default)]
 pub struct Difference {
@@ -176,6 +293,8 @@ pub struct Difference {
     pub keywords: KeywordDiff,
     /// The timer row.
     pub timer: TimerChange,
+    /// What it is found by.
+    pub search: Option<Box<SearchDiff>>,
 }
 
 /// Finds how the satellite rows differ between two states of one record. Members of a large session that are not loaded stay as they
@@ -203,5 +322,6 @@ pub fn difference(before: &Record, after: &Record) -> Difference {
             (_, Some(at)) => TimerChange::Set(at),
             (_, None) => TimerChange::Clear,
         },
+        search: search_difference(before, after),
     }
 }

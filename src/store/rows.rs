@@ -157,6 +157,8 @@ pub struct HandleReadRow {
     pub handle: HandleRow,
     /// The session, if it exists.
     pub session: Option<ReadRow>,
+    /// Whether the caller is an accepted member of the session that a transfer handle comes from (H-43).
+    pub from_origin: bool,
 }
 
 /// What restricted sessions ask about a stranger.
@@ -202,6 +204,17 @@ pub struct LargeMember {
     pub joined_at: DateTime<Utc>,
 }
 
+/// A value that a listed session is found by.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SearchValueRow {
+    /// Its path in the filter grammar, in lower case.
+    pub attribute: String,
+    /// The value, if it is a number.
+    pub number: Option<f64>,
+    /// The value, if it is a text, in lower case.
+    pub text: Option<String>,
+}
+
 /// A handle of any type.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HandleRow {
@@ -221,6 +234,8 @@ pub struct HandleRow {
     pub created_at: DateTime<Utc>,
     /// When it dies; of an activity, when it dies unless its owner is active in the session (H-21).
     pub expires_at: Option<DateTime<Utc>>,
+    /// Of a transfer handle the session it comes from, by id and service config.
+    pub origin: Option<(Uuid, Uuid)>,
     /// What only its type knows, as JSON text.
     pub document: Option<String>,
 }

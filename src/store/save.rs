@@ -4,13 +4,13 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use sqlx::{Postgres, Row as _, Transaction};
+use sqlx::{PgConnection, Postgres, Row as _, Transaction};
 use tracing::{instrument, warn};
 use uuid::Uuid;
 
-use super::columns::{SaveColumns, Scope};
+use super::columns::{SaveColumns, Scope, SearchColumns};
 use super::error::{Kind, kind};
-use super::rows::{ChangeRow, HandleRow, Loaded, MemberRow, SessionRow};
+use super::rows::{ChangeRow, HandleRow, Loaded, MemberRow, SearchValueRow, SessionRow};
 use super::sessions::load_on;
 use super::{BATCH_MAX, LoadAsk, Store, StoreError};
 
@@ -53,8 +53,50 @@ pub struct SessionSave {
     pub former_members: Vec<u64>,
     /// Handles that end with this change.
     pub handles_removed: HandleRemoval,
-    /// Activities that begin with it, replacing the owner's former one in the service config under a new id (H-20).
-    pub activities: Vec<HandleRow>,
+    /// Activities, invites and transfer handles that begin with it. An activity replaces the owner's former one in the service config
+    /// under a new id (H-20).
+    pub handles: Vec<HandleRow>,
+    /// How changes what a listed session is found by, its search handle included.
+    pub search: Option<Box<SearchDiff>>,
+}
+
+/// How changes what a session is found by; no key is both removed and put.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SearchDiff {
+    /// What the rows repeat of the session.
+    pub place: SearchPlace,
+    /// What becomes of its search handle.
+    pub handle: HandleChange,
+    /// Attributes that go.
+    pub removed_values: Vec<String>,
+    /// Values that are new or different.
+    pub values: Vec<SearchValueRow>,
+    /// Terms that go.
+    pub removed_terms: Vec<String>,
+    /// Terms that are new or stand elsewhere in the order.
+    pub terms: Vec<String>,
+}
+
+/// Where a listed session stands among others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SearchPlace {
+    /// Its service config.
+    pub scid: Uuid,
+    /// Its template in lower case.
+    pub template_key: String,
+    /// When its search handle was made.
+    pub posted_at: DateTime<Utc>,
+}
+
+/// What becomes of a search handle.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HandleChange {
+    /// It stays, or there is none.
+    Keep,
+    /// It is new, or in place of the former one (H-62).
+    Put(HandleRow),
+    /// It goes.
+    Remove,
 }
 
 /// How the member rows of a session change; no index is in both parts.
@@ -134,18 +176,30 @@ impl Store {
         outcomes
     }
 
-    /// Runs the statement once, or again while the database asks for it, and returns the sessions that won.
+    /// Runs the statements once, or again while the database asks for it, and returns the sessions that won.
     async fn save_batch(&self, saves: &[SessionSave]) -> Result<HashSet<Uuid>, StoreError> {
         let mut attempt = 1;
         loop {
-            let mut connection = self.pool.acquire().await?;
-            let query = SaveColumns::of(saves).into_query(Scope::of(saves));
-            match query.fetch_all(&mut *connection).await {
-                Ok(rows) => return rows.iter().map(|row| Ok(row.try_get("sid")?)).collect(),
+            let tried = if saves.iter().any(|save| save.search.is_some()) {
+                self.try_in_transaction(saves).await
+            } else {
+                try_save(&mut *self.pool.acquire().await?, saves).await
+            };
+            match tried {
+                Ok(won) => return Ok(won),
                 Err(error) if kind(&error) == Kind::Conflict && attempt < ATTEMPTS => attempt += 1,
                 Err(error) => return Err(failed(error)),
             }
         }
+    }
+
+    /// Saves, then what the sessions are found by: two statements, because few sessions are listed and the others are not to wait for
+    /// parts they do not need.
+    async fn try_in_transaction(&self, saves: &[SessionSave]) -> Result<HashSet<Uuid>, sqlx::Error> {
+        let mut transaction = self.pool.begin().await?;
+        let won = save_all(&mut transaction, saves).await?;
+        transaction.commit().await?;
+        Ok(won)
     }
 
     /// Takes a session for a while in which nobody else saves it, for whoever has lost too many races. One that does not exist yet
@@ -183,13 +237,29 @@ impl SessionLock {
     /// As for one of [`Store::save_sessions`]; `LostRace` also when the database chose this save as the victim of a deadlock.
     pub async fn save(mut self, save: &SessionSave) -> Result<(), StoreError> {
         let saves = std::slice::from_ref(save);
-        match SaveColumns::of(saves).into_query(Scope::of(saves)).fetch_all(&mut *self.transaction).await {
+        match save_all(&mut self.transaction, saves).await {
             Ok(won) if won.is_empty() => Err(StoreError::LostRace),
             Ok(_) => self.transaction.commit().await.map_err(failed),
             Err(error) if kind(&error) == Kind::Conflict => Err(StoreError::LostRace),
             Err(error) => Err(failed(error)),
         }
     }
+}
+
+/// Runs the save itself and returns the sessions that won.
+async fn try_save(connection: &mut PgConnection, saves: &[SessionSave]) -> Result<HashSet<Uuid>, sqlx::Error> {
+    let rows = SaveColumns::of(saves).into_query(Scope::of(saves)).fetch_all(connection).await?;
+    rows.iter().map(|row| row.try_get("sid")).collect()
+}
+
+/// Runs the save, then saves what those sessions are found by that won.
+async fn save_all(connection: &mut PgConnection, saves: &[SessionSave]) -> Result<HashSet<Uuid>, sqlx::Error> {
+    let won = try_save(&mut *connection, saves).await?;
+    let winners: Vec<&SessionSave> = saves.iter().filter(|save| save.search.is_some() && won.contains(&save.sid)).collect();
+    if !winners.is_empty() {
+        SearchColumns::of(&winners).into_query().execute(connection).await?;
+    }
+    Ok(won)
 }
 
 /// What a save comes to that the database did not do, or may not have done.
@@ -206,6 +276,7 @@ fn are_disjoint(saves: &[SessionSave]) -> bool {
     let mut sids = HashSet::new();
     let mut activities = HashSet::new();
     saves.iter().all(|save| {
-        sids.insert(save.sid) && save.activities.iter().all(|handle| activities.insert((handle.owner, handle.reference.scid)))
+        let mut shown = save.handles.iter().filter(|handle| handle.kind == 0);
+        sids.insert(save.sid) && shown.all(|handle| activities.insert((handle.owner, handle.reference.scid)))
     })
 }

@@ -2,10 +2,12 @@
 //!
 //! Runs at the end of every integration test, and for an operator who asks for it.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use uuid::Uuid;
 
 use super::everything::Holding;
-use super::projection::{keyword_keys, loaded_session, member_rows, session_row};
+use super::projection::{keyword_keys, loaded_session, member_rows, search_rows, session_row};
 use super::rows::{LoadedMember, SessionRow, StoredSession};
 use super::{Store, StoreError};
 use crate::domain::session::{Crowd, Session};
@@ -101,6 +103,8 @@ fn compare(session: &Session, holding: &Holding, report: &mut Report) {
     });
     report.check(placed, "a keyword row names another session");
 
+    compare_search(session, holding, report);
+
     let next = timers::next(session);
     let timed = match (&holding.timer, next) {
         (None, None) => true,
@@ -112,12 +116,30 @@ fn compare(session: &Session, holding: &Holding, report: &mut Report) {
     report.check(holding.former_members.iter().all(|former| former.branch == branch), "a former member is of another branch");
 }
 
+/// What a session is found by; one without a search handle has none of it.
+fn compare_search(session: &Session, holding: &Holding, report: &mut Report) {
+    let expected = search_rows(session);
+    let stored = holding.handles.iter().find(|handle| handle.kind == 2);
+    report.check(stored == expected.as_ref().map(|rows| &rows.handle), "its search handle differs from its document");
+    let (values, terms) = expected.as_ref().map(|rows| (rows.values.clone(), rows.terms.clone())).unwrap_or_default();
+    let stored: BTreeMap<_, _> =
+        holding.search_values.iter().map(|(value, _)| (value.attribute.clone(), value.clone())).collect();
+    report.check(stored == values, "the values it is found by differ from its document");
+    let stored: BTreeSet<_> = holding.search_terms.iter().map(|(term, _)| term.clone()).collect();
+    report.check(stored == terms, "the terms it is found by differ from its document");
+    let mut places = holding.search_values.iter().map(|(_, place)| place).chain(holding.search_terms.iter().map(|(_, place)| place));
+    let placed = places.all(|place| expected.as_ref().is_some_and(|rows| rows.place == *place));
+    report.check(placed, "a row that it is found by stands elsewhere");
+}
+
 /// What may be there for a session that is not: invites, and activities that wait for it.
 fn leftovers(holding: &Holding, report: &mut Report) {
     report.check(holding.members.is_empty(), "there are members of a session that does not exist");
     report.check(holding.keywords.is_empty(), "there are keywords of a session that does not exist");
     report.check(holding.timer.is_none(), "there is a timer of a session that does not exist");
     report.check(holding.former_members.is_empty(), "there are former members of a session that does not exist");
+    let sought = !holding.search_values.is_empty() || !holding.search_terms.is_empty();
+    report.check(!sought, "a session that does not exist can be found");
     let waiting = holding.handles.iter().all(|handle| handle.kind == 1 || (handle.kind == 0 && handle.expires_at.is_some()));
     report.check(waiting, "there is a handle of a session that does not exist");
 }

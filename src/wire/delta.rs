@@ -23,8 +23,9 @@ pub fn between(before: &Session, after: &Session) -> String {
     if timers::next(before) != next {
         fields.value("nextTimer", &next.map_or(Json::Null, |next| render_instant(next).into()));
     }
-    if before.search_handle != after.search_handle {
-        fields.value("searchHandle", &after.search_handle.map_or(Json::Null, |handle| handle.to_string().into()));
+    let listed = |session: &Session| session.listing.as_ref().map(|listing| listing.id);
+    if listed(before) != listed(after) {
+        fields.value("searchHandle", &listed(after).map_or(Json::Null, |handle| handle.to_string().into()));
     }
     let initializing = |session: &Session| session.initializing.as_ref().map_or(Json::Null, episode);
     if before.initializing != after.initializing {

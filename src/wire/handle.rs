@@ -1,153 +1,17 @@
-//! Handles on the wire: requests, documents and queries (handles.md).
+//! Handles on the wire: how they are shown, with what they tell of their sessions (handles.md), and what is stored of them beside
+//! columns.
+
+use chrono::{DateTime, Utc};
 
 use super::query::session_ref;
-use super::request::read_body;
-use crate::domain::handle::{ActivityQuery, Handle, HandleType, Include, Owners};
-use crate::domain::limits;
-use crate::domain::names::{MemberIndex, Scid, SessionName, TemplateName, Xuid};
+use super::stored::{Corrupt, corrupt, parse};
+use crate::domain::handle::{About, Handle, HandleType, Include, Invite};
+use crate::domain::names::{MemberIndex, Scid, SessionName, SessionReference, TemplateName, Xuid};
 use crate::domain::query::Reported;
-use crate::domain::refusal::Refusal;
+use crate::domain::roles::Holders;
 use crate::domain::session::Session;
-use crate::domain::system::{self, render_instant};
+use crate::domain::system::render_instant;
 use crate::json::{Json, Object};
-
-/// What a POST asks for; the name may be left to the service (H-04).
-#[derive(Debug, Clone)]
-pub struct HandleRequest {
-    /// The kind of handle.
-    pub kind: HandleType,
-    /// The service config.
-    pub scid: Scid,
-    /// The template.
-    pub template: TemplateName,
-    /// The session, if it is named.
-    pub name: Option<SessionName>,
-}
-
-/// Reads the body of `POST /handles` (H-02 to H-05); unknown fields are ignored.
-///
-/// # Errors
-/// 400 naming the field.
-pub fn read(bytes: &[u8], depth: usize) -> Result<HandleRequest, Refusal> {
-    let body = read_body(bytes, depth)?;
-    let kind = read_type(body.get("type"), &["activity", "invite", "search", "transfer"])?;
-    if body.get("version").is_some_and(|version| version.as_u64() != Some(1)) {
-        return Err(Refusal::invalid("version", "1 is expected"));
-    }
-    let Some(reference) = body.get("sessionRef").and_then(Json::as_object) else {
-        return Err(Refusal::invalid("sessionRef", "an object of scid, templateName and name is expected"));
-    };
-    let text = |name: &str| reference.get(name).map(|value| system::text(&format!("sessionRef.{name}"), value, 100)).transpose();
-    let missing = |name: &str| Refusal::invalid(format!("sessionRef.{name}"), "is missing");
-    let scid = text("scid")?.ok_or_else(|| missing("scid"))?;
-    let template = text("templateName")?.ok_or_else(|| missing("templateName"))?;
-    Ok(HandleRequest {
-        kind,
-        scid: Scid::parse(&scid).map_err(|error| Refusal::invalid("sessionRef.scid", error.to_string()))?,
-        template: TemplateName::parse(&template)
-            .map_err(|error| Refusal::invalid("sessionRef.templateName", error.to_string()))?,
-        name: match text("name")?.filter(|name| !name.is_empty()) {
-            None => None,
-            Some(name) => {
-                Some(SessionName::parse(&name).map_err(|error| Refusal::invalid("sessionRef.name", error.to_string()))?)
-            }
-        },
-    })
-}
-
-fn read_type(value: Option<&Json>, known: &[&str]) -> Result<HandleType, Refusal> {
-    let Some(value) = value else { return Err(Refusal::invalid("type", format!("one of {} is expected", known.join(", ")))) };
-    let kind = system::one_of("type", value, known)?;
-    match kind.as_str().as_deref() {
-        Some("activity") => Ok(HandleType::Activity),
-        _ => Err(Refusal::invalid("type", "this version of the service serves activity handles only")),
-    }
-}
-
-/// Reads `include`: a list without regard to order and case, unknown words ignored (R-56).
-#[must_use]
-pub fn read_include(query: &str) -> Include {
-    let mut include = Include::default();
-    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-        if name.eq_ignore_ascii_case("include") {
-            for word in value.split(',').map(str::trim) {
-                include.related_info |= word.eq_ignore_ascii_case("relatedInfo");
-                include.custom_properties |= word.eq_ignore_ascii_case("customProperties");
-                include.activity_info |= word.eq_ignore_ascii_case("activityInfo");
-            }
-        }
-    }
-    include
-}
-
-/// Reads `POST /handles/query` (H-50 to H-56).
-///
-/// # Errors
-/// 400 naming the field or parameter.
-pub fn read_query(bytes: &[u8], query: &str, depth: usize) -> Result<ActivityQuery, Refusal> {
-    let body = read_body(bytes, depth)?;
-    read_type(body.get("type"), &["activity", "search"])?;
-    let scid = match body.get("scid") {
-        None | Some(Json::Null) => None,
-        Some(scid) => {
-            Some(Scid::parse(&system::text("scid", scid, 100)?).map_err(|error| Refusal::invalid("scid", error.to_string()))?)
-        }
-    };
-    let parameter =
-        |name: &str| form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, v)| v);
-    let take = match parameter("take") {
-        None => limits::MAX_TAKE,
-        Some(take) => match take.parse::<u32>() {
-            Ok(take) if take <= limits::MAX_TAKE => take,
-            _ => return Err(Refusal::invalid("take", "a whole number from 0 to 100 is expected")),
-        },
-    };
-    let owners = match body.get("owners") {
-        None | Some(Json::Null) => None,
-        Some(Json::Object(owners)) => Some(owners),
-        Some(other) => return Err(Refusal::invalid("owners", format!("an object is expected, not {}", other.kind()))),
-    };
-    let present = |name: &str| owners.and_then(|owners| owners.get(name)).filter(|value| **value != Json::Null);
-    let owners = match (present("xuids"), present("people"), parameter("xuid")) {
-        (Some(_), Some(_), _) => return Err(Refusal::invalid("owners", "either xuids or people is expected, not both")),
-        (Some(xuids), None, _) => Owners::Xuids(read_xuids("owners.xuids", xuids)?),
-        (None, Some(people), _) => read_people(people)?,
-        (None, None, Some(xuid)) => {
-            Owners::Xuids(vec![Xuid::parse(&xuid).map_err(|error| Refusal::invalid("xuid", error.to_string()))?])
-        }
-        (None, None, None) => return Err(Refusal::invalid("owners", "xuids or people is expected")),
-    };
-    Ok(ActivityQuery { scid, owners, take: take as usize })
-}
-
-fn read_xuids(at: &str, value: &Json) -> Result<Vec<Xuid>, Refusal> {
-    let items = value.as_array().ok_or_else(|| Refusal::invalid(at, format!("an array is expected, not {}", value.kind())))?;
-    if items.is_empty() || items.len() > limits::MAX_OWNERS {
-        return Err(Refusal::invalid(at, format!("1 to {} xuids are expected", limits::MAX_OWNERS)));
-    }
-    let mut xuids = Vec::with_capacity(items.len());
-    for (n, item) in items.iter().enumerate() {
-        let xuid = system::xuid(&format!("{at}[{n}]"), item)?;
-        if !xuids.contains(&xuid) {
-            xuids.push(xuid);
-        }
-    }
-    Ok(xuids)
-}
-
-fn read_people(people: &Json) -> Result<Owners, Refusal> {
-    let at = "owners.people";
-    if people.as_object().is_none() {
-        return Err(Refusal::invalid(at, format!("an object is expected, not {}", people.kind())));
-    }
-    let Some(moniker) = people.get("moniker") else { return Err(Refusal::invalid(format!("{at}.moniker"), "is missing")) };
-    let moniker = system::one_of(&format!("{at}.moniker"), moniker, &["people", "favorites", "friends"])?;
-    let of = people.get("monikerXuid").filter(|xuid| **xuid != Json::Null);
-    Ok(Owners::People {
-        favorites: moniker.as_str().as_deref() == Some("favorites"),
-        of: of.map(|xuid| system::xuid(&format!("{at}.monikerXuid"), xuid)).transpose()?,
-    })
-}
 
 /// A handle together with what a reader is shown of its session.
 pub struct Shown<'a> {
@@ -161,29 +25,53 @@ pub struct Shown<'a> {
     pub owners: &'a [(MemberIndex, Xuid)],
 }
 
-/// Renders a handle (R-50, the table of the activity, H-70 to H-75).
+/// Renders a handle (R-50; the tables of the activity and the search handle, H-33, H-37, H-70 to H-75).
 #[must_use]
 pub fn render(shown: &Shown, include: Include) -> Json {
     let handle = shown.handle;
     let mut fields = Object::with_capacity(12);
     let mut put = |name: &str, value: Json| drop(fields.insert(name.into(), value));
     put("id", handle.id.to_string().into());
-    put("type", handle.kind.as_str().into());
+    put("type", handle.kind().as_str().into());
     put("version", 1_u64.into());
     put("sessionRef", session_ref(&handle.reference));
     let title = handle.title_id.map_or_else(|| "0".to_owned(), |title| title.to_string());
-    put("titleId", title.as_str().into());
-    put("ownerXuid", handle.owner.to_string().into());
-    put("createTime", render_instant(handle.created_at).into());
-    if let Some(protocol) = shown.session.and_then(Session::invite_protocol) {
-        put("inviteProtocol", protocol.into());
+    let owner = |name: &str| Some((name.to_owned(), Json::from(handle.owner?.to_string())));
+    let mut put_some = |field: Option<(String, Json)>| field.into_iter().for_each(|(name, value)| put(&name, value));
+    match &handle.about {
+        About::Invite(invite) => {
+            put_some(owner("senderXuid"));
+            invited(invite).into_iter().for_each(|field| put_some(Some(field)));
+        }
+        About::Transfer { origin } => {
+            put_some(Some(("originSessionRef".into(), session_ref(origin))));
+            put_some(owner("ownerXuid"));
+            put_some(Some(("createTime".into(), render_instant(handle.created_at).into())));
+        }
+        About::Activity | About::Search(_) => {
+            put_some(Some(("titleId".into(), title.as_str().into())));
+            put_some(owner("ownerXuid"));
+            put_some(Some(("createTime".into(), render_instant(handle.created_at).into())));
+        }
+    }
+    match &handle.about {
+        About::Search(attributes) => put("searchAttributes", attributes.clone().into()),
+        About::Activity => {
+            if let Some(protocol) = shown.session.and_then(Session::invite_protocol) {
+                put("inviteProtocol", protocol.into());
+            }
+        }
+        About::Invite(_) | About::Transfer { .. } => {}
     }
     if let (true, Some(session)) = (include.related_info, shown.session) {
         put("relatedInfo", related_info(shown, session).into());
     }
+    let readable = shown.session.filter(|_| shown.readable);
+    if let (true, Some(session)) = (include.role_info, readable) {
+        put("roleInfo", role_info(session));
+    }
     if include.custom_properties {
-        let custom = shown.session.filter(|_| shown.readable).map(|session| session.properties.custom.clone());
-        put("customProperties", custom.unwrap_or_else(Json::object));
+        put("customProperties", readable.map_or_else(Json::object, |session| session.properties.custom.clone()));
     }
     if include.activity_info {
         let mut info = Object::new();
@@ -191,6 +79,41 @@ pub fn render(shown: &Shown, include: Include) -> Json {
         put("activityInfo", info.into());
     }
     fields.into()
+}
+
+/// What only an invite has (H-33); who sent it is told under every name that clients read.
+fn invited(invite: &Invite) -> Vec<(String, Json)> {
+    let mut fields = vec![("invitedXuid".to_owned(), Json::from(invite.invited.to_string()))];
+    let mut put = |name: &str, value: Json| fields.push((name.to_owned(), value));
+    if let Some(attributes) = &invite.attributes {
+        put("inviteAttributes", attributes.clone().into());
+    }
+    if let Some(protocol) = &invite.protocol {
+        put("inviteProtocol", protocol.as_str().into());
+    }
+    put("expiration", render_instant(invite.expires_at).into());
+    put("gameTypes", Json::object());
+    let sender = invite.sender.as_str();
+    let info = [
+        ("sender", sender),
+        ("senderModernGamertag", sender),
+        ("senderModernGamertagSuffix", ""),
+        ("senderUniqueModernGamertag", sender),
+        ("senderImageUrl", ""),
+    ];
+    put("inviteInfo", info.into_iter().map(|(name, text)| (name.into(), text.into())).collect::<Object>().into());
+    fields
+}
+
+/// The roles of a session and who has them (H-74), in the form of its document, of which only the roles themselves are told.
+fn role_info(session: &Session) -> Json {
+    let types = session.role_types.render(Some(&session.taken()), Some(&Holders::of(session)));
+    let only_roles = |(name, declared): (_, Json)| {
+        let roles = declared.get("roles").cloned().unwrap_or_else(Json::object);
+        (name, Json::from(Object::from_iter([("roles".into(), roles)])))
+    };
+    let types: Object = types.into_iter().map(only_roles).collect();
+    Object::from_iter([("roleTypes".into(), types.into())]).into()
 }
 
 /// What shows whether a session can be joined (H-70).
@@ -231,52 +154,69 @@ fn owner_xuids(owners: &Json, session: &Session, others: &[(MemberIndex, Xuid)])
     indices.filter_map(xuid).map(|xuid| Json::from(xuid.to_string())).collect()
 }
 
-#[cfg(test)]
-mod tests {
-    use rstest::rstest;
+/// What is stored of a handle beside its columns, as JSON text.
+#[must_use]
+pub fn document(about: &About) -> Option<String> {
+    let fields = match about {
+        About::Activity => return None,
+        About::Search(attributes) => attributes.clone(),
+        About::Transfer { origin } => Object::from_iter([("origin".into(), session_ref(origin))]),
+        About::Invite(invite) => {
+            let mut fields = Object::with_capacity(3);
+            fields.insert("sender".into(), invite.sender.as_str().into());
+            if let Some(protocol) = &invite.protocol {
+                fields.insert("protocol".into(), protocol.as_str().into());
+            }
+            if let Some(attributes) = &invite.attributes {
+                fields.insert("attributes".into(), attributes.clone().into());
+            }
+            fields
+        }
+    };
+    Some(Json::from(fields).to_string())
+}
 
-    use super::*;
+/// Reads back what is stored of a handle; `invited` and `expires_at` are columns of their own.
+///
+/// # Errors
+/// When the text is not of the form `document` gives it.
+pub fn read_document(
+    kind: HandleType,
+    invited: Option<Xuid>,
+    expires_at: Option<DateTime<Utc>>,
+    document: Option<&str>,
+) -> Result<About, Corrupt> {
+    let fields = match document.map(parse).transpose()? {
+        None => Object::new(),
+        Some(Json::Object(fields)) => fields,
+        Some(_) => return corrupt("the document of a handle"),
+    };
+    let text = |name: &str| fields.get(name).and_then(Json::as_str).map(std::borrow::Cow::into_owned);
+    Ok(match kind {
+        HandleType::Activity => About::Activity,
+        HandleType::Search => About::Search(fields),
+        HandleType::Transfer => match fields.get("origin").and_then(read_reference) {
+            Some(origin) => About::Transfer { origin },
+            None => return corrupt("origin"),
+        },
+        HandleType::Invite => {
+            let (Some(invited), Some(expires_at)) = (invited, expires_at) else { return corrupt("an invite's row") };
+            About::Invite(Invite {
+                invited,
+                expires_at,
+                attributes: fields.get("attributes").and_then(Json::as_object).cloned(),
+                protocol: text("protocol"),
+                sender: text("sender").unwrap_or_default(),
+            })
+        }
+    })
+}
 
-    #[rstest]
-    #[case::h02(r#"{"sessionRef":{}}"#, "type")]
-    #[case::h02(r#"{"type":"gift","sessionRef":{}}"#, "type")]
-    #[case::h02(r#"{"type":"activity","version":2,"sessionRef":{}}"#, "version")]
-    #[case::h02(r#"{"type":"Activity"}"#, "sessionRef")]
-    #[case::h02(r#"{"type":"activity","sessionRef":{"templateName":"Lobby"}}"#, "sessionRef.scid")]
-    #[case::r15(r#"{"type":"activity","sessionRef":{"scid":"x","templateName":"Lobby"}}"#, "sessionRef.scid")]
-    fn handle_requests_are_refused_by_name(#[case] body: &str, #[case] name: &str) {
-        let refusal = read(body.as_bytes(), 32).unwrap_err();
-        assert!(refusal.text.starts_with(&format!("{name}: ")), "{refusal}");
-    }
-
-    #[rstest]
-    #[case::h50("{}", "", "type")]
-    #[case::h50(r#"{"type":"invite"}"#, "", "type")]
-    #[case::h54(r#"{"type":"activity"}"#, "", "owners")]
-    #[case::h54(r#"{"type":"activity","owners":{"xuids":["1"],"people":{"moniker":"people"}}}"#, "", "owners")]
-    #[case::h52(r#"{"type":"activity","owners":{"xuids":[]}}"#, "", "owners.xuids")]
-    #[case::h53(r#"{"type":"activity","owners":{"people":{"moniker":"foes"}}}"#, "", "owners.people.moniker")]
-    #[case::h56(r#"{"type":"activity","owners":{"xuids":["1"]}}"#, "take=101", "take")]
-    fn handle_queries_are_refused_by_name(#[case] body: &str, #[case] query: &str, #[case] name: &str) {
-        let refusal = read_query(body.as_bytes(), query, 32).unwrap_err();
-        assert!(refusal.text.starts_with(&format!("{name}: ")), "{refusal}");
-    }
-
-    #[test]
-    fn h54_the_xuid_parameter_stands_in_for_owners() {
-        let query = read_query(br#"{"type":"activity"}"#, "xuid=12", 32).unwrap();
-        assert_eq!(query.owners, Owners::Xuids(vec![Xuid(12)]));
-    }
-
-    #[test]
-    fn h52_numbers_are_tolerated_and_doubles_collapse() {
-        let query = read_query(br#"{"type":"ACTIVITY","owners":{"xuids":[1,"2","1"]}}"#, "", 32).unwrap();
-        assert_eq!(query.owners, Owners::Xuids(vec![Xuid(1), Xuid(2)]));
-    }
-
-    #[test]
-    fn r56_include_is_a_list_without_order_and_case() {
-        let include = read_include("x=1&include=CUSTOMproperties,relatedinfo,unknown");
-        assert!(include.related_info && include.custom_properties && !include.activity_info);
-    }
+fn read_reference(value: &Json) -> Option<SessionReference> {
+    let text = |name: &str| value.get(name).and_then(Json::as_str);
+    Some(SessionReference {
+        scid: Scid::parse(&text("scid")?).ok()?,
+        template: TemplateName::parse(&text("templateName")?).ok()?,
+        name: SessionName::parse(&text("name")?).ok()?,
+    })
 }

@@ -8,6 +8,7 @@
 pub mod delta;
 pub mod element;
 pub mod handle;
+pub mod handle_request;
 pub mod large;
 pub mod query;
 pub mod request;

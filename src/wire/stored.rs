@@ -11,6 +11,7 @@ use indexmap::IndexMap;
 
 use super::large::Totals;
 use crate::domain::initialization::{Failure, Initializing, Stage};
+use crate::domain::listing::Listing;
 use crate::domain::names::{Branch, HandleId, MemberIndex, SessionReference, TitleId, Xuid};
 use crate::domain::roles::{Holders, RoleTypes};
 use crate::domain::session::{Bag, Member, MemberState, ServerEntry, Session};
@@ -45,8 +46,8 @@ pub(super) fn body_of(session: &Session) -> String {
     if let Some(next) = timers::next(session) {
         fields.plain("nextTimer", &render_instant(next));
     }
-    if let Some(handle) = session.search_handle {
-        fields.plain("searchHandle", &handle.to_string());
+    if let Some(listing) = &session.listing {
+        fields.plain("searchHandle", &listing.id.to_string());
     }
     if let Some(initializing) = &session.initializing {
         fields.value("initializing", &episode(initializing));
@@ -237,7 +238,7 @@ impl<'a> Fields<'a> {
 }
 
 /// What only the service knows: per member, in order, since when its state lasts (µs) and its device, or what is known of the
-/// members of a large session; the last episode; since when it is empty.
+/// members of a large session; the last episode; since when it is empty; its search handle.
 fn private(session: &Session) -> String {
     let micros = |at: DateTime<Utc>| Json::from(u64::try_from(at.timestamp_micros()).unwrap_or(0));
     let mut fields = Object::new();
@@ -256,7 +257,26 @@ fn private(session: &Session) -> String {
     if let Some(since) = session.empty_since {
         fields.insert("emptySince".into(), micros(since));
     }
+    if let Some(listing) = &session.listing {
+        fields.insert("listing".into(), listing_value(listing, micros(listing.posted_at)));
+    }
     Json::Object(fields).to_string()
+}
+
+/// What the service knows of a search handle beside its id: when it was made (µs), by whom, by which title, and its attributes.
+fn listing_value(listing: &Listing, posted_at: Json) -> Json {
+    let title = listing.title_id.map_or(Json::Null, |title| title.0.into());
+    Json::Array(vec![posted_at, listing.owner.to_string().into(), title, listing.attributes.clone().into()])
+}
+
+fn read_listing(id: Option<&Json>, value: &Json) -> Result<Arc<Listing>, Corrupt> {
+    let id = id.and_then(Json::as_str).and_then(|text| HandleId::parse(&text));
+    let Some([posted_at, owner, title, Json::Object(attributes)]) = value.as_array() else { return corrupt("private.listing") };
+    let owner = owner.as_str().and_then(|text| Xuid::parse(&text).ok());
+    let (Some(id), Some(owner)) = (id, owner) else { return corrupt("private.listing") };
+    let title_id = title.as_u64().and_then(|title| u32::try_from(title).ok()).map(TitleId);
+    let posted_at = read_micros("private.listing", posted_at)?;
+    Ok(Arc::new(Listing { id, posted_at, owner, title_id, attributes: attributes.clone() }))
 }
 
 /// A stored text that is not what `render` writes; the message names the field.
@@ -302,7 +322,7 @@ pub fn read(reference: &SessionReference, body: &str, private: &str) -> Result<S
         members: Vec::new(),
         crowd: None,
         next_index: 0,
-        search_handle: body.get("searchHandle").and_then(Json::as_str).and_then(|text| HandleId::parse(&text)),
+        listing: private.get("listing").map(|listing| read_listing(body.get("searchHandle"), listing)).transpose()?,
         role_types: RoleTypes::default(),
         servers,
         initializing: body.get("initializing").map(read_episode).transpose()?,

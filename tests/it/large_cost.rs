@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use openmpsd::ambient::{Clock, Ids};
 use openmpsd::directory::{Directory, WriteRequest, Written};
+use openmpsd::domain::access::Pass;
 use openmpsd::domain::command::{Preconditions, Target, Write};
 use openmpsd::domain::decide::Outcome;
 use openmpsd::domain::names::{Scid, SessionName, SessionReference};
@@ -76,6 +77,7 @@ impl Bench {
             principal,
             write: Write { delta, preconditions: Preconditions::default(), target: Target::Session, form: Form::New },
             nocommit: false,
+            pass: Pass::Nothing,
         };
         self.directory.write(request).await.expect("the write is sound")
     }

@@ -307,14 +307,14 @@ fn h21_h24_an_activity_needs_an_active_member() {
     let mut stage = Stage::card();
     stage.put(&bo(), HERE);
     let number = stage.at("changeNumber");
-    assert_eq!(stage.run(&ada(), &Command::BindActivity), 200);
-    assert_eq!(stage.run(&bo(), &Command::BindActivity), 403);
+    assert_eq!(stage.run(&ada(), &Command::Show), 200);
+    assert_eq!(stage.run(&bo(), &Command::Show), 403);
     stage.put(&bo(), &own(r#"{"ready":true}"#));
-    assert_eq!(stage.run(&bo(), &Command::BindActivity), 403);
-    assert_eq!(stage.run(&cy(), &Command::BindActivity), 403);
-    assert_eq!(stage.run(&server(), &Command::BindActivity), 403);
-    assert_eq!(stage.run(&ada(), &Command::BindActivity), 200);
+    assert_eq!(stage.run(&bo(), &Command::Show), 403);
+    assert_eq!(stage.run(&cy(), &Command::Show), 403);
+    assert_eq!(stage.run(&server(), &Command::Show), 403);
+    assert_eq!(stage.run(&ada(), &Command::Show), 200);
     assert_ne!(stage.at("changeNumber"), number);
-    assert!(stage.run(&ada(), &Command::BindActivity).is_quiet());
-    assert_eq!(Stage::of(CARD).run(&ada(), &Command::BindActivity), 204, "H-03: nothing is there, and nothing is made");
+    assert!(stage.run(&ada(), &Command::Show).is_quiet());
+    assert_eq!(Stage::of(CARD).run(&ada(), &Command::Show), 204, "H-03: nothing is there, and nothing is made");
 }

@@ -31,7 +31,7 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
-use super::access::Facts;
+use super::access::{Facts, Pass};
 use super::command::{Command, Delta, Preconditions, Tags, Target, Write};
 use super::decide::{Context, Decision, Outcome, decide};
 use super::limits::Limits;
@@ -190,6 +190,8 @@ pub(super) struct Stage {
     pub template: Rc<Template>,
     pub reference: SessionReference,
     pub limits: Limits,
+    /// What the handle adds that everybody comes through.
+    pub pass: Pass,
     /// Follower and followed.
     pub follows: Vec<(Xuid, Xuid)>,
     pub everybody_follows: bool,
@@ -221,6 +223,7 @@ impl Stage {
             },
             template: Rc::new(template),
             limits: Limits::default(),
+            pass: Pass::Nothing,
             follows: Vec::new(),
             everybody_follows: false,
             blocks: Vec::new(),
@@ -278,6 +281,7 @@ impl Stage {
             reference: &self.reference,
             template: &self.template,
             facts: &facts,
+            pass: &self.pass,
             limits: &self.limits,
             branch: Branch(Uuid::from_u128(self.branches)),
         };

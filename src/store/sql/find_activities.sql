@@ -1,6 +1,6 @@
 -- Activities of some owners in the order of the owners, newest first within one, with what relatedInfo tells of their sessions
 -- (H-57, H-58, H-59, H-70). The body comes only when it is asked for, and with that of a large session the xuids of its owners.
-select h.id, h.type, h.owner, h.title_id, h.invited, h.created_at, h.expires_at, h.document,
+select h.id, h.type, h.owner, h.title_id, h.invited, h.created_at, h.expires_at, h.document, h.origin_sid, h.origin_scid,
     h.sid as handle_sid, h.scid as handle_scid, h.scid_spelling as handle_scid_spelling, h.template as handle_template,
     h.name as handle_name,
     s.sid, s.scid, s.scid_spelling, s.template, s.name, s.start_time, s.visibility, s.join_restriction, s.read_restriction,

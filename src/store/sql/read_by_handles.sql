@@ -1,10 +1,15 @@
--- Handles and the sessions they lead to. An expired handle is unknown, but an activity whose owner is active does not expire, unless
+-- Handles and the sessions they lead to, and whether the caller is an accepted member of the one a transfer handle comes from (H-43). An expired handle is unknown, but an activity whose owner is active does not expire, unless
 -- its session began after that (H-21).
-select ask.n, h.id, h.type, h.owner, h.title_id, h.invited, h.created_at, h.expires_at, h.document,
-    h.sid as handle_sid, h.scid as handle_scid, h.scid_spelling as handle_scid_spelling, h.template as handle_template,
+select ask.n, h.id, h.type, h.owner, h.title_id, h.invited, h.created_at, h.expires_at, h.document, h.origin_sid,
+    h.origin_scid, h.sid as handle_sid, h.scid as handle_scid, h.scid_spelling as handle_scid_spelling, h.template as handle_template,
     h.name as handle_name,
     s.sid, s.scid, s.scid_spelling, s.template, s.name, s.branch, s.change_number, s.next_timer_at, s.visibility,
-    s.read_restriction, s.body, case when s.large then s.private end as private, m.state as caller_state, m.document as caller_document
+    s.read_restriction, s.body, case when s.large then s.private end as private, m.state as caller_state, m.document as caller_document,
+    exists (
+        select
+        from members o
+        where o.xuid = ask.caller and o.scid = h.origin_scid and o.sid = h.origin_sid and o.state > 0
+    ) as from_origin
 from unnest($1::uuid[], $2::bigint[]) with ordinality as ask (id, caller, n)
 join handles h on h.id = ask.id
 left join sessions s on s.sid = h.sid

@@ -144,19 +144,25 @@ former_members_of_ended as (
     using won, ask left join after on after.sid = ask.sid
     where ask.sid = won.sid and f.sid = ask.sid and f.branch = ask.branch and after.branch is distinct from ask.branch
 ),
-activity as materialized (
+handle as materialized (
     select p.*, after.scid
     from unnest(
-        $67::uuid[], $68::uuid[], $69::text[], $70::text[], $71::text[], $72::bigint[], $73::bigint[], $74::timestamptz[],
-        $75::timestamptz[], $76::text[]
-    ) as p (id, sid, scid_spelling, template, name, owner, title_id, created_at, expires_at, document)
+        $67::uuid[], $68::uuid[], $69::smallint[], $70::text[], $71::text[], $72::text[], $73::bigint[], $74::bigint[], $75::bigint[],
+        $76::timestamptz[], $77::timestamptz[], $78::uuid[], $79::uuid[], $80::text[]
+    ) as p (
+        id, sid, type, scid_spelling, template, name, owner, title_id, invited, created_at, expires_at, origin_sid, origin_scid,
+        document)
     join won on won.sid = p.sid
     join after on after.sid = p.sid
 ),
-put_activities as (
-    insert into handles (id, type, sid, scid, scid_spelling, template, name, owner, title_id, created_at, expires_at, document)
-    select id, 0, sid, scid, scid_spelling, template, name, owner, title_id, created_at, expires_at, document
-    from activity
+-- Only an activity can be in the way of another (H-20).
+put_handles as (
+    insert into handles (
+        id, type, sid, scid, scid_spelling, template, name, owner, title_id, invited, created_at, expires_at, origin_sid, origin_scid,
+        document)
+    select id, type, sid, scid, scid_spelling, template, name, owner, title_id, invited, created_at, expires_at, origin_sid,
+        origin_scid, document
+    from handle
     order by owner, scid
     on conflict (owner, scid) where type = 0 do update
     set id = excluded.id, sid = excluded.sid, scid_spelling = excluded.scid_spelling, template = excluded.template,
@@ -168,13 +174,13 @@ removed_activities as (
     using unnest($65::uuid[], $66::bigint[]) as r (sid, owner), won, locked
     where won.sid = r.sid and locked.sid = r.sid
         and h.owner = r.owner and h.scid = locked.scid and h.type = 0 and h.sid = r.sid
-        and not exists (select from activity a where a.owner = h.owner and a.scid = h.scid)
+        and not exists (select from handle a where a.type = 0 and a.owner = h.owner and a.scid = h.scid)
 ),
 cleared_handles as (
     delete from handles h
     using ask, won
     where won.sid = ask.sid and ask.clears_handles and h.sid = ask.sid and h.type <> 1
-        and not (h.type = 0 and exists (select from activity a where a.owner = h.owner and a.scid = h.scid))
+        and not (h.type = 0 and exists (select from handle a where a.type = 0 and a.owner = h.owner and a.scid = h.scid))
 ),
 logged as (
     insert into changes (sid, branch, change_number, at, write_id, kinds, cause, deleted, actor, delta, departed)

@@ -19,7 +19,7 @@ async fn a_write_is_found_by_its_log_row_or_by_its_handle() {
     save_one(store, save.clone()).await.unwrap();
     let mut posted = update(&load(store, "One").await.unwrap());
     posted.changes.clear();
-    posted.activities = vec![activity("One", ALICE)];
+    posted.handles = vec![activity("One", ALICE)];
     save_one(store, posted.clone()).await.unwrap();
     let lost = create(session("One"), vec![]);
     save_one(store, lost.clone()).await.unwrap_err();
@@ -27,7 +27,7 @@ async fn a_write_is_found_by_its_log_row_or_by_its_handle() {
     let ask = |save: &SessionSave| WriteAsk {
         sid: save.sid,
         write_id: save.write_id,
-        handle: save.activities.first().map(|handle| handle.id),
+        handle: save.handles.first().map(|handle| handle.id),
     };
     assert_eq!(store.find_writes(&[ask(&lost), ask(&posted), ask(&save)]).await.unwrap(), [false, true, true]);
 }

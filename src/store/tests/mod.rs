@@ -85,6 +85,7 @@ fn activity(name: &str, owner: u64) -> HandleRow {
         invited: None,
         created_at: start(),
         expires_at: None,
+        origin: None,
         document: None,
     }
 }
@@ -115,7 +116,8 @@ fn create(session: SessionRow, members: Vec<MemberRow>) -> SessionSave {
         timer: session.next_timer_at.map_or(TimerChange::Keep, TimerChange::Set),
         former_members: Vec::new(),
         handles_removed: HandleRemoval::default(),
-        activities: Vec::new(),
+        handles: Vec::new(),
+        search: None,
         after: None,
     };
     save.keywords.added = session.keywords.iter().map(|keyword| keyword.to_lowercase()).collect();

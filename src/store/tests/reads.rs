@@ -44,13 +44,13 @@ async fn documents_come_in_the_order_they_were_asked_for() {
 async fn a_handle_leads_to_its_session_whether_or_not_it_exists() {
     let store = Database::new().await.store;
     let mut save = create(session("One"), vec![member(0, ALICE, ACTIVE)]);
-    save.activities = vec![activity("One", ALICE)];
+    save.handles = vec![activity("One", ALICE)];
     save_one(&store, save.clone()).await.unwrap();
     let one = load(&store, "One").await.unwrap();
     let unbound = HandleRow { expires_at: Some(start() + seconds(3600)), ..activity("Nowhere", BOB) };
     store.put_unbound_activity(&unbound).await.unwrap();
 
-    let bound = &save.activities[0];
+    let bound = &save.handles[0];
     let ask = |id, caller| HandleAsk { id, caller };
     let asks = [ask(unbound.id, None), ask(fresh(), None), ask(bound.id, Some(ALICE)), ask(bound.id, Some(BOB))];
     let answers = store.read_by_handles(&asks, start()).await.unwrap();

@@ -16,7 +16,7 @@ fn with_everything(name: &str) -> SessionSave {
     session.member_count = 2;
     let mut save = create(session, vec![member(0, ALICE, ACTIVE), member(1, BOB, 0)]);
     save.former_members = vec![7];
-    save.activities = vec![activity(name, ALICE)];
+    save.handles = vec![activity(name, ALICE)];
     save
 }
 
@@ -47,7 +47,7 @@ async fn a_created_session_is_stored_with_all_its_satellites() {
     assert!(holding.members.iter().all(|row| row.scid == SCID && row.template_key == "lobby"));
     assert_eq!(holding.keywords.iter().map(|row| row.keyword.as_str()).collect::<Vec<_>>(), ["eu", "ranked"]);
     assert_eq!(holding.timer.map(|timer| timer.due_at), Some(start() + seconds(30)));
-    assert_eq!(holding.handles, save.activities);
+    assert_eq!(holding.handles, save.handles);
     assert_eq!(database.store.load_changes(save.sid, 10).await.unwrap(), save.changes);
 }
 
@@ -107,7 +107,7 @@ async fn an_update_changes_satellites_by_their_difference() {
     save.timer = TimerChange::Clear;
     save.former_members = vec![ALICE, 7];
     save.handles_removed = HandleRemoval::ActivitiesOf(vec![ALICE]);
-    save.activities = vec![activity("One", BOB)];
+    save.handles = vec![activity("One", BOB)];
     save_one(&database.store, save.clone()).await.unwrap();
 
     let after = holding(&database.store, "One").await;
@@ -115,7 +115,7 @@ async fn an_update_changes_satellites_by_their_difference() {
     assert_eq!(after.keywords.iter().map(|row| row.keyword.as_str()).collect::<Vec<_>>(), ["new", "ranked"]);
     assert_eq!(after.timer, None);
     assert_eq!(after.former_members.len(), 2);
-    assert_eq!(after.handles, save.activities);
+    assert_eq!(after.handles, save.handles);
     assert_eq!(load(&database.store, "One").await.unwrap().revision, 2);
 }
 
@@ -167,7 +167,7 @@ async fn deletion_and_creation_may_be_one_save() {
     save.timer = TimerChange::Clear;
     save.former_members = vec![ALICE];
     save.handles_removed = HandleRemoval::AllButInvites;
-    save.activities = vec![activity("One", ALICE)];
+    save.handles = vec![activity("One", ALICE)];
     save_one(&database.store, save.clone()).await.unwrap();
 
     let after = holding(&database.store, "One").await;
@@ -192,12 +192,12 @@ async fn h20_an_activity_moves_to_the_session_it_is_posted_for() {
 
     // The former session ends in the very batch that moves the activity away from it.
     let mut moves = update(&other);
-    moves.activities = vec![activity("Two", ALICE)];
+    moves.handles = vec![activity("Two", ALICE)];
     let outcomes = database.store.save_sessions(&[moves.clone(), delete(&one)]).await;
 
     assert!(outcomes.iter().all(Result::is_ok), "{outcomes:?}");
     assert_eq!(holding(&database.store, "One").await.handles, []);
-    assert_eq!(holding(&database.store, "Two").await.handles, moves.activities);
+    assert_eq!(holding(&database.store, "Two").await.handles, moves.handles);
 }
 
 #[tokio::test]

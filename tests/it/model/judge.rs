@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::ops::AddAssign;
 
-use openmpsd::domain::access::Facts;
+use openmpsd::domain::access::{Facts, Pass};
 use openmpsd::domain::command::{Command, Tags};
 use openmpsd::domain::decide::{Context, Outcome, decide};
 use openmpsd::domain::limits::Limits;
@@ -221,6 +221,7 @@ impl Case<'_> {
                 reference: &op.reference,
                 template: &request.template,
                 facts: &Facts::default(),
+                pass: &Pass::Nothing,
                 limits: &Limits::default(),
                 branch: Branch(row.branch),
             };

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use openmpsd::ambient::Clock;
 use openmpsd::directory::{Directory, DirectoryError, WriteRequest};
+use openmpsd::domain::access::Pass;
 use openmpsd::domain::command::{Preconditions, Tags, Target, Write};
 use openmpsd::domain::decide::Outcome;
 use openmpsd::domain::handle::Include;
@@ -13,7 +14,7 @@ use openmpsd::domain::names::{ETag, HandleId, Scid, SessionName, SessionReferenc
 use openmpsd::domain::principal::{Principal, Server};
 use openmpsd::domain::template::Form;
 use openmpsd::store::StoreError;
-use openmpsd::wire::{handle, request};
+use openmpsd::wire::{handle_request as handle, request};
 use serde_json::{Value, json};
 
 use super::step;
@@ -130,7 +131,7 @@ impl Player {
         let reference = json!({"scid": SCID, "templateName": "Open", "name": self.reference(session).name.as_str()});
         let body = json!({"type": "activity", "version": 1, "sessionRef": reference}).to_string();
         let request = handle::read(body.as_bytes(), 8).expect("the body is sound");
-        match self.directory.create_activity(request, &self.principal, Include::default()).await {
+        match self.directory.create_handle(request, &self.principal, Include::default()).await {
             Ok(handle) => {
                 let id = handle.get("id").and_then(|id| id.as_str().and_then(|id| HandleId::parse(&id)));
                 self.handle = Some(id.expect("a handle has an id"));
@@ -165,6 +166,7 @@ impl Player {
             principal: Arc::clone(&self.principal),
             write,
             nocommit: self.chance.permille(60),
+            pass: Pass::Nothing,
         };
         let begun = step(&self.steps);
         let answer = match self.directory.write(request.clone()).await {
