@@ -22,6 +22,12 @@ pub const MAX_TEXT: usize = 1024;
 pub const MAX_TAKE: u32 = 100;
 /// The most xuids one handle query may name (H-52).
 pub const MAX_OWNERS: usize = 100;
+/// The longest search filter, in characters: the contract sets no bound, nor the next two (H-85).
+pub const MAX_FILTER: usize = 4096;
+/// The most tests in a search filter, where every literal of `in (…)` is one (H-85).
+pub const MAX_FILTER_TESTS: usize = 64;
+/// How many parentheses and `not`s may stand around a test of a search filter (H-85).
+pub const MAX_FILTER_DEPTH: usize = 16;
 /// How long a request answered 503 is asked to wait, in seconds.
 pub const RETRY_AFTER_S: u32 = 1;
 
