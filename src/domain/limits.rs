@@ -28,6 +28,12 @@ pub const MAX_ATTRIBUTES: usize = 32;
 pub const MAX_ATTRIBUTE_NAME: usize = 100;
 /// The longest `context` of an invite, in characters of its URI-encoded form (H-31).
 pub const MAX_INVITE_CONTEXT: usize = 256;
+/// The longest search filter, in characters: the contract sets no bound, nor the next two (H-85).
+pub const MAX_FILTER: usize = 4096;
+/// The most tests in a search filter, where every literal of `in (…)` is one (H-85).
+pub const MAX_FILTER_TESTS: usize = 64;
+/// How many parentheses and `not`s may stand around a test of a search filter (H-85).
+pub const MAX_FILTER_DEPTH: usize = 16;
 /// How long a request answered 503 is asked to wait, in seconds.
 pub const RETRY_AFTER_S: u32 = 1;
 

@@ -14,6 +14,7 @@ pub mod change;
 pub mod command;
 pub mod decide;
 pub mod entries;
+pub mod filter;
 pub mod handle;
 pub mod initialization;
 pub mod limits;

@@ -33,18 +33,20 @@ impl Dice {
     }
 
     /// The next number (`SplitMix64`).
-    fn roll(&mut self) -> u64 {
+    pub fn roll(&mut self) -> u64 {
         self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.state ^ (self.state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         mixed ^ (mixed >> 31)
     }
 
-    fn percent(&mut self, share: u64) -> bool {
+    /// True with this share in percent.
+    pub fn percent(&mut self, share: u64) -> bool {
         self.roll() % 100 < share
     }
 
-    fn of<'v>(&mut self, values: &[&'v str]) -> &'v str {
+    /// One of the values.
+    pub fn of<'v>(&mut self, values: &[&'v str]) -> &'v str {
         let count = values.len() as u64;
         values[usize::try_from(self.roll() % count).expect("an index")]
     }
