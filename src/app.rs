@@ -253,6 +253,7 @@ fn directory_options(settings: &Settings) -> directory::Options {
             unbound_activity: TimeDelta::seconds(settings.handles.unbound_activity_ttl_s.into()),
         },
         everybody_follows: settings.social.everybody_follows_everybody,
+        search_rows: settings.search.rows_max.into(),
         gatherers: directory::GATHERERS,
         queue_per_session: settings.queues.per_session,
         queue_total: settings.queues.total,

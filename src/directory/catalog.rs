@@ -84,6 +84,12 @@ impl Catalog {
         }
     }
 
+    /// The service configs there are.
+    #[must_use]
+    pub fn scids(&self) -> Vec<Uuid> {
+        self.current.read().expect("nobody panics while holding the catalog").1.keys().copied().collect()
+    }
+
     /// Reads the catalog again if the database has another revision than the one in memory.
     ///
     /// # Errors

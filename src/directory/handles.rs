@@ -11,7 +11,7 @@ use super::sessions::corrupt;
 use super::{Directory, DirectoryError};
 use crate::domain::access::{self, Facts, Nearness, Pass};
 use crate::domain::command::Command;
-use crate::domain::handle::{About, ActivityQuery, Handle, HandleType, Include, Invite, Owners};
+use crate::domain::handle::{About, ActivityQuery, Handle, HandleType, Include, Invite, Owners, People};
 use crate::domain::listing::Listing;
 use crate::domain::names::{HandleId, MemberIndex, SessionName, SessionReference, Xuid};
 use crate::domain::principal::{Principal, User};
@@ -208,15 +208,9 @@ impl Directory {
         }
         let owners: Vec<u64> = match &query.owners {
             Owners::Xuids(xuids) => xuids.iter().map(|xuid| xuid.0).collect(),
-            Owners::People { favorites, of } => {
-                let own = principal.xuid();
-                let Some(of) = of.or(own).filter(|of| own == Some(*of) || own.is_none()) else {
-                    return Err(Refusal::forbidden("owners.people.monikerXuid: only the caller's own list may be used").into());
-                };
-                self.store.list_follows(of.0, *favorites).await?
-            }
+            Owners::People(people) => self.people(people, principal).await?,
         };
-        let by_people = matches!(query.owners, Owners::People { .. });
+        let by_people = matches!(query.owners, Owners::People(_));
         let user = principal.user();
         let ask = ActivitiesAsk {
             owners: &owners,
@@ -250,6 +244,18 @@ impl Directory {
             }
         }
         Ok(results)
+    }
+
+    /// The users of a moniker (H-53, H-55).
+    ///
+    /// # Errors
+    /// 403 for somebody else's list.
+    pub(super) async fn people(&self, people: &People, principal: &Principal) -> Result<Vec<u64>, DirectoryError> {
+        let own = principal.xuid();
+        let Some(of) = people.of.or(own).filter(|of| own == Some(*of) || own.is_none()) else {
+            return Err(Refusal::forbidden("people.monikerXuid: only the caller's own list may be used").into());
+        };
+        Ok(self.store.list_follows(of.0, people.favorites).await?)
     }
 
     /// Renders one activity for a query; `None` when the caller is not to see it (H-21, H-57, H-58).

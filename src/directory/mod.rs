@@ -14,6 +14,7 @@ mod handles;
 mod plan;
 mod queries;
 mod queue;
+mod search;
 mod sessions;
 mod sweeper;
 mod writer;
@@ -34,6 +35,7 @@ use crate::store::{FactsAsk, HandleAsk, ReadAsk, Store, StoreError};
 pub use error::DirectoryError;
 use gather::Gather;
 pub use queries::Found;
+pub use search::FoundListings;
 pub use sessions::WriteRequest;
 use writer::Writer;
 
@@ -47,6 +49,8 @@ pub struct Options {
     pub limits: Limits,
     /// Everybody counts as following everybody.
     pub everybody_follows: bool,
+    /// How many sessions one search may look at.
+    pub search_rows: i64,
     /// How many tasks gather reads, and how many gather writes.
     pub gatherers: usize,
     /// How many writes may wait for one session.

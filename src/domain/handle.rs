@@ -242,13 +242,17 @@ pub struct ActivityQuery {
 pub enum Owners {
     /// These users'; results come in this order (H-59).
     Xuids(Vec<Xuid>),
-    /// Those of the users that somebody follows (H-53).
-    People {
-        /// Only favourites.
-        favorites: bool,
-        /// Whose list; absent = the caller's (H-55).
-        of: Option<Xuid>,
-    },
+    /// Those of the users that somebody follows.
+    People(People),
+}
+
+/// The users that somebody follows (H-53).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct People {
+    /// Only favourites.
+    pub favorites: bool,
+    /// Whose list; absent = the caller's (H-55).
+    pub of: Option<Xuid>,
 }
 
 /// What a request wants beside the handle itself.

@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 
+use super::filter::List;
 use super::handle::{About, Handle};
 use super::limits;
 use super::names::{HandleId, TitleId, Xuid};
 use super::refusal::Refusal;
 use super::session::Session;
 use super::system;
-use crate::json::{Json, Object};
+use crate::json::{Json, Object, Text};
 
 /// The search handle of a session (H-62).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -154,6 +155,21 @@ pub enum Sought {
     Text(String),
 }
 
+impl List {
+    /// How an entry of a list is found: the path of the list and the entry, in lower case.
+    #[must_use]
+    pub fn term(self, entry: &str) -> String {
+        let path = match self {
+            Self::Tags => "tags",
+            Self::AchievementIds => "achievementids",
+            Self::Keywords => "session/keywords",
+            Self::MemberXuids => "session/memberxuids",
+            Self::OwnerXuids => "session/ownerxuids",
+        };
+        format!("{path}:{entry}")
+    }
+}
+
 /// What a listed session is found by, beside its members, its reference and when it was posted: single values by the canonical path
 /// of the filter grammar, and entries of lists as `{list}:{entry}` in lower case.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -178,7 +194,7 @@ impl Finding {
                 finding.put("session/scheduledtime", Sought::Number(micros(at.with_timezone(&Utc))));
             }
         }
-        finding.terms.extend(session.keywords().iter().map(|keyword| format!("session/keywords:{}", keyword.to_lowercase())));
+        finding.terms.extend(session.keywords().iter().map(|keyword| List::Keywords.term(&keyword.to_lowercase())));
         Some(finding)
     }
 
@@ -189,7 +205,7 @@ impl Finding {
     fn add_attributes(&mut self, listing: &Listing) {
         let attributes = &listing.attributes;
         let object = |name: &str| attributes.get(name).and_then(Json::as_object).into_iter().flatten();
-        let name = |name: &crate::json::Text| name.to_string().to_lowercase();
+        let name = |name: &Text| name.decode().unwrap_or_default().to_lowercase();
         for (key, value) in object("strings") {
             self.put(format!("strings/{}", name(key)), Sought::Text(lower(value)));
         }
@@ -205,9 +221,9 @@ impl Finding {
         if let Some(title) = listing.title_id {
             self.put("session/titleid", Sought::Number(title.0.into()));
         }
-        for (list, path) in [("tags", "tags"), ("achievementIds", "achievementids")] {
-            let entries = attributes.get(list).and_then(Json::as_array).unwrap_or_default();
-            self.terms.extend(entries.iter().map(|entry| format!("{path}:{}", lower(entry))));
+        for (name, list) in [("tags", List::Tags), ("achievementIds", List::AchievementIds)] {
+            let entries = attributes.get(name).and_then(Json::as_array).unwrap_or_default();
+            self.terms.extend(entries.iter().map(|entry| list.term(&lower(entry))));
         }
     }
 
@@ -244,6 +260,13 @@ impl Finding {
 #[expect(clippy::cast_precision_loss, reason = "microseconds are exact until the year 2255, and as good as equal after that")]
 pub fn micros(at: DateTime<Utc>) -> f64 {
     at.timestamp_micros() as f64
+}
+
+/// The instant of such a number, if there is one.
+#[must_use]
+#[expect(clippy::cast_possible_truncation, reason = "made from whole microseconds; what is out of range is no instant")]
+pub fn instant(micros: f64) -> Option<DateTime<Utc>> {
+    micros.is_finite().then(|| DateTime::from_timestamp_micros(micros as i64)).flatten()
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts of members are small")]

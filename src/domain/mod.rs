@@ -27,6 +27,7 @@ pub mod qos;
 pub mod query;
 pub mod refusal;
 pub mod roles;
+pub mod search;
 pub mod servers;
 pub mod session;
 pub mod system;

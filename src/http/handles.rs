@@ -7,9 +7,11 @@ use actix_web::http::StatusCode;
 use super::extract::body;
 use super::sessions::{show, submit};
 use super::{Answer, ApiError, Call, reply};
+use crate::directory::DirectoryError;
 use crate::domain::command::Target;
 use crate::domain::names::HandleId;
-use crate::wire::{handle_request as handle, query as wire_query, request};
+use crate::wire::handle_request::HandleQuery;
+use crate::wire::{handle_request as handle, query as wire_query, request, search};
 
 /// A handle id that is no GUID is like an unknown one.
 fn parse(id: &str) -> Result<HandleId, ApiError> {
@@ -66,8 +68,18 @@ pub async fn query(mut call: Call<'_>) -> Answer {
     let query = handle::read_query(&body, parameters, call.service.rules.json_depth)?;
     let include = handle::read_include(parameters);
     let (directory, principal) = (Arc::clone(&call.service.directory), Arc::clone(&call.principal));
-    let found = call.service.run(async move { directory.query_activities(&query, &principal, include).await }).await?;
-    Ok(reply::json(StatusCode::OK, wire_query::results(found)).into())
+    let work = async move {
+        Ok::<_, DirectoryError>(match query {
+            HandleQuery::Activities(query) => {
+                wire_query::results(directory.query_activities(&query, &principal, include).await?)
+            }
+            HandleQuery::Search(query) => {
+                let found = directory.search(&query, &principal, include).await?;
+                search::answer(found.results, found.continuation)
+            }
+        })
+    };
+    Ok(reply::json(StatusCode::OK, call.service.run(work).await?).into())
 }
 
 /// GET /users/me/invites: the invites that the caller can follow, newest first (our extension).

@@ -30,6 +30,8 @@ pub struct Settings {
     pub social: SocialSettings,
     /// `[handles]`: lifetimes of handles.
     pub handles: HandleSettings,
+    /// `[search]`: what searches may cost.
+    pub search: SearchSettings,
     /// `[access]`: who is refused.
     pub access: AccessSettings,
     /// `[limits]`: sizes of requests and documents (S-95).
@@ -141,6 +143,14 @@ pub struct TimerSettings {
 pub struct SocialSettings {
     /// Whether every user counts as following every other.
     pub everybody_follows_everybody: bool,
+}
+
+/// `[search]`: what searches may cost.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SearchSettings {
+    /// How many sessions one search may look at.
+    pub rows_max: u32,
 }
 
 /// `[handles]`: lifetimes of handles.

@@ -12,7 +12,7 @@ const MIB: usize = 1024 * 1024;
 /// Collects everything that is wrong, so that an operator mends it in one go.
 pub fn check(settings: &Settings) -> Result<(), SettingsError> {
     let mut problems = Problems(Vec::new());
-    let Settings { server, database, embedded, auth, timers, handles, limits, queues, .. } = settings;
+    let Settings { server, database, embedded, auth, timers, handles, search, limits, queues, .. } = settings;
 
     problems.range("server.workers", server.workers, 0..=1024);
     problems.range("server.shutdown_ms", server.shutdown_ms, 0..=600_000);
@@ -32,6 +32,7 @@ pub fn check(settings: &Settings) -> Result<(), SettingsError> {
     problems.range("auth.cache_bytes", auth.cache_bytes, 0..=1024 * MIB);
     problems.range("timers.sweep_interval_ms", timers.sweep_interval_ms, 10..=60_000);
     problems.range("handles.unbound_activity_ttl_s", handles.unbound_activity_ttl_s, 1..=31_536_000);
+    problems.range("search.rows_max", search.rows_max, 100..=10_000_000);
     problems.range("handles.invite_ttl_s", handles.invite_ttl_s, 1..=31_536_000);
     problems.range("limits.request_body_bytes", limits.request_body_bytes, 1024..=64 * MIB);
     problems.range("limits.session_bytes", limits.session_bytes, 4096..=64 * MIB);

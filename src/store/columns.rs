@@ -9,7 +9,7 @@ use super::rows::{ChangeRow, HandleRow, MemberRow, SessionRow, xuid_to_column};
 use super::save::{HandleChange, HandleRemoval, KeywordDiff, SearchDiff, SessionSave, TimerChange};
 
 /// How many characters of a text its index has.
-const TEXT_KEY: usize = 256;
+pub(super) const TEXT_KEY: usize = 256;
 
 type Query<'q> = sqlx::query::Query<'q, Postgres, PgArguments>;
 

@@ -7,8 +7,10 @@ use sqlx::postgres::PgRow;
 use super::SearchPlace;
 use super::rows::{
     AccessFacts, ActivityRow, ActivitySessionRow, CandidateRow, ChangeRow, HandleReadRow, HandleRow, LargeMember, LoadedMember,
-    MemberRow, ReadRow, ReferenceRow, SessionRow, StoredSession, xuid_from_column,
+    MemberRow, ReadRow, ReferenceRow, SearchRow, SessionRow, StoredSession, xuid_from_column,
 };
+use super::search::key_value;
+use crate::domain::search::SearchKey;
 
 /// The place of an answer among the asks of a gathered statement.
 pub(super) fn place(row: &PgRow) -> Result<usize, sqlx::Error> {
@@ -207,6 +209,23 @@ impl ActivityRow {
             None
         };
         Ok(Self { handle: HandleRow::read(row)?, session })
+    }
+}
+
+impl SearchRow {
+    pub(super) fn read(row: &PgRow) -> Result<Self, sqlx::Error> {
+        Ok(Self {
+            key: SearchKey {
+                value: key_value(row.try_get("number")?, row.try_get("text")?),
+                posted_at: row.try_get("posted_at")?,
+                sid: row.try_get("key_sid")?,
+            },
+            handle: HandleRow::read(row)?,
+            next_timer_at: row.try_get("next_timer_at")?,
+            body: row.try_get("body")?,
+            private: row.try_get("private")?,
+            owners: owners(row)?,
+        })
     }
 }
 

@@ -27,6 +27,7 @@ pub mod projection;
 mod queries;
 pub mod rows;
 mod save;
+mod search;
 mod sessions;
 mod social;
 mod templates;
@@ -43,6 +44,7 @@ pub use queries::{CandidatesByKeyword, CandidatesByXuid, PageKey, XuidAsk};
 pub use save::{
     HandleChange, HandleRemoval, KeywordDiff, MemberDiff, SearchDiff, SearchPlace, SessionLock, SessionSave, TimerChange, Version,
 };
+pub use search::{Beside, SearchAsk, Searched};
 pub use sessions::{FactsAsk, HandleAsk, LoadAsk, ReadAsk};
 pub use templates::{Catalog, Import, Publication};
 

@@ -13,6 +13,8 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
+use crate::domain::search::SearchKey;
+
 /// The stored form of a xuid: the signed number of the same 64 bits. The only place, with `xuid_from_column`, that knows.
 pub(super) fn xuid_to_column(xuid: u64) -> i64 {
     xuid.cast_signed()
@@ -317,6 +319,23 @@ pub struct ActivitySessionRow {
     /// `inviteProtocol`.
     pub invite_protocol: Option<String>,
     /// The document, when it was asked for.
+    pub body: Option<String>,
+    /// What only the service knows of it, when it was asked for.
+    pub private: Option<String>,
+    /// Of a large session the owners, by index and xuid, when the document was asked for.
+    pub owners: Vec<(i32, u64)>,
+}
+
+/// A search handle that was found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SearchRow {
+    /// Where it stands in the order.
+    pub key: SearchKey,
+    /// The handle.
+    pub handle: HandleRow,
+    /// When this has passed, the session must be settled before it is shown.
+    pub next_timer_at: Option<DateTime<Utc>>,
+    /// The document of the session, when it was asked for.
     pub body: Option<String>,
     /// What only the service knows of it, when it was asked for.
     pub private: Option<String>,

@@ -3,11 +3,13 @@
 use std::borrow::Cow;
 
 use super::request::read_body;
-use crate::domain::handle::{ActivityQuery, HandleType, Include, Owners};
+use super::search;
+use crate::domain::handle::{ActivityQuery, HandleType, Include, Owners, People};
 use crate::domain::limits;
 use crate::domain::listing;
 use crate::domain::names::{Scid, SessionName, SessionReference, TemplateName, Xuid};
 use crate::domain::refusal::Refusal;
+use crate::domain::search::SearchQuery;
 use crate::domain::system;
 use crate::json::{Json, Object};
 
@@ -172,13 +174,28 @@ pub fn read_take(query: &str) -> Result<u32, Refusal> {
     }
 }
 
-/// Reads `POST /handles/query` (H-50 to H-56).
+/// What `POST /handles/query` asks for (H-50).
+#[derive(Debug, Clone, PartialEq)]
+pub enum HandleQuery {
+    /// Activities.
+    Activities(ActivityQuery),
+    /// Search handles.
+    Search(Box<SearchQuery>),
+}
+
+/// Reads `POST /handles/query` (H-50 to H-56, H-71).
 ///
 /// # Errors
 /// 400 naming the field or parameter.
-pub fn read_query(bytes: &[u8], query: &str, depth: usize) -> Result<ActivityQuery, Refusal> {
+pub fn read_query(bytes: &[u8], query: &str, depth: usize) -> Result<HandleQuery, Refusal> {
     let body = read_body(bytes, depth)?;
-    read_type(body.get("type"), &[HandleType::Activity, HandleType::Search])?;
+    match read_type(body.get("type"), &[HandleType::Activity, HandleType::Search])? {
+        HandleType::Search => search::read(&body, query).map(Box::new).map(HandleQuery::Search),
+        _ => read_activities(&body, query).map(HandleQuery::Activities),
+    }
+}
+
+fn read_activities(body: &Object, query: &str) -> Result<ActivityQuery, Refusal> {
     let scid = match body.get("scid") {
         None | Some(Json::Null) => None,
         Some(scid) => {
@@ -195,7 +212,7 @@ pub fn read_query(bytes: &[u8], query: &str, depth: usize) -> Result<ActivityQue
     let owners = match (present("xuids"), present("people"), parameter(query, "xuid")) {
         (Some(_), Some(_), _) => return Err(Refusal::invalid("owners", "either xuids or people is expected, not both")),
         (Some(xuids), None, _) => Owners::Xuids(read_xuids("owners.xuids", xuids)?),
-        (None, Some(people), _) => read_people(people)?,
+        (None, Some(people), _) => Owners::People(read_people("owners.people", people)?),
         (None, None, Some(xuid)) => {
             Owners::Xuids(vec![Xuid::parse(&xuid).map_err(|error| Refusal::invalid("xuid", error.to_string()))?])
         }
@@ -219,15 +236,18 @@ fn read_xuids(at: &str, value: &Json) -> Result<Vec<Xuid>, Refusal> {
     Ok(xuids)
 }
 
-fn read_people(people: &Json) -> Result<Owners, Refusal> {
-    let at = "owners.people";
+/// Reads `{moniker, monikerXuid}` (H-53).
+///
+/// # Errors
+/// 400 naming the field.
+pub(super) fn read_people(at: &str, people: &Json) -> Result<People, Refusal> {
     if people.as_object().is_none() {
         return Err(Refusal::invalid(at, format!("an object is expected, not {}", people.kind())));
     }
     let Some(moniker) = people.get("moniker") else { return Err(Refusal::invalid(format!("{at}.moniker"), "is missing")) };
     let moniker = system::one_of(&format!("{at}.moniker"), moniker, &["people", "favorites", "friends"])?;
     let of = people.get("monikerXuid").filter(|xuid| **xuid != Json::Null);
-    Ok(Owners::People {
+    Ok(People {
         favorites: moniker.as_str().as_deref() == Some("favorites"),
         of: of.map(|xuid| system::xuid(&format!("{at}.monikerXuid"), xuid)).transpose()?,
     })
@@ -264,15 +284,22 @@ mod tests {
         assert!(refusal.text.starts_with(&format!("{name}: ")), "{refusal}");
     }
 
+    fn activities(body: &[u8], query: &str) -> ActivityQuery {
+        match read_query(body, query, 32) {
+            Ok(HandleQuery::Activities(query)) => query,
+            other => panic!("{other:?}"),
+        }
+    }
+
     #[test]
     fn h54_the_xuid_parameter_stands_in_for_owners() {
-        let query = read_query(br#"{"type":"activity"}"#, "xuid=12", 32).unwrap();
+        let query = activities(br#"{"type":"activity"}"#, "xuid=12");
         assert_eq!(query.owners, Owners::Xuids(vec![Xuid(12)]));
     }
 
     #[test]
     fn h52_numbers_are_tolerated_and_doubles_collapse() {
-        let query = read_query(br#"{"type":"ACTIVITY","owners":{"xuids":[1,"2","1"]}}"#, "", 32).unwrap();
+        let query = activities(br#"{"type":"ACTIVITY","owners":{"xuids":[1,"2","1"]}}"#, "");
         assert_eq!(query.owners, Owners::Xuids(vec![Xuid(1), Xuid(2)]));
     }
 

@@ -12,5 +12,6 @@ pub mod handle_request;
 pub mod large;
 pub mod query;
 pub mod request;
+pub mod search;
 pub mod stored;
 pub mod view;

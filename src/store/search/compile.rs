@@ -1,0 +1,233 @@
+//! A filter as a condition in SQL, every value of it bound.
+//!
+//! The condition is about a row `c` with `sid`, `scid`, `template_key` and `posted_at` of a listed session. Every lookup in it is a
+//! scalar subquery by the primary key of a row of that session: the planner cannot turn it into a join that reads a whole index.
+
+use sqlx::{Postgres, QueryBuilder};
+use uuid::Uuid;
+
+use super::super::rows::xuid_to_column;
+use crate::domain::filter::{Filter, Kind, List, Literal, Operator, Predicate, Scalar};
+use crate::domain::listing::micros;
+use crate::domain::names::Xuid;
+
+/// A statement that is being written.
+pub(super) type Sql = QueryBuilder<Postgres>;
+
+/// What else is asked of a session beside the filter.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Beside {
+    /// At least one of these is a member (H-77).
+    pub members: Option<Vec<u64>>,
+    /// At least one of these is an owner.
+    pub owners: Option<Vec<u64>>,
+    /// No owner blocks this user (H-73).
+    pub unblocked: Option<u64>,
+}
+
+/// Writes the condition that a session is shown to everybody and is what was asked for.
+pub(super) fn condition(sql: &mut Sql, filter: Option<&Filter>, beside: &Beside) {
+    sql.push("true");
+    if let Some(filter) = filter {
+        sql.push(" and ");
+        push_filter(sql, filter);
+    }
+    for (users, only) in [(&beside.members, ""), (&beside.owners, "m.owner and ")] {
+        if let Some(users) = users {
+            // The members of the session one by one, whatever the number of users.
+            sql.push(" and coalesce((select true from (select xuid, owner from members where sid = c.sid offset 0) m where ");
+            sql.push(only).push("m.xuid = any(").push_bind(columns(users)).push(") limit 1), false)");
+        }
+    }
+    if let Some(caller) = beside.unblocked {
+        sql.push(" and (select true from members m, blocks b where m.sid = c.sid and m.owner and b.xuid = m.xuid and b.blocked = ");
+        sql.push_bind(xuid_to_column(caller)).push(" limit 1) is null");
+    }
+    // H-79.
+    sql.push(" and (select s.visibility from sessions s where s.sid = c.sid) <> 2");
+}
+
+fn push_filter(sql: &mut Sql, filter: &Filter) {
+    match filter {
+        Filter::All(parts) => push_parts(sql, parts, " and "),
+        Filter::Any(parts) => push_parts(sql, parts, " or "),
+        Filter::Not(part) => {
+            sql.push("not ");
+            push_filter(sql, part);
+        }
+        Filter::Scalar(scalar, predicate) => push_scalar(sql, scalar, predicate),
+        Filter::List(List::MemberXuids, predicate) => push_people(sql, false, predicate),
+        Filter::List(List::OwnerXuids, predicate) => push_people(sql, true, predicate),
+        Filter::List(list, predicate) => push_terms(sql, *list, predicate),
+    }
+}
+
+fn push_parts(sql: &mut Sql, parts: &[Filter], between: &str) {
+    sql.push("(");
+    for (n, part) in parts.iter().enumerate() {
+        sql.push(if n == 0 { "" } else { between });
+        push_filter(sql, part);
+    }
+    sql.push(")");
+}
+
+/// Writes a comparison of a single value; `coalesce` makes every test but `ne` false where it is missing (H-83).
+fn push_scalar(sql: &mut Sql, scalar: &Scalar, predicate: &Predicate) {
+    let kind = scalar.kind();
+    let fits = |literal: &Literal| literal.kind() == Some(kind);
+    match predicate {
+        Predicate::Compare(_, literal) if !fits(literal) => drop(sql.push("false")),
+        Predicate::Compare(Operator::Ne, literal) => {
+            sql.push("(");
+            push_value(sql, scalar);
+            sql.push(" is distinct from ");
+            push_literal(sql, scalar, literal);
+            sql.push(")");
+        }
+        Predicate::Compare(operator, literal) => {
+            sql.push("coalesce(");
+            push_value(sql, scalar);
+            sql.push(word(*operator));
+            push_literal(sql, scalar, literal);
+            sql.push(", false)");
+        }
+        Predicate::In(literals) => {
+            sql.push("coalesce(");
+            push_value(sql, scalar);
+            sql.push(" in (null");
+            for literal in literals.iter().filter(|literal| fits(literal)) {
+                sql.push(", ");
+                push_literal(sql, scalar, literal);
+            }
+            sql.push("), false)");
+        }
+        Predicate::StartsWith(text) | Predicate::Contains(text) => {
+            sql.push("coalesce(");
+            push_within(sql, predicate, text, |sql| push_value(sql, scalar));
+            sql.push(", false)");
+        }
+    }
+}
+
+/// Writes whether a text begins with another or has it in it.
+fn push_within(sql: &mut Sql, predicate: &Predicate, text: &str, value: impl FnOnce(&mut Sql)) {
+    let (function, rest) = if matches!(predicate, Predicate::StartsWith(_)) { ("starts_with(", "") } else { ("strpos(", " > 0") };
+    sql.push(function);
+    value(sql);
+    sql.push(", ").push_bind(text.to_owned()).push(")").push(rest);
+}
+
+fn push_value(sql: &mut Sql, scalar: &Scalar) {
+    match scalar {
+        Scalar::Scid => drop(sql.push("c.scid::text collate \"C\"")),
+        Scalar::TemplateName => drop(sql.push("c.template_key collate \"C\"")),
+        Scalar::PostedTime => drop(sql.push("c.posted_at")),
+        Scalar::RegistrationState => drop(sql.push("null::text collate \"C\"")),
+        other => {
+            let column = if other.kind() == Kind::Text { "text" } else { "number" };
+            sql.push("(select v.").push(column).push(" from search_values v where v.sid = c.sid and v.attribute = ");
+            sql.push_bind(other.key()).push(")");
+        }
+    }
+}
+
+fn push_literal(sql: &mut Sql, scalar: &Scalar, literal: &Literal) {
+    match literal {
+        Literal::Text(text) => drop(sql.push_bind(text.clone())),
+        Literal::Number(number) => drop(sql.push_bind(*number)),
+        Literal::Truth(truth) => drop(sql.push_bind(*truth)),
+        Literal::Instant(at) if *scalar == Scalar::PostedTime => drop(sql.push_bind(*at)),
+        Literal::Instant(at) => drop(sql.push_bind(micros(*at))),
+    }
+}
+
+/// The operator between a value and a literal.
+fn word(operator: Operator) -> &'static str {
+    match operator {
+        Operator::Eq => " = ",
+        Operator::Ne => " <> ",
+        Operator::Gt => " > ",
+        Operator::Ge => " >= ",
+        Operator::Lt => " < ",
+        Operator::Le => " <= ",
+    }
+}
+
+fn push_terms(sql: &mut Sql, list: List, predicate: &Predicate) {
+    let prefix = list.term("");
+    let term = |literal: &Literal| if let Literal::Text(text) = literal { Some(list.term(text)) } else { None };
+    let (negative, rest) = match predicate {
+        Predicate::Compare(Operator::Ne, literal) => (true, Predicate::Compare(Operator::Eq, literal.clone())),
+        other => (false, other.clone()),
+    };
+    sql.push(if negative { "not coalesce((" } else { "coalesce((" });
+    sql.push("select true from search_terms t where t.sid = c.sid and ");
+    match &rest {
+        Predicate::Compare(Operator::Eq, literal) => drop(sql.push("t.term = ").push_bind(term(literal))),
+        Predicate::In(literals) => {
+            let terms: Vec<String> = literals.iter().filter_map(term).collect();
+            sql.push("t.term = any(").push_bind(terms).push(")");
+        }
+        other => {
+            // All entries of the list: a session has few of them.
+            let from = prefix.len() + 1;
+            sql.push("starts_with(t.term, ").push_bind(prefix).push(") and ");
+            push_text_test(sql, other, |sql| {
+                sql.push(format_args!("substr(t.term, {from})"));
+            });
+        }
+    }
+    sql.push(" limit 1), false)");
+}
+
+/// Writes a test of an element of a list that is there.
+fn push_text_test(sql: &mut Sql, predicate: &Predicate, value: impl FnOnce(&mut Sql)) {
+    match predicate {
+        Predicate::Compare(operator, Literal::Text(text)) => {
+            value(sql);
+            sql.push(word(*operator)).push_bind(text.clone());
+        }
+        Predicate::StartsWith(text) | Predicate::Contains(text) => push_within(sql, predicate, text, value),
+        Predicate::Compare(..) | Predicate::In(_) => drop(sql.push("false")),
+    }
+}
+
+/// Writes a test of members or owners by their xuids in decimal.
+fn push_people(sql: &mut Sql, owners: bool, predicate: &Predicate) {
+    let (negative, rest) = match predicate {
+        Predicate::Compare(Operator::Ne, literal) => (true, Predicate::Compare(Operator::Eq, literal.clone())),
+        other => (false, other.clone()),
+    };
+    sql.push(if negative { "not coalesce((" } else { "coalesce((" }).push("select true from members m where m.sid = c.sid");
+    sql.push(if owners { " and m.owner and " } else { " and " });
+    match &rest {
+        Predicate::Compare(Operator::Eq, literal) => {
+            sql.push("m.scid = c.scid and m.xuid = ").push_bind(xuid(literal).map(xuid_to_column));
+        }
+        Predicate::In(literals) => {
+            let xuids: Vec<u64> = literals.iter().filter_map(xuid).collect();
+            sql.push("m.scid = c.scid and m.xuid = any(").push_bind(columns(&xuids)).push(")");
+        }
+        other => push_text_test(sql, other, |sql| {
+            sql.push("xuid_text(m.xuid) collate \"C\"");
+        }),
+    }
+    sql.push(" limit 1), false)");
+}
+
+/// The user whose xuid is written so; another spelling of the number is another text.
+pub(super) fn xuid(literal: &Literal) -> Option<u64> {
+    let Literal::Text(text) = literal else { return None };
+    Xuid::parse(text).ok().filter(|xuid| xuid.to_string() == *text).map(|xuid| xuid.0)
+}
+
+/// Xuids as they stand in columns.
+pub(super) fn columns(xuids: &[u64]) -> Vec<i64> {
+    xuids.iter().copied().map(xuid_to_column).collect()
+}
+
+/// Service configs and templates that are searched, as two parameters.
+pub(super) fn push_scopes(sql: &mut Sql, scopes: &[(Uuid, String)]) {
+    let (scids, templates): (Vec<Uuid>, Vec<String>) = scopes.iter().cloned().unzip();
+    sql.push("unnest(").push_bind(scids).push("::uuid[], ").push_bind(templates).push("::text[]) as p (scid, template_key)");
+}

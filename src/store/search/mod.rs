@@ -1,0 +1,368 @@
+//! Search handles found by a filter, in an order, from indexes only.
+//!
+//! There are two ways. *Walking* follows the index of the order, looks at each session and stops when the page is full: it costs the
+//! page divided by the share of sessions that match. *Fetching* takes all sessions that an index gives for the narrowest condition of
+//! the filter (its [`cover`]), and sorts those that match: it costs their number. How many sessions each condition gives is counted
+//! first, up to a limit; a condition that few sessions meet is fetched, others are walked, and between the two the walk is given up
+//! after as many sessions as a fetch would look at, so that no search takes more than twice the better way. A walk that looks at too
+//! many sessions is refused rather than gone on with.
+//!
+//! The planner has no say in this: every lookup goes by a key (`compile`), and each statement looks at a chunk of known size.
+
+mod compile;
+mod cover;
+mod walk;
+
+use chrono::{DateTime, Utc};
+use sqlx::Row as _;
+use sqlx::postgres::PgRow;
+use tracing::instrument;
+use uuid::Uuid;
+
+pub use self::compile::Beside;
+use self::compile::{Sql, condition, push_scopes};
+use self::cover::{Leaf, bounds, cover};
+use self::walk::{Source, Walk, push_after, push_order};
+use super::rows::SearchRow;
+use super::{Store, StoreError};
+use crate::domain::filter::{Filter, Kind, Order, OrderBy, Predicate, Scalar};
+use crate::domain::search::{KeyValue, SearchKey};
+
+/// How many sessions a condition may give to be fetched.
+const FETCH_MAX: i64 = 2000;
+/// How few of them are fetched without walking first.
+const FETCH_AT_ONCE: i64 = 200;
+/// How many sessions the first statement of a walk looks at; each further one looks at twice as many.
+const CHUNK: i64 = 256;
+const CHUNK_MAX: i64 = 4096;
+
+/// Service configs and templates in lower case that are searched.
+pub(super) type Scopes = [(Uuid, String)];
+
+/// A search.
+#[derive(Debug, Clone, Copy)]
+pub struct SearchAsk<'a> {
+    /// Service configs and templates in lower case.
+    pub scopes: &'a [(Uuid, String)],
+    /// What sessions must meet.
+    pub filter: Option<&'a Filter>,
+    /// What else is asked of them.
+    pub beside: &'a Beside,
+    /// The order of the results.
+    pub order: &'a Order,
+    /// Where the page begins; `None`: at the first.
+    pub after: Option<&'a SearchKey>,
+    /// The most results.
+    pub take: i64,
+    /// Whether the documents of the sessions come along.
+    pub with_body: bool,
+    /// The most sessions to look at.
+    pub most: i64,
+}
+
+/// What a search came to.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Searched {
+    /// These, in the order.
+    Found(Vec<SearchRow>),
+    /// Finding them would have taken more sessions to look at than are allowed.
+    TooExpensive,
+}
+
+impl Store {
+    /// Finds listed sessions that are not private (H-71 to H-89).
+    ///
+    /// # Errors
+    /// `Unavailable`, `Database`.
+    #[instrument(name = "db.search", level = "debug", skip_all)]
+    pub async fn search(&self, ask: SearchAsk<'_>) -> Result<Searched, StoreError> {
+        let (leaves, cover) = cover(ask.filter, ask.beside);
+        let counts = self.count(&leaves, ask.scopes).await?;
+        let fetched = cover.map(|cover| cover.cheapest(&counts)).filter(|(_, count)| *count <= FETCH_MAX);
+        let mut search = Search { store: self, ask, left: ask.most, found: Vec::new() };
+        let Some((chosen, count)) = fetched else {
+            // The narrowest condition gives many sessions; if it gives them in the order, only those are walked.
+            return Ok(if search.walk(narrowest(&leaves, &counts, ask)).await? { search.done() } else { Searched::TooExpensive });
+        };
+        if count > FETCH_AT_ONCE {
+            search.left = count;
+            if search.walk(None).await? {
+                return Ok(search.done());
+            }
+            search.found.clear();
+        }
+        search.fetch(&chosen.into_iter().map(|at| &leaves[at]).collect::<Vec<_>>()).await?;
+        Ok(search.done())
+    }
+
+    /// How many sessions each leaf gives, counted up to one more than are ever fetched.
+    async fn count(&self, leaves: &[Leaf], scopes: &Scopes) -> Result<Vec<i64>, StoreError> {
+        if leaves.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut sql = Sql::new("select array[");
+        for (n, leaf) in leaves.iter().enumerate() {
+            sql.push(if n == 0 { "" } else { ", " });
+            leaf.push_count(&mut sql, scopes, FETCH_MAX + 1);
+        }
+        sql.push("]");
+        Ok(sql.build_query_scalar().persistent(false).fetch_one(&self.pool).await?)
+    }
+
+    /// Finds listed sessions whose timer has passed: what searches see of them is not what they will be shown as (M-24).
+    ///
+    /// # Errors
+    /// `Unavailable`, `Database`.
+    #[instrument(name = "db.search.due", level = "debug", skip_all)]
+    pub async fn find_due_listed(&self, now: DateTime<Utc>) -> Result<Vec<Uuid>, StoreError> {
+        let rows = sqlx::query(include_str!("../sql/find_due_listed.sql")).bind(now).fetch_all(&self.pool).await?;
+        rows.iter().map(|row| Ok(row.try_get("sid")?)).collect()
+    }
+}
+
+/// The leaf that gives the fewest sessions of those that stand as conditions of their own and give them in the order that is asked for.
+fn narrowest<'l>(leaves: &'l [Leaf], counts: &[i64], ask: SearchAsk) -> Option<&'l Leaf> {
+    if ask.order.by != OrderBy::Posted || ask.filter.is_some_and(|filter| !is_conjunction(filter)) {
+        return None;
+    }
+    let in_order = leaves.iter().zip(counts).filter(|(leaf, _)| leaf.is_in_order());
+    in_order.min_by_key(|(_, count)| **count).map(|(leaf, _)| leaf)
+}
+
+/// Whether every leaf of a filter holds for whatever matches it.
+fn is_conjunction(filter: &Filter) -> bool {
+    match filter {
+        Filter::All(parts) => parts.iter().all(is_conjunction),
+        Filter::Any(_) => false,
+        Filter::Not(_) => true,
+        Filter::Scalar(_, predicate) | Filter::List(_, predicate) => !matches!(predicate, Predicate::In(_)),
+    }
+}
+
+/// A search under way.
+struct Search<'a> {
+    store: &'a Store,
+    ask: SearchAsk<'a>,
+    /// How many more sessions may be looked at.
+    left: i64,
+    found: Vec<SearchRow>,
+}
+
+impl Search<'_> {
+    fn done(self) -> Searched {
+        Searched::Found(self.found)
+    }
+
+    fn is_full(&self) -> bool {
+        i64::try_from(self.found.len()).is_ok_and(|found| found >= self.ask.take)
+    }
+
+    /// Follows the order until the page is full or there are no more; false when too many sessions would have to be looked at.
+    async fn walk(&mut self, leaf: Option<&Leaf>) -> Result<bool, StoreError> {
+        let ask = self.ask;
+        match &ask.order.by {
+            OrderBy::Posted => self.walk_posted(ask.scopes, leaf, None, &KeyValue::None).await,
+            OrderBy::Scalar(Scalar::RegistrationState | Scalar::PostedTime) => {
+                self.walk_posted(ask.scopes, leaf, None, &KeyValue::None).await
+            }
+            OrderBy::Scalar(scalar @ (Scalar::Scid | Scalar::TemplateName)) => self.walk_places(scalar).await,
+            OrderBy::Scalar(scalar) => self.walk_values(scalar).await,
+        }
+    }
+
+    /// Walks service configs or templates in the order of their names, each in the order of posting.
+    async fn walk_places(&mut self, scalar: &Scalar) -> Result<bool, StoreError> {
+        let name = |(scid, template): &(Uuid, String)| if *scalar == Scalar::Scid { scid.to_string() } else { template.clone() };
+        let mut names: Vec<String> = self.ask.scopes.iter().map(name).collect();
+        names.sort_unstable();
+        names.dedup();
+        if self.ask.order.descending {
+            names.reverse();
+        }
+        if let Some(SearchKey { value: KeyValue::Text(at), .. }) = self.ask.after {
+            names.drain(..names.iter().position(|name| name == at).unwrap_or(0));
+        }
+        for place in names {
+            let scopes: Vec<_> = self.ask.scopes.iter().filter(|scope| name(scope) == place).cloned().collect();
+            if !self.walk_posted(&scopes, None, None, &KeyValue::Text(place)).await? {
+                return Ok(false);
+            }
+            if self.is_full() {
+                break;
+            }
+        }
+        Ok(true)
+    }
+
+    /// Walks the values of an attribute, then the sessions that lack it.
+    async fn walk_values(&mut self, scalar: &Scalar) -> Result<bool, StoreError> {
+        let (required, low, high) = bounds(self.ask.filter, scalar);
+        let attribute = scalar.key();
+        let is_text = scalar.kind() == Kind::Text;
+        let begun = self.ask.after.is_none_or(|after| after.value != KeyValue::None);
+        if begun {
+            let source = Source::Values { attribute: &attribute, is_text, low, high };
+            if !self.walk_source(self.ask.scopes, source, self.ask.after.cloned()).await? {
+                return Ok(false);
+            }
+        }
+        if self.is_full() || required || is_always_there(scalar) {
+            return Ok(true);
+        }
+        self.walk_posted(self.ask.scopes, None, Some(&attribute), &KeyValue::None).await
+    }
+
+    /// Walks in the order of posting: all sessions, those that a leaf gives, or those that lack an attribute. `value` is the one that
+    /// all of them have.
+    async fn walk_posted(
+        &mut self,
+        scopes: &Scopes,
+        leaf: Option<&Leaf>,
+        lacking: Option<&str>,
+        value: &KeyValue,
+    ) -> Result<bool, StoreError> {
+        let after = self.ask.after.filter(|after| after.value == *value).cloned();
+        let (_, low, high) = bounds(self.ask.filter, &Scalar::PostedTime);
+        let source = Source::Posted { leaf, lacking, value, low, high };
+        self.walk_source(scopes, source, after).await
+    }
+
+    async fn walk_source(&mut self, scopes: &Scopes, source: Source<'_>, after: Option<SearchKey>) -> Result<bool, StoreError> {
+        let mut after = after;
+        let mut chunk = CHUNK.max(self.ask.take * 2).min(CHUNK_MAX);
+        while !self.is_full() {
+            if self.left <= 0 {
+                return Ok(false);
+            }
+            let size = chunk.min(self.left);
+            let walk = Walk { scopes, source, after: after.as_ref(), descending: self.ask.order.descending, size };
+            let mut sql = Sql::new("with walked as materialized (");
+            walk.push(&mut sql);
+            sql.push("), hit as (select c.* from walked c where ");
+            condition(&mut sql, self.ask.filter, self.ask.beside);
+            push_order(&mut sql, self.ask.order.descending, false);
+            sql.push(" limit ").push_bind(self.missing()).push(")");
+            sql.push(" select e.walked, e.number as last_number, e.text as last_text, e.posted_at as last_posted_at, e.sid as last_sid,");
+            sql.push(" m.* from (select count(*) over () as walked, c.* from walked c");
+            push_order(&mut sql, !self.ask.order.descending, false);
+            sql.push(" limit 1) e left join lateral (");
+            self.push_found(&mut sql);
+            sql.push(") m on true");
+            push_found_order(&mut sql, self.ask.order.descending, false);
+            let rows = sql.build().persistent(false).fetch_all(&self.store.pool).await?;
+            let Some(last) = rows.first() else { return Ok(true) };
+            let walked: i64 = last.try_get("walked")?;
+            self.left -= walked;
+            after = Some(SearchKey {
+                value: key_value(last.try_get("last_number")?, last.try_get("last_text")?),
+                posted_at: last.try_get("last_posted_at")?,
+                sid: last.try_get("last_sid")?,
+            });
+            self.take_rows(&rows)?;
+            if walked < size {
+                return Ok(true);
+            }
+            chunk = (chunk * 2).min(CHUNK_MAX);
+        }
+        Ok(true)
+    }
+
+    /// Fetches what leaves give, and sorts what matches.
+    async fn fetch(&mut self, leaves: &[&Leaf]) -> Result<(), StoreError> {
+        let descending = self.ask.order.descending;
+        let mut sql = Sql::new("with source as materialized (select distinct sid, posted_at, scid, template_key from (select null::uuid");
+        sql.push(" as sid, null::timestamptz as posted_at, null::uuid as scid, null::text as template_key where false");
+        for leaf in leaves {
+            sql.push(" union all select one.sid, one.posted_at, p.scid, p.template_key from ");
+            push_scopes(&mut sql, self.ask.scopes);
+            sql.push(" cross join lateral (");
+            leaf.push(&mut sql);
+            sql.push(") one");
+        }
+        sql.push(") any_of), keyed as (select c.sid, c.posted_at, c.scid, c.template_key, ");
+        walk::push_keys(&mut sql, &self.ask.order.by);
+        sql.push(" from source c), hit as (select c.* from keyed c where ");
+        condition(&mut sql, self.ask.filter, self.ask.beside);
+        if let Some(after) = self.ask.after {
+            sql.push(" and ");
+            push_after(&mut sql, after, descending);
+        }
+        push_order(&mut sql, descending, true);
+        sql.push(" limit ").push_bind(self.missing()).push(") ");
+        self.push_found(&mut sql);
+        push_found_order(&mut sql, descending, true);
+        let rows = sql.build().persistent(false).fetch_all(&self.store.pool).await?;
+        self.take_rows(&rows)
+    }
+
+    fn missing(&self) -> i64 {
+        self.ask.take - i64::try_from(self.found.len()).unwrap_or(i64::MAX)
+    }
+
+    /// Writes the rows of `hit` with their handles and sessions.
+    fn push_found(&self, sql: &mut Sql) {
+        sql.push(
+            "select c.number, c.text, c.posted_at, c.sid as key_sid, h.id, h.type, h.owner, h.title_id, h.invited, h.created_at,
+                h.expires_at, h.document, h.origin_sid, h.origin_scid, h.sid as handle_sid, h.scid as handle_scid,
+                h.scid_spelling as handle_scid_spelling, h.template as handle_template, h.name as handle_name, s.next_timer_at, ",
+        );
+        sql.push(if self.ask.with_body {
+            "s.body, s.private, o.indices as owner_indices, o.xuids as owner_xuids"
+        } else {
+            "null::text as body, null::text as private, null::int[] as owner_indices, null::bigint[] as owner_xuids"
+        });
+        sql.push(
+            " from hit c
+            cross join lateral (select * from handles h where h.sid = c.sid and h.type = 2 limit 1) h
+            cross join lateral (select * from sessions s where s.sid = c.sid limit 1) s",
+        );
+        if self.ask.with_body {
+            sql.push(
+                " left join lateral (
+                    select array_agg(m.index) as indices, array_agg(m.xuid) as xuids
+                    from members m
+                    where s.large and m.sid = s.sid and m.owner
+                ) o on true",
+            );
+        }
+    }
+
+    fn take_rows(&mut self, rows: &[PgRow]) -> Result<(), StoreError> {
+        for row in rows {
+            if row.try_get::<Option<Uuid>, _>("id")?.is_some() {
+                self.found.push(SearchRow::read(row)?);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Writes the order of the results once more: joins need not keep it.
+fn push_found_order(sql: &mut Sql, descending: bool, with_missing: bool) {
+    let way = if descending { " desc" } else { "" };
+    sql.push(" order by ");
+    if with_missing {
+        sql.push("(number is null and text is null), ");
+    }
+    sql.push(format_args!("number{way}, text{way}, posted_at{way}, key_sid{way}"));
+}
+
+pub(super) fn key_value(number: Option<f64>, text: Option<String>) -> KeyValue {
+    match (number, text) {
+        (Some(number), _) => KeyValue::Number(number),
+        (None, Some(text)) => KeyValue::Text(text),
+        (None, None) => KeyValue::None,
+    }
+}
+
+/// Whether every listed session has this attribute.
+fn is_always_there(scalar: &Scalar) -> bool {
+    matches!(
+        scalar,
+        Scalar::MembersCount
+            | Scalar::MaxMembersCount
+            | Scalar::TargetMembersCount
+            | Scalar::MaxMembersCountRemaining
+            | Scalar::Needs
+    )
+}
