@@ -120,11 +120,7 @@ impl Directory {
         self.settle_all(due.into_iter(), principal).await
     }
 
-    async fn settle_all(
-        &self,
-        sids: impl Iterator<Item = uuid::Uuid>,
-        principal: &Arc<Principal>,
-    ) -> Result<(), DirectoryError> {
+    async fn settle_all(&self, sids: impl Iterator<Item = uuid::Uuid>, principal: &Arc<Principal>) -> Result<(), DirectoryError> {
         for view in join_all(sids.map(|sid| self.view(sid, principal))).await {
             // One session that cannot be read must not fail the others.
             if let Err(error @ DirectoryError::Busy) = view {
@@ -166,10 +162,8 @@ impl Directory {
         principal: &Arc<Principal>,
         include: Include,
     ) -> Result<Option<Json>, DirectoryError> {
-        let corrupted = |error: &dyn std::fmt::Display| StoreError::Corrupt {
-            reference: row.handle.id.to_string(),
-            why: error.to_string(),
-        };
+        let corrupted =
+            |error: &dyn std::fmt::Display| StoreError::Corrupt { reference: row.handle.id.to_string(), why: error.to_string() };
         let handle = projection::handle_of(&row.handle).map_err(|error| corrupted(&error))?;
         let session: Option<Session> = if self.is_due(row) {
             let View { session, .. } = self.view(row.key.sid, principal).await?;

@@ -60,7 +60,7 @@ pub fn read_attributes(value: Option<&Json>) -> Result<Object, Refusal> {
         let name = name.to_string();
         let at = format!("{at}.{name}");
         let read = match name.as_str() {
-            "tags" => list(&at, value, |at, item| attribute_name(at, item))?,
+            "tags" => list(&at, value, attribute_name)?,
             "achievementIds" => list(&at, value, |at, item| filled(at, item, limits::MAX_ATTRIBUTE_NAME))?,
             "strings" => map(&at, value, |at, item| Ok(system::text(at, item, limits::MAX_TEXT)?.as_str().into()))?,
             "numbers" => map(&at, value, |at, item| match item {
@@ -98,7 +98,11 @@ fn attribute_name(at: &str, item: &Json) -> Result<Json, Refusal> {
 }
 
 fn filled(at: &str, item: &Json, most: usize) -> Result<Json, Refusal> {
-    if system::text(at, item, most)?.is_empty() { Err(Refusal::invalid(at, "an empty text is not allowed")) } else { Ok(item.clone()) }
+    if system::text(at, item, most)?.is_empty() {
+        Err(Refusal::invalid(at, "an empty text is not allowed"))
+    } else {
+        Ok(item.clone())
+    }
 }
 
 fn too_many(at: &str, count: usize) -> Result<(), Refusal> {

@@ -37,4 +37,4 @@ pub mod timers;
 #[cfg(test)]
 mod laws;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

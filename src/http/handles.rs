@@ -70,9 +70,7 @@ pub async fn query(mut call: Call<'_>) -> Answer {
     let (directory, principal) = (Arc::clone(&call.service.directory), Arc::clone(&call.principal));
     let work = async move {
         Ok::<_, DirectoryError>(match query {
-            HandleQuery::Activities(query) => {
-                wire_query::results(directory.query_activities(&query, &principal, include).await?)
-            }
+            HandleQuery::Activities(query) => wire_query::results(directory.query_activities(&query, &principal, include).await?),
             HandleQuery::Search(query) => {
                 let found = directory.search(&query, &principal, include).await?;
                 search::answer(found.results, found.continuation)

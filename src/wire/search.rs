@@ -44,9 +44,9 @@ pub fn read(body: &Object, query: &str) -> Result<SearchQuery, Refusal> {
     let members = members.map(|people| read_people("sessionMembers.people", people)).transpose()?;
     let unblocked = match given("communicatePermissionRequired") {
         None => false,
-        Some(value) => value
-            .as_bool()
-            .ok_or_else(|| Refusal::invalid("communicatePermissionRequired", format!("true or false is expected, not {}", value.kind())))?,
+        Some(value) => value.as_bool().ok_or_else(|| {
+            Refusal::invalid("communicatePermissionRequired", format!("true or false is expected, not {}", value.kind()))
+        })?,
     };
     if scid.is_none() && template.is_none() && filter.is_none() && members.is_none() {
         return Err(Refusal::invalid("scid", "at least one of scid, templateName, filter and sessionMembers is needed"));
@@ -90,12 +90,8 @@ pub fn continuation(query: &SearchQuery, key: &SearchKey) -> String {
         KeyValue::Number(number) => Json::Array(vec![number.to_string().into()]),
         KeyValue::Text(text) => text.as_str().into(),
     };
-    let parts = vec![
-        fingerprint(query).into(),
-        value,
-        key.posted_at.timestamp_micros().to_string().into(),
-        key.sid.to_string().into(),
-    ];
+    let parts =
+        vec![fingerprint(query).into(), value, key.posted_at.timestamp_micros().to_string().into(), key.sid.to_string().into()];
     URL_SAFE_NO_PAD.encode(Json::Array(parts).to_string())
 }
 

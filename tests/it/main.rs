@@ -21,6 +21,7 @@ mod proxy;
 mod queries;
 mod replicas;
 mod routes;
+mod search;
 mod servers;
 mod services;
 mod story;

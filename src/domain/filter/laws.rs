@@ -21,10 +21,11 @@ use super::{
 use crate::domain::limits::MAX_FILTER;
 use crate::domain::tests::dice::Dice;
 
-const NAMES: &[&str] = &["level", "map", "and", "or", "not", "any", "in", "eq", "a-b.c", "x:y", "42", "é", "i̇", "$\"="];
-const TEXTS: &[&str] =
+pub(crate) const NAMES: &[&str] =
+    &["level", "map", "and", "or", "not", "any", "in", "eq", "a-b.c", "x:y", "42", "é", "i̇", "$\"="];
+pub(crate) const TEXTS: &[&str] =
     &["", "x", "coop", "Coop", "it's", "''", "'", "a b", ") or (", "0", "é", "ς", "\u{1f3ae}", "\n", "%_\\", "\u{7f}", "e"];
-const NUMBERS: &[f64] = &[0.0, 1.0, -1.0, 0.1, 12.0, 1e21, -1e-7, 5e-324, f64::MAX, f64::MIN, 4_294_967_295.0];
+pub(crate) const NUMBERS: &[f64] = &[0.0, 1.0, -1.0, 0.1, 12.0, 1e21, -1e-7, 5e-324, f64::MAX, f64::MIN, 4_294_967_295.0];
 
 /// A subject by the keys of its attributes.
 #[derive(Debug, Clone, Default)]
@@ -82,7 +83,7 @@ fn instant(dice: &mut Dice) -> Literal {
     Literal::Instant(DateTime::from_timestamp_micros(micros).expect("an instant"))
 }
 
-fn scalar(dice: &mut Dice) -> Scalar {
+pub(crate) fn scalar(dice: &mut Dice) -> Scalar {
     match dice.roll() % 8 {
         0 | 1 => Scalar::Text(name(dice)),
         2 | 3 => Scalar::Number(name(dice)),

@@ -8,7 +8,7 @@ mod access;
 mod constants;
 mod corners;
 mod crowds;
-pub(super) mod dice;
+pub(crate) mod dice;
 mod documents;
 mod examples;
 mod initialization;

@@ -40,7 +40,9 @@ pub(super) fn condition(sql: &mut Sql, filter: Option<&Filter>, beside: &Beside)
         }
     }
     if let Some(caller) = beside.unblocked {
-        sql.push(" and (select true from members m, blocks b where m.sid = c.sid and m.owner and b.xuid = m.xuid and b.blocked = ");
+        sql.push(
+            " and (select true from members m, blocks b where m.sid = c.sid and m.owner and b.xuid = m.xuid and b.blocked = ",
+        );
         sql.push_bind(xuid_to_column(caller)).push(" limit 1) is null");
     }
     // H-79.
@@ -76,7 +78,9 @@ fn push_scalar(sql: &mut Sql, scalar: &Scalar, predicate: &Predicate) {
     let kind = scalar.kind();
     let fits = |literal: &Literal| literal.kind() == Some(kind);
     match predicate {
-        Predicate::Compare(_, literal) if !fits(literal) => drop(sql.push("false")),
+        Predicate::Compare(_, literal) if !fits(literal) => {
+            sql.push("false");
+        }
         Predicate::Compare(Operator::Ne, literal) => {
             sql.push("(");
             push_value(sql, scalar);
@@ -119,10 +123,18 @@ fn push_within(sql: &mut Sql, predicate: &Predicate, text: &str, value: impl FnO
 
 fn push_value(sql: &mut Sql, scalar: &Scalar) {
     match scalar {
-        Scalar::Scid => drop(sql.push("c.scid::text collate \"C\"")),
-        Scalar::TemplateName => drop(sql.push("c.template_key collate \"C\"")),
-        Scalar::PostedTime => drop(sql.push("c.posted_at")),
-        Scalar::RegistrationState => drop(sql.push("null::text collate \"C\"")),
+        Scalar::Scid => {
+            sql.push("c.scid::text collate \"C\"");
+        }
+        Scalar::TemplateName => {
+            sql.push("c.template_key collate \"C\"");
+        }
+        Scalar::PostedTime => {
+            sql.push("c.posted_at");
+        }
+        Scalar::RegistrationState => {
+            sql.push("null::text collate \"C\"");
+        }
         other => {
             let column = if other.kind() == Kind::Text { "text" } else { "number" };
             sql.push("(select v.").push(column).push(" from search_values v where v.sid = c.sid and v.attribute = ");
@@ -133,11 +145,21 @@ fn push_value(sql: &mut Sql, scalar: &Scalar) {
 
 fn push_literal(sql: &mut Sql, scalar: &Scalar, literal: &Literal) {
     match literal {
-        Literal::Text(text) => drop(sql.push_bind(text.clone())),
-        Literal::Number(number) => drop(sql.push_bind(*number)),
-        Literal::Truth(truth) => drop(sql.push_bind(*truth)),
-        Literal::Instant(at) if *scalar == Scalar::PostedTime => drop(sql.push_bind(*at)),
-        Literal::Instant(at) => drop(sql.push_bind(micros(*at))),
+        Literal::Text(text) => {
+            sql.push_bind(text.clone());
+        }
+        Literal::Number(number) => {
+            sql.push_bind(*number);
+        }
+        Literal::Truth(truth) => {
+            sql.push_bind(*truth);
+        }
+        Literal::Instant(at) if *scalar == Scalar::PostedTime => {
+            sql.push_bind(*at);
+        }
+        Literal::Instant(at) => {
+            sql.push_bind(micros(*at));
+        }
     }
 }
 
@@ -163,7 +185,9 @@ fn push_terms(sql: &mut Sql, list: List, predicate: &Predicate) {
     sql.push(if negative { "not coalesce((" } else { "coalesce((" });
     sql.push("select true from search_terms t where t.sid = c.sid and ");
     match &rest {
-        Predicate::Compare(Operator::Eq, literal) => drop(sql.push("t.term = ").push_bind(term(literal))),
+        Predicate::Compare(Operator::Eq, literal) => {
+            sql.push("t.term = ").push_bind(term(literal));
+        }
         Predicate::In(literals) => {
             let terms: Vec<String> = literals.iter().filter_map(term).collect();
             sql.push("t.term = any(").push_bind(terms).push(")");
@@ -188,7 +212,9 @@ fn push_text_test(sql: &mut Sql, predicate: &Predicate, value: impl FnOnce(&mut 
             sql.push(word(*operator)).push_bind(text.clone());
         }
         Predicate::StartsWith(text) | Predicate::Contains(text) => push_within(sql, predicate, text, value),
-        Predicate::Compare(..) | Predicate::In(_) => drop(sql.push("false")),
+        Predicate::Compare(..) | Predicate::In(_) => {
+            sql.push("false");
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Which sessions can match at all: conditions that an index gives the sessions of, so that only those have to be looked at.
 
-use super::compile::{Beside, Sql, columns, push_scopes, xuid};
 use super::Scopes;
+use super::compile::{Beside, Sql, columns, push_scopes, xuid};
 use crate::domain::filter::{Filter, Kind, List, Literal, Operator, Predicate, Scalar};
 use crate::domain::listing::micros;
 use crate::store::columns::{TEXT_KEY, text_key};
@@ -152,10 +152,12 @@ impl Cover {
             Self::Best(covers) => {
                 covers.iter().map(|cover| cover.cheapest(counts)).min_by_key(|(_, count)| *count).unwrap_or_default()
             }
-            Self::Sum(covers) => covers.iter().map(|cover| cover.cheapest(counts)).fold((Vec::new(), 0), |mut sum, (leaves, count)| {
-                sum.0.extend(leaves);
-                (sum.0, sum.1.saturating_add(count))
-            }),
+            Self::Sum(covers) => {
+                covers.iter().map(|cover| cover.cheapest(counts)).fold((Vec::new(), 0), |mut sum, (leaves, count)| {
+                    sum.0.extend(leaves);
+                    (sum.0, sum.1.saturating_add(count))
+                })
+            }
         }
     }
 }
@@ -175,7 +177,9 @@ impl Leaf {
     pub fn push(&self, sql: &mut Sql) {
         match self {
             Self::Term(term) => {
-                sql.push("select t.sid, t.posted_at from search_terms t where t.scid = p.scid and t.template_key = p.template_key");
+                sql.push(
+                    "select t.sid, t.posted_at from search_terms t where t.scid = p.scid and t.template_key = p.template_key",
+                );
                 sql.push(" and t.term = ").push_bind(term.clone());
             }
             Self::Text { attribute, text, begins } => {

@@ -270,7 +270,8 @@ impl Search<'_> {
     /// Fetches what leaves give, and sorts what matches.
     async fn fetch(&mut self, leaves: &[&Leaf]) -> Result<(), StoreError> {
         let descending = self.ask.order.descending;
-        let mut sql = Sql::new("with source as materialized (select distinct sid, posted_at, scid, template_key from (select null::uuid");
+        let mut sql =
+            Sql::new("with source as materialized (select distinct sid, posted_at, scid, template_key from (select null::uuid");
         sql.push(" as sid, null::timestamptz as posted_at, null::uuid as scid, null::text as template_key where false");
         for leaf in leaves {
             sql.push(" union all select one.sid, one.posted_at, p.scid, p.template_key from ");

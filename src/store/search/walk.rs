@@ -99,7 +99,10 @@ impl Walk<'_> {
                     }
                 }
                 if let Some(after) = self.after {
-                    sql.push(format_args!(" and ({column}, v.posted_at, v.sid){}", if self.descending { " < (" } else { " > (" }));
+                    sql.push(format_args!(
+                        " and ({column}, v.posted_at, v.sid){}",
+                        if self.descending { " < (" } else { " > (" }
+                    ));
                     push_bare(sql, &after.value);
                     sql.push(", ").push_bind(after.posted_at).push(", ").push_bind(after.sid).push(")");
                 }
@@ -114,16 +117,26 @@ impl Walk<'_> {
 /// Writes the value that all rows have, as the columns of keys.
 fn push_value(sql: &mut Sql, value: &KeyValue) {
     match value {
-        KeyValue::Text(text) => drop(sql.push("null::float8 as number, ").push_bind(text.clone()).push("::text collate \"C\" as text")),
-        _ => drop(sql.push("null::float8 as number, null::text collate \"C\" as text")),
+        KeyValue::Text(text) => {
+            sql.push("null::float8 as number, ").push_bind(text.clone()).push("::text collate \"C\" as text");
+        }
+        _ => {
+            sql.push("null::float8 as number, null::text collate \"C\" as text");
+        }
     }
 }
 
 fn push_bare(sql: &mut Sql, value: &KeyValue) {
     match value {
-        KeyValue::Number(number) => drop(sql.push_bind(*number)),
-        KeyValue::Text(text) => drop(sql.push_bind(text.clone())),
-        KeyValue::None => drop(sql.push("null")),
+        KeyValue::Number(number) => {
+            sql.push_bind(*number);
+        }
+        KeyValue::Text(text) => {
+            sql.push_bind(text.clone());
+        }
+        KeyValue::None => {
+            sql.push("null");
+        }
     }
 }
 
@@ -134,7 +147,9 @@ pub(super) fn push_keys(sql: &mut Sql, by: &OrderBy) {
         OrderBy::Posted | OrderBy::Scalar(Scalar::PostedTime | Scalar::RegistrationState) => {
             sql.push(format_args!("{number} as number, {text} as text"));
         }
-        OrderBy::Scalar(Scalar::Scid) => drop(sql.push(format_args!("{number} as number, c.scid::text collate \"C\" as text"))),
+        OrderBy::Scalar(Scalar::Scid) => {
+            sql.push(format_args!("{number} as number, c.scid::text collate \"C\" as text"));
+        }
         OrderBy::Scalar(Scalar::TemplateName) => {
             sql.push(format_args!("{number} as number, c.template_key collate \"C\" as text"));
         }

@@ -1,0 +1,265 @@
+//! Searches against what they mean: SQL finds what the filter keeps when it looks at one session after another, in the same order,
+//! page by page.
+//!
+//! `OPENMPSD_SEARCHES` is the number of filters (250 when unset), `OPENMPSD_SEARCH_SEED` the first of their numbers; a failure names
+//! the one that repeats it.
+
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+use futures_util::StreamExt as _;
+use futures_util::stream;
+use indexmap::IndexMap;
+
+use super::*;
+use crate::domain::filter::{Filter, Grammar, List, Order, OrderBy, Scalar, Subject as _, Value, laws};
+use crate::domain::listing::Listing;
+use crate::domain::member;
+use crate::domain::names::{Branch, HandleId, SessionName, SessionReference, TemplateName, TitleId, Xuid};
+use crate::domain::roles::RoleTypes;
+use crate::domain::search::{KeyValue, Listed, SearchKey};
+use crate::domain::session::{Bag, Session};
+use crate::domain::tests::dice::Dice;
+use crate::json::{Json, Object};
+use crate::store::columns::text_key;
+use crate::store::{Beside, SearchAsk, Searched, projection};
+use crate::wire::stored;
+
+const SESSIONS: u64 = 5000;
+const SCIDS: [Uuid; 2] = [SCID, Uuid::from_u128(0x5f0c_1a52_7c1e_4b52_9d0e_0000_7a11_b0a8)];
+const TEMPLATES: [&str; 2] = ["Browse", "x"];
+
+fn object(text: &str) -> Object {
+    match crate::json::parse(text.as_bytes(), 8) {
+        Ok(Json::Object(fields)) => fields,
+        other => panic!("{text}: {other:?}"),
+    }
+}
+
+fn pick<T: Clone>(dice: &mut Dice, items: &[T]) -> T {
+    items[usize::try_from(dice.roll() % items.len() as u64).unwrap()].clone()
+}
+
+fn some_texts(dice: &mut Dice) -> Json {
+    (0..dice.roll() % 4).map(|_| Json::from(pick(dice, laws::TEXTS).to_lowercase())).collect()
+}
+
+/// The listed session of this number: few different values, so that many are equal.
+fn listed(number: u64) -> Session {
+    let mut dice = Dice::new(number, "listed");
+    let dice = &mut dice;
+    let name = |dice: &mut Dice| crate::json::Text::new(pick(dice, laws::NAMES));
+    let strings: Object = (0..dice.roll() % 5).map(|_| (name(dice), pick(dice, laws::TEXTS).into())).collect();
+    let number_of = |dice: &mut Dice| crate::json::parse(format!("{:e}", pick(dice, laws::NUMBERS)).as_bytes(), 1).unwrap();
+    let numbers: Object = (0..dice.roll() % 5).map(|_| (name(dice), number_of(dice))).collect();
+    let mut attributes = Object::new();
+    attributes.insert("strings".into(), strings.into());
+    attributes.insert("numbers".into(), numbers.into());
+    attributes.insert("tags".into(), some_texts(dice));
+    attributes.insert("achievementIds".into(), some_texts(dice));
+    if dice.percent(60) {
+        attributes.insert("locale".into(), pick(dice, &["en-US", "x", "É-b", "e"]).into());
+    }
+    let visibility = if dice.percent(5) { "private" } else { pick(dice, &["open", "visible"]) };
+    let mut constants = object(r#"{"capabilities":{"hasOwners":true}}"#);
+    constants.insert("visibility".into(), visibility.into());
+    constants.insert("maxMembersCount".into(), pick(dice, &[1_u64, 4, 12]).into());
+    let mut properties = object("{}");
+    if dice.percent(40) {
+        let at = pick(dice, &["2026-03-01T12:00:00.0000000Z", "2026-03-01T12:00:00.0010000Z", "0001-01-01T00:00:00.0000000Z"]);
+        properties.insert("scheduledTime".into(), at.into());
+    }
+    properties.insert("keywords".into(), some_texts(dice));
+    properties.insert("owners".into(), if dice.percent(50) { Json::from_iter([0_u64]) } else { Json::Array(Vec::new()) });
+    let role = pick(dice, &["level", "map", "and"]).to_owned();
+    let types =
+        format!(r#"{{"{role}":{{"roles":{{"level":{{"max":{},"target":1}},"map":{{"max":2}}}}}}}}"#, pick(dice, &[1, 2, 9]));
+    let (role_types, _) = RoleTypes::read(&object(&types).into(), true);
+    let scid = pick(dice, &SCIDS);
+    let members = (0..u32::try_from(dice.roll() % 5).unwrap())
+        .map(|index| {
+            let mut member = member::reserve(index, Xuid(u64::from(index) * 5 + dice.roll() % 3), Bag::default(), start());
+            if dice.percent(50) {
+                member.roles.insert(role.clone(), pick(dice, &["level", "map"]).to_owned());
+            }
+            Arc::new(member)
+        })
+        .collect();
+    Session {
+        reference: SessionReference {
+            scid: scid.into(),
+            template: TemplateName::parse(pick(dice, &TEMPLATES)).unwrap(),
+            name: SessionName::parse(&format!("S{number}")).unwrap(),
+        },
+        branch: Branch(Uuid::from_u128(number.into())),
+        change_number: 1,
+        start_time: start(),
+        constants: Bag { system: constants, custom: Json::object() },
+        properties: Bag { system: properties, custom: Json::object() },
+        members,
+        crowd: None,
+        next_index: 5,
+        listing: Some(Arc::new(Listing {
+            id: HandleId(Uuid::from_u128(u128::from(number) << 64)),
+            posted_at: DateTime::from_timestamp_micros(1_772_366_400_000_000 + pick(dice, &[0, 1, 1_000, 1_500_000])).unwrap(),
+            owner: Xuid(1),
+            title_id: if dice.percent(70) { Some(TitleId(pick(dice, &[0, 1, 12, u32::MAX]))) } else { None },
+            attributes,
+        })),
+        role_types,
+        servers: IndexMap::new(),
+        initializing: None,
+        host_candidates: Vec::new(),
+        episodes: 0,
+        empty_since: None,
+        former: Vec::new(),
+    }
+}
+
+/// What saves a new session with all that follows from it.
+fn saving(session: &Session) -> SessionSave {
+    let row = projection::session_row(session, stored::render(session));
+    let difference = projection::difference(&None, &Some(session.clone()));
+    let timer = difference.timer;
+    let mut save = create(row, difference.members.put);
+    save.keywords = difference.keywords;
+    save.timer = timer;
+    save.search = difference.search;
+    save
+}
+
+/// A search and where it looks.
+#[derive(Debug)]
+struct Case {
+    filter: Option<Filter>,
+    order: Order,
+    beside: Beside,
+    scopes: Vec<(Uuid, String)>,
+    take: i64,
+}
+
+fn case(number: u64) -> Case {
+    let mut dice = Dice::new(number, "search");
+    let dice = &mut dice;
+    let grammar = if dice.percent(50) { Grammar::Mpsd } else { Grammar::Extended };
+    let by = if dice.percent(40) { OrderBy::Posted } else { OrderBy::Scalar(laws::scalar(dice)) };
+    let users = |dice: &mut Dice| (0..dice.roll() % 3).map(|_| dice.roll() % 25).collect::<Vec<u64>>();
+    let all = SCIDS.iter().flat_map(|scid| TEMPLATES.map(|template| (*scid, template.to_lowercase())));
+    let all: Vec<_> = all.collect();
+    Case {
+        filter: if dice.percent(95) { Some(laws::numbered(number, grammar)) } else { None },
+        order: Order { by, descending: dice.percent(50) },
+        beside: Beside {
+            members: if dice.percent(8) { Some(users(dice)) } else { None },
+            owners: if dice.percent(8) { Some(users(dice)) } else { None },
+            unblocked: if dice.percent(8) { Some(7) } else { None },
+        },
+        scopes: if dice.percent(30) { all } else { vec![pick(dice, &all)] },
+        take: pick(dice, &[1, 7, 100, 6000]),
+    }
+}
+
+/// What a session is ordered by.
+fn key(session: &Session, subject: &Listed, order: &Order) -> SearchKey {
+    let value = match &order.by {
+        OrderBy::Posted | OrderBy::Scalar(Scalar::PostedTime) => KeyValue::None,
+        OrderBy::Scalar(scalar) => match subject.scalar(scalar) {
+            None => KeyValue::None,
+            Some(Value::Text(text)) => KeyValue::Text(text_key(&text).to_owned()),
+            Some(Value::Number(number)) => KeyValue::Number(number),
+            Some(Value::Instant(at)) => KeyValue::Number(crate::domain::listing::micros(at)),
+        },
+    };
+    SearchKey { value, posted_at: session.listing.as_ref().unwrap().posted_at, sid: session.reference.sid() }
+}
+
+fn compare(one: &SearchKey, other: &SearchKey, descending: bool) -> Ordering {
+    let values = match (&one.value, &other.value) {
+        (KeyValue::None, KeyValue::None) => Ordering::Equal,
+        (KeyValue::None, _) => return Ordering::Greater,
+        (_, KeyValue::None) => return Ordering::Less,
+        (KeyValue::Number(one), KeyValue::Number(other)) => one.partial_cmp(other).unwrap(),
+        (KeyValue::Text(one), KeyValue::Text(other)) => one.cmp(other),
+        _ => panic!("a number and a text"),
+    };
+    let order = values.then(one.posted_at.cmp(&other.posted_at)).then(one.sid.cmp(&other.sid));
+    if descending { order.reverse() } else { order }
+}
+
+fn expected(sessions: &[(&Session, Listed)], case: &Case) -> Vec<SearchKey> {
+    let keeps = |(session, subject): &&(&Session, Listed)| {
+        let place = (session.reference.scid.id(), session.reference.template.key());
+        let among = |users: &Option<Vec<u64>>, list| {
+            let people = subject.list(list);
+            users.as_ref().is_none_or(|users| people.iter().any(|xuid| users.contains(&xuid.parse().unwrap())))
+        };
+        let blocked = case.beside.unblocked.is_some() && subject.list(List::OwnerXuids).iter().any(|xuid| *xuid == "1");
+        case.scopes.contains(&place)
+            && session.visibility() != crate::domain::session::Visibility::Private
+            && case.filter.as_ref().is_none_or(|filter| filter.matches(subject))
+            && among(&case.beside.members, List::MemberXuids)
+            && among(&case.beside.owners, List::OwnerXuids)
+            && !blocked
+    };
+    let mut keys: Vec<SearchKey> =
+        sessions.iter().filter(keeps).map(|(session, subject)| key(session, subject, &case.order)).collect();
+    keys.sort_by(|one, other| compare(one, other, case.order.descending));
+    keys
+}
+
+async fn check(store: &Store, sessions: &[(&Session, Listed<'_>)], number: u64) -> usize {
+    let case = case(number);
+    let all = expected(sessions, &case);
+    let mut after: Option<SearchKey> = None;
+    // Few pages tell whether they follow on each other.
+    for page in 0..3 {
+        let ask = SearchAsk {
+            scopes: &case.scopes,
+            filter: case.filter.as_ref(),
+            beside: &case.beside,
+            order: &case.order,
+            after: after.as_ref(),
+            take: case.take,
+            with_body: false,
+            most: i64::MAX,
+        };
+        let found = match store.search(ask).await {
+            Ok(Searched::Found(rows)) => rows.into_iter().map(|row| row.key).collect::<Vec<_>>(),
+            other => panic!("OPENMPSD_SEARCH_SEED={number}: {other:?}\n{case:#?}"),
+        };
+        let take = usize::try_from(case.take).unwrap();
+        let wanted: Vec<SearchKey> = all.iter().skip(page * take).take(take).cloned().collect();
+        let text = case.filter.as_ref().map(ToString::to_string);
+        assert!(
+            found == wanted,
+            "OPENMPSD_SEARCH_SEED={number}, page {page}: {text:?}\n{case:#?}\n{found:#?}\nis not\n{wanted:#?}"
+        );
+        if found.len() < take {
+            break;
+        }
+        after = found.last().cloned();
+    }
+    all.len()
+}
+
+fn from_environment(name: &str, default: u64) -> u64 {
+    std::env::var(name).ok().and_then(|value| value.parse().ok()).unwrap_or(default)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn h82_h83_h84_sql_finds_what_the_filter_keeps() {
+    let database = Database::new().await;
+    let sessions: Vec<Session> = (0..SESSIONS).map(listed).collect();
+    let saves: Vec<SessionSave> = sessions.iter().map(saving).collect();
+    for outcome in database.store.save_sessions(&saves).await {
+        outcome.unwrap();
+    }
+    database.store.put_block(1, 7).await.unwrap();
+    let first = from_environment("OPENMPSD_SEARCH_SEED", 1);
+    let count = from_environment("OPENMPSD_SEARCHES", 250);
+    let subjects: Vec<_> = sessions.iter().map(|session| (session, Listed::of(session).unwrap())).collect();
+    let checks = stream::iter(first..first + count).map(|number| check(&database.store, &subjects, number));
+    let found: Vec<usize> = checks.buffer_unordered(4).collect().await;
+    let some = found.iter().filter(|found| (1..1000).contains(*found)).count() as u64;
+    assert!(count < 100 || some * 4 > count, "too few of the filters keep some sessions and not all: {some} of {count}");
+}
