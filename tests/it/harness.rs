@@ -55,7 +55,7 @@ impl Default for Choices {
             options: Options {
                 limits: Limits::default(),
                 everybody_follows: false,
-                search_rows: 20_000,
+                search_rows: 40_000,
                 gatherers: 2,
                 queue_per_session: 256,
                 queue_total: 8192,

@@ -215,7 +215,7 @@ impl Leaf {
         push_scopes(sql, scopes);
         sql.push(" cross join lateral (");
         self.push(sql);
-        sql.push(" limit ").push_bind(most).push(") one limit ").push_bind(most).push(") counted)");
+        sql.push(" limit ").push(most).push(") one limit ").push(most).push(") counted)");
     }
 }
 

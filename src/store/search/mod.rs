@@ -3,9 +3,9 @@
 //! There are two ways. *Walking* follows the index of the order, looks at each session and stops when the page is full: it costs the
 //! page divided by the share of sessions that match. *Fetching* takes all sessions that an index gives for the narrowest condition of
 //! the filter (its [`cover`]), and sorts those that match: it costs their number. How many sessions each condition gives is counted
-//! first, up to a limit; a condition that few sessions meet is fetched, others are walked, and between the two the walk is given up
-//! after as many sessions as a fetch would look at, so that no search takes more than twice the better way. A walk that looks at too
-//! many sessions is refused rather than gone on with.
+//! first, up to a limit. A condition that few sessions meet is fetched, at the latest when a walk has looked at as many sessions as it
+//! gives, so that no search takes more than twice the better way. Otherwise there is a walk, and if it takes half of what a search may
+//! look at, the narrowest condition is fetched after all unless it gives more than the other half: then the search is refused.
 //!
 //! The planner has no say in this: every lookup goes by a key (`compile`), and each statement looks at a chunk of known size.
 
@@ -20,7 +20,7 @@ use tracing::instrument;
 use uuid::Uuid;
 
 pub use self::compile::Beside;
-use self::compile::{Sql, condition, push_scopes};
+use self::compile::{Sql, condition, is_shown, push_scopes};
 use self::cover::{Leaf, bounds, cover};
 use self::walk::{Source, Walk, push_after, push_order};
 use super::rows::SearchRow;
@@ -28,11 +28,11 @@ use super::{Store, StoreError};
 use crate::domain::filter::{Filter, Kind, Order, OrderBy, Predicate, Scalar};
 use crate::domain::search::{KeyValue, SearchKey};
 
-/// How many sessions a condition may give to be fetched.
-const FETCH_MAX: i64 = 2000;
+/// How many sessions a condition may give to be fetched, but for the last resort.
+const FETCH_SOON: i64 = 2000;
 /// How few of them are fetched without walking first.
 const FETCH_AT_ONCE: i64 = 200;
-/// How many sessions the first statement of a walk looks at; each further one looks at twice as many.
+/// How many sessions the first statement of a walk looks at, and how many any other at most.
 const CHUNK: i64 = 256;
 const CHUNK_MAX: i64 = 4096;
 
@@ -77,36 +77,38 @@ impl Store {
     #[instrument(name = "db.search", level = "debug", skip_all)]
     pub async fn search(&self, ask: SearchAsk<'_>) -> Result<Searched, StoreError> {
         let (leaves, cover) = cover(ask.filter, ask.beside);
-        let counts = self.count(&leaves, ask.scopes).await?;
-        let fetched = cover.map(|cover| cover.cheapest(&counts)).filter(|(_, count)| *count <= FETCH_MAX);
-        let mut search = Search { store: self, ask, left: ask.most, found: Vec::new() };
-        let Some((chosen, count)) = fetched else {
-            // The narrowest condition gives many sessions; if it gives them in the order, only those are walked.
-            return Ok(if search.walk(narrowest(&leaves, &counts, ask)).await? { search.done() } else { Searched::TooExpensive });
-        };
-        if count > FETCH_AT_ONCE {
+        let counts = self.count(&leaves, ask.scopes, FETCH_SOON).await?;
+        let mut search = Search { store: self, ask, left: ask.most, walked: 0, found: Vec::new() };
+        let narrow = cover.as_ref().map(|cover| cover.cheapest(&counts)).filter(|(_, count)| *count <= FETCH_SOON);
+        if let Some((chosen, count)) = narrow {
             search.left = count;
-            if search.walk(None).await? {
-                return Ok(search.done());
+            if count <= FETCH_AT_ONCE || !search.walk(None).await? {
+                search.fetch(&pick(&leaves, &chosen)).await?;
             }
-            search.found.clear();
+            return Ok(Searched::Found(search.found));
         }
-        search.fetch(&chosen.into_iter().map(|at| &leaves[at]).collect::<Vec<_>>()).await?;
-        Ok(search.done())
+        if cover.is_some() {
+            search.left /= 2;
+        }
+        // The narrowest condition gives many sessions; if it gives them in the order, only those are walked.
+        if search.walk(narrowest(&leaves, &counts, ask)).await? {
+            return Ok(Searched::Found(search.found));
+        }
+        let Some(cover) = cover else { return Ok(Searched::TooExpensive) };
+        let (chosen, count) = cover.cheapest(&self.count(&leaves, ask.scopes, ask.most / 2).await?);
+        if count > ask.most / 2 {
+            return Ok(Searched::TooExpensive);
+        }
+        search.fetch(&pick(&leaves, &chosen)).await?;
+        Ok(Searched::Found(search.found))
     }
 
-    /// How many sessions each leaf gives, counted up to one more than are ever fetched.
-    async fn count(&self, leaves: &[Leaf], scopes: &Scopes) -> Result<Vec<i64>, StoreError> {
+    /// How many sessions each leaf gives, counted up to one more than this.
+    async fn count(&self, leaves: &[Leaf], scopes: &Scopes, most: i64) -> Result<Vec<i64>, StoreError> {
         if leaves.is_empty() {
             return Ok(Vec::new());
         }
-        let mut sql = Sql::new("select array[");
-        for (n, leaf) in leaves.iter().enumerate() {
-            sql.push(if n == 0 { "" } else { ", " });
-            leaf.push_count(&mut sql, scopes, FETCH_MAX + 1);
-        }
-        sql.push("]");
-        Ok(sql.build_query_scalar().persistent(false).fetch_one(&self.pool).await?)
+        Ok(count_statement(leaves, scopes, most).build_query_scalar().persistent(false).fetch_one(&self.pool).await?)
     }
 
     /// Finds listed sessions whose timer has passed: what searches see of them is not what they will be shown as (M-24).
@@ -120,6 +122,17 @@ impl Store {
     }
 }
 
+/// Writes the statement that counts what leaves give.
+fn count_statement(leaves: &[Leaf], scopes: &Scopes, most: i64) -> Sql {
+    let mut sql = Sql::new("select array[");
+    for (n, leaf) in leaves.iter().enumerate() {
+        sql.push(if n == 0 { "" } else { ", " });
+        leaf.push_count(&mut sql, scopes, most + 1);
+    }
+    sql.push("]");
+    sql
+}
+
 /// The leaf that gives the fewest sessions of those that stand as conditions of their own and give them in the order that is asked for.
 fn narrowest<'l>(leaves: &'l [Leaf], counts: &[i64], ask: SearchAsk) -> Option<&'l Leaf> {
     if ask.order.by != OrderBy::Posted || ask.filter.is_some_and(|filter| !is_conjunction(filter)) {
@@ -127,6 +140,11 @@ fn narrowest<'l>(leaves: &'l [Leaf], counts: &[i64], ask: SearchAsk) -> Option<&
     }
     let in_order = leaves.iter().zip(counts).filter(|(leaf, _)| leaf.is_in_order());
     in_order.min_by_key(|(_, count)| **count).map(|(leaf, _)| leaf)
+}
+
+/// The leaves at these places.
+fn pick<'l>(leaves: &'l [Leaf], places: &[usize]) -> Vec<&'l Leaf> {
+    places.iter().map(|at| &leaves[*at]).collect()
 }
 
 /// Whether every leaf of a filter holds for whatever matches it.
@@ -145,14 +163,12 @@ struct Search<'a> {
     ask: SearchAsk<'a>,
     /// How many more sessions may be looked at.
     left: i64,
+    /// How many were looked at.
+    walked: i64,
     found: Vec<SearchRow>,
 }
 
 impl Search<'_> {
-    fn done(self) -> Searched {
-        Searched::Found(self.found)
-    }
-
     fn is_full(&self) -> bool {
         i64::try_from(self.found.len()).is_ok_and(|found| found >= self.ask.take)
     }
@@ -236,23 +252,12 @@ impl Search<'_> {
             }
             let size = chunk.min(self.left);
             let walk = Walk { scopes, source, after: after.as_ref(), descending: self.ask.order.descending, size };
-            let mut sql = Sql::new("with walked as materialized (");
-            walk.push(&mut sql);
-            sql.push("), hit as (select c.* from walked c where ");
-            condition(&mut sql, self.ask.filter, self.ask.beside);
-            push_order(&mut sql, self.ask.order.descending, false);
-            sql.push(" limit ").push_bind(self.missing()).push(")");
-            sql.push(" select e.walked, e.number as last_number, e.text as last_text, e.posted_at as last_posted_at, e.sid as last_sid,");
-            sql.push(" m.* from (select count(*) over () as walked, c.* from walked c");
-            push_order(&mut sql, !self.ask.order.descending, false);
-            sql.push(" limit 1) e left join lateral (");
-            self.push_found(&mut sql);
-            sql.push(") m on true");
-            push_found_order(&mut sql, self.ask.order.descending, false);
+            let mut sql = self.walk_statement(Sql::default(), &walk);
             let rows = sql.build().persistent(false).fetch_all(&self.store.pool).await?;
             let Some(last) = rows.first() else { return Ok(true) };
             let walked: i64 = last.try_get("walked")?;
             self.left -= walked;
+            self.walked += walked;
             after = Some(SearchKey {
                 value: key_value(last.try_get("last_number")?, last.try_get("last_text")?),
                 posted_at: last.try_get("last_posted_at")?,
@@ -262,16 +267,51 @@ impl Search<'_> {
             if walked < size {
                 return Ok(true);
             }
-            chunk = (chunk * 2).min(CHUNK_MAX);
+            chunk = self.next_chunk(size);
         }
         Ok(true)
     }
 
-    /// Fetches what leaves give, and sorts what matches.
+    /// How many sessions to look at next: as many as will fill the page if matches go on as they came.
+    fn next_chunk(&self, last: i64) -> i64 {
+        let found = i64::try_from(self.found.len()).unwrap_or(i64::MAX);
+        let walked = self.walked;
+        if found == 0 { (last * 4).min(CHUNK_MAX) } else { (self.missing() * walked / found * 5 / 4).clamp(CHUNK, CHUNK_MAX) }
+    }
+
+    /// Writes the statement of a piece of a walk: what matches in it, and where it ended.
+    fn walk_statement(&self, mut sql: Sql, walk: &Walk) -> Sql {
+        sql.push("with walked as materialized (");
+        walk.push(&mut sql);
+        sql.push("), hit as (select c.* from (select c.* from walked c where ");
+        condition(&mut sql, self.ask.filter, self.ask.beside);
+        sql.push(" offset 0) c where ");
+        is_shown(&mut sql);
+        push_order(&mut sql, self.ask.order.descending, false);
+        sql.push(" limit ").push(self.missing()).push(")");
+        sql.push(
+            " select e.walked, e.number as last_number, e.text as last_text, e.posted_at as last_posted_at, e.sid as last_sid,",
+        );
+        sql.push(" m.* from (select count(*) over () as walked, c.* from walked c");
+        push_order(&mut sql, !self.ask.order.descending, false);
+        sql.push(" limit 1) e left join lateral (");
+        self.push_found(&mut sql);
+        sql.push(") m on true");
+        push_found_order(&mut sql, self.ask.order.descending, false);
+        sql
+    }
+
+    /// Fetches what leaves give, and sorts what matches; what a walk has found counts no more.
     async fn fetch(&mut self, leaves: &[&Leaf]) -> Result<(), StoreError> {
+        self.found.clear();
+        let rows = self.fetch_statement(Sql::default(), leaves).build().persistent(false).fetch_all(&self.store.pool).await?;
+        self.take_rows(&rows)
+    }
+
+    /// Writes the statement of a fetch.
+    fn fetch_statement(&self, mut sql: Sql, leaves: &[&Leaf]) -> Sql {
         let descending = self.ask.order.descending;
-        let mut sql =
-            Sql::new("with source as materialized (select distinct sid, posted_at, scid, template_key from (select null::uuid");
+        sql.push("with source as materialized (select distinct sid, posted_at, scid, template_key from (select null::uuid");
         sql.push(" as sid, null::timestamptz as posted_at, null::uuid as scid, null::text as template_key where false");
         for leaf in leaves {
             sql.push(" union all select one.sid, one.posted_at, p.scid, p.template_key from ");
@@ -282,18 +322,19 @@ impl Search<'_> {
         }
         sql.push(") any_of), keyed as (select c.sid, c.posted_at, c.scid, c.template_key, ");
         walk::push_keys(&mut sql, &self.ask.order.by);
-        sql.push(" from source c), hit as (select c.* from keyed c where ");
+        sql.push(" from source c), hit as (select c.* from (select c.* from keyed c where ");
         condition(&mut sql, self.ask.filter, self.ask.beside);
         if let Some(after) = self.ask.after {
             sql.push(" and ");
             push_after(&mut sql, after, descending);
         }
+        sql.push(" offset 0) c where ");
+        is_shown(&mut sql);
         push_order(&mut sql, descending, true);
-        sql.push(" limit ").push_bind(self.missing()).push(") ");
+        sql.push(" limit ").push(self.missing()).push(") ");
         self.push_found(&mut sql);
         push_found_order(&mut sql, descending, true);
-        let rows = sql.build().persistent(false).fetch_all(&self.store.pool).await?;
-        self.take_rows(&rows)
+        sql
     }
 
     fn missing(&self) -> i64 {
@@ -335,6 +376,40 @@ impl Search<'_> {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+impl Store {
+    /// The statements of a search by an attribute: counting its conditions, walking and fetching, as plans that were run like this.
+    pub(super) async fn explain(&self, ask: SearchAsk<'_>) -> [String; 3] {
+        let (leaves, cover) = cover(ask.filter, ask.beside);
+        let counts = self.count(&leaves, ask.scopes, FETCH_SOON).await.unwrap();
+        let search = Search { store: self, ask, left: ask.most, walked: 0, found: Vec::new() };
+        let OrderBy::Scalar(scalar) = &ask.order.by else { panic!("the plan of an attribute is wanted") };
+        let (_, low, high) = bounds(ask.filter, scalar);
+        let source = Source::Values { attribute: &scalar.key(), is_text: scalar.kind() == Kind::Text, low, high };
+        let walk = Walk { scopes: ask.scopes, source, after: None, descending: ask.order.descending, size: CHUNK_MAX };
+        let chosen = cover.unwrap().cheapest(&counts).0;
+        let chosen = pick(&leaves, &chosen);
+        let mut connection = self.pool.acquire().await.unwrap();
+        let settings = "load 'auto_explain'; set auto_explain.log_min_duration = 0; set auto_explain.log_analyze = on;
+            set auto_explain.log_buffers = on; set auto_explain.log_timing = off";
+        sqlx::raw_sql(settings).execute(&mut *connection).await.unwrap();
+        let log = format!("/dev/shm/openmpsd-store-{}/log", std::process::id());
+        let mut plans = Vec::new();
+        for mut statement in [
+            count_statement(&leaves, ask.scopes, FETCH_SOON),
+            search.walk_statement(Sql::default(), &walk),
+            search.fetch_statement(Sql::default(), &chosen),
+        ] {
+            let before = std::fs::read_to_string(&log).unwrap().len();
+            statement.build().persistent(false).fetch_all(&mut *connection).await.unwrap();
+            let logged = std::fs::read_to_string(&log).unwrap().split_off(before);
+            let plan = logged.lines().skip_while(|line| !line.contains("cost=")).map(|line| line.trim_start_matches('\t'));
+            plans.push(plan.collect::<Vec<_>>().join("\n"));
+        }
+        plans.try_into().unwrap()
     }
 }
 

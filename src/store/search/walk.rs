@@ -85,7 +85,7 @@ impl Walk<'_> {
                     sql.push(format_args!(" and ({column}, {sid}){}", if self.descending { " < (" } else { " > (" }));
                     sql.push_bind(after.posted_at).push(", ").push_bind(after.sid).push(")");
                 }
-                sql.push(format_args!(" order by {column}{way}, {sid}{way} limit ")).push_bind(self.size).push(") one");
+                sql.push(format_args!(" order by {column}{way}, {sid}{way} limit ")).push(self.size).push(") one");
             }
             Source::Values { attribute, is_text, low, high } => {
                 let column = if is_text { "v.text_key" } else { "v.number" };
@@ -106,11 +106,11 @@ impl Walk<'_> {
                     push_bare(sql, &after.value);
                     sql.push(", ").push_bind(after.posted_at).push(", ").push_bind(after.sid).push(")");
                 }
-                sql.push(format_args!(" order by {column}{way}, v.posted_at{way}, v.sid{way} limit ")).push_bind(self.size);
+                sql.push(format_args!(" order by {column}{way}, v.posted_at{way}, v.sid{way} limit ")).push(self.size);
             }
         }
         sql.push(") w");
-        sql.push(format_args!(" order by w.number{way}, w.text{way}, w.posted_at{way}, w.sid{way} limit ")).push_bind(self.size);
+        sql.push(format_args!(" order by w.number{way}, w.text{way}, w.posted_at{way}, w.sid{way} limit ")).push(self.size);
     }
 }
 

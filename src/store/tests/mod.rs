@@ -17,6 +17,7 @@ mod reads;
 mod save;
 mod schema;
 mod search;
+mod search_cost;
 
 pub use cluster::Database;
 

@@ -242,6 +242,7 @@ async fn check(store: &Store, sessions: &[(&Session, Listed<'_>)], number: u64) 
     all.len()
 }
 
+#[expect(clippy::disallowed_methods, reason = "how long a test runs is no setting of the service")]
 fn from_environment(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().and_then(|value| value.parse().ok()).unwrap_or(default)
 }
