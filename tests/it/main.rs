@@ -14,6 +14,7 @@ mod harness;
 mod kill;
 mod large;
 mod large_cost;
+mod leaks;
 mod members;
 mod model;
 mod process;
