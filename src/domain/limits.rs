@@ -20,7 +20,7 @@ pub const MAX_KEYWORD: usize = 64;
 pub const MAX_TEXT: usize = 1024;
 /// The most results of a query, and what `take` is when it is not given.
 pub const MAX_TAKE: u32 = 100;
-/// The most xuids one handle query may name (H-52).
+/// The most xuids one handle query or batch query may name (H-52, Q-38).
 pub const MAX_OWNERS: usize = 100;
 /// How long a request answered 503 is asked to wait, in seconds.
 pub const RETRY_AFTER_S: u32 = 1;

@@ -157,6 +157,7 @@ async fn answer(
         (Route::Templates(scid), _) => queries::templates(&call, &scid),
         (Route::Template(scid, name), _) => queries::template(&call, &scid, &name),
         (Route::Sessions(scid, template), _) => queries::sessions(call, &scid, template.as_deref()).await,
+        (Route::Batch(scid, template), _) => queries::batch(call, &scid, template.as_deref()).await,
         (Route::Handles, _) => handles::create(call).await,
         (Route::HandlesQuery, _) => handles::query(call).await,
         (Route::Handle(id), &Method::GET) => handles::read(call, &id).await,

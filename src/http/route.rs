@@ -17,6 +17,8 @@ pub enum Route {
     Template(String, String),
     /// `/serviceconfigs/{scid}/sessions` and `/serviceconfigs/{scid}/sessiontemplates/{template}/sessions`
     Sessions(String, Option<String>),
+    /// `/serviceconfigs/{scid}/batch` and `/serviceconfigs/{scid}/sessiontemplates/{template}/batch`
+    Batch(String, Option<String>),
     /// `/handles`
     Handles,
     /// `/handles/query`
@@ -80,9 +82,11 @@ impl Route {
         let session = || SessionPath { scid: part(1), template: part(3), name: part(5) };
         Some(match words.as_slice() {
             ["serviceconfigs", _, "sessions"] => Self::Sessions(part(1), None),
+            ["serviceconfigs", _, "batch"] => Self::Batch(part(1), None),
             ["serviceconfigs", _, "sessiontemplates"] => Self::Templates(part(1)),
             ["serviceconfigs", _, "sessiontemplates", _] => Self::Template(part(1), part(3)),
             ["serviceconfigs", _, "sessiontemplates", _, "sessions"] => Self::Sessions(part(1), Some(part(3))),
+            ["serviceconfigs", _, "sessiontemplates", _, "batch"] => Self::Batch(part(1), Some(part(3))),
             ["serviceconfigs", _, "sessiontemplates", _, "sessions", _] => Self::Session(session()),
             ["serviceconfigs", _, "sessiontemplates", _, "sessions", _, rest @ ..] => {
                 let element = match rest {
@@ -112,7 +116,7 @@ impl Route {
             Self::Session(_) | Self::HandleSession(_) | Self::Element(_, Part::Properties) => &[Method::GET, Method::PUT],
             Self::Element(_, Part::Member(_) | Part::Server(_)) => &[Method::GET, Method::PUT, Method::DELETE],
             Self::Templates(_) | Self::Template(..) | Self::Sessions(..) | Self::Element(_, Part::Constants) => &[Method::GET],
-            Self::Handles | Self::HandlesQuery | Self::DevClock => &[Method::POST],
+            Self::Batch(..) | Self::Handles | Self::HandlesQuery | Self::DevClock => &[Method::POST],
             Self::Handle(_) => &[Method::GET, Method::DELETE],
             Self::Edge(..) => &[Method::PUT, Method::DELETE],
         }
@@ -168,6 +172,9 @@ mod tests {
         assert_eq!(element("servers/Arena"), Some(Part::Server("Arena".into())));
         assert_eq!(element("members"), None);
         assert_eq!(Route::find("/HANDLES/Query"), Some(Route::HandlesQuery));
+        assert_eq!(Route::find("/serviceconfigs/a/Batch"), Some(Route::Batch("a".into(), None)));
+        let batch = Route::find("/serviceconfigs/a/sessionTemplates/Lobby/BATCH/");
+        assert_eq!(batch, Some(Route::Batch("a".into(), Some("Lobby".into()))));
         assert_eq!(Route::find("/serviceconfigs/a/SESSIONS"), Some(Route::Sessions("a".into(), None)));
     }
 

@@ -3,6 +3,7 @@
 mod access;
 mod acting;
 mod bad_input;
+mod batch;
 mod chance;
 mod clients;
 mod cluster;
@@ -14,6 +15,7 @@ mod harness;
 mod kill;
 mod large;
 mod large_cost;
+mod log;
 mod members;
 mod model;
 mod process;

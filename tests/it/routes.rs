@@ -179,6 +179,8 @@ async fn r08_a_wrong_verb_is_405_with_allow_and_an_unknown_path_404() {
         (format!("/serviceconfigs/{SCID}/sessiontemplates"), "GET"),
         (format!("/serviceconfigs/{SCID}/sessiontemplates/Card"), "GET"),
         (format!("/serviceconfigs/{SCID}/sessiontemplates/Card/sessions"), "GET"),
+        (format!("/serviceconfigs/{SCID}/batch"), "POST"),
+        (format!("/serviceconfigs/{SCID}/sessiontemplates/Card/batch"), "POST"),
         ("/handles".to_owned(), "POST"),
         ("/handles/query".to_owned(), "POST"),
         (format!("/handles/{id}"), "GET, DELETE"),
