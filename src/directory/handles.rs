@@ -26,6 +26,8 @@ use crate::wire::stored;
 
 /// The code of an active member.
 const ACTIVE: i16 = 3;
+/// The most activities that are looked at for one query, of which the caller may not be shown all.
+const FOUND_MAX: i64 = 1000;
 
 impl Directory {
     /// Makes a session its caller's activity (H-20, H-21) and shows the handle.
@@ -141,7 +143,11 @@ impl Directory {
                 let Some(of) = of.or(own).filter(|of| own == Some(*of) || own.is_none()) else {
                     return Err(Refusal::forbidden("owners.people.monikerXuid: only the caller's own list may be used").into());
                 };
-                self.store.list_follows(of.0, *favorites).await?
+                if self.options.everybody_follows && !*favorites {
+                    self.store.list_newest_owners(of.0, query.scid.map(|scid| scid.id()), FOUND_MAX).await?
+                } else {
+                    self.store.list_follows(of.0, *favorites).await?
+                }
             }
         };
         let by_people = matches!(query.owners, Owners::People { .. });
@@ -152,7 +158,7 @@ impl Directory {
             caller: user.map(|user| user.xuid.0),
             device_id: user.and_then(|user| user.device_id.as_deref()),
             with_body: true,
-            limit: 1000,
+            limit: FOUND_MAX,
         };
         let mut rows = self.store.find_activities(ask, self.clock.now()).await?;
         if by_people {

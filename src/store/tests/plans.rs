@@ -84,6 +84,8 @@ async fn every_path_takes_its_index() {
         path!("find_candidates_by_xuid", "members_xuid", "sessions_pkey", "keywords_order"),
         path!("find_candidates_by_keyword", "keywords_order", "sessions_pkey", "members_xuid"),
         path!("find_activities", "handles_activity", "sessions_pkey", "members_xuid", "members_owner"),
+        path!("list_newest_owners", "handles_newest"),
+        path!("list_follows", "follows_pkey"),
         path!("find_due", "timers_due"),
         path!("find_writes", "changes_default_pkey", "handles_pkey"),
         path!("load_changes", "changes_default_pkey"),
