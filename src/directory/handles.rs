@@ -6,6 +6,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use tracing::error;
 
+use super::catalog::Service;
 use super::plan::Asked;
 use super::queue::Wish;
 use super::sessions::corrupt;
@@ -80,7 +81,7 @@ impl Directory {
             nocommit: false,
         };
         self.writer.ask(reference.sid(), Wish::Do(Box::new(asked))).await?;
-        self.show_handle(&handle, principal, include).await
+        Ok(with_game_types(self.show_handle(&handle, principal, include).await?, &service))
     }
 
     /// Shows a handle to those who may see it (H-07).
@@ -89,8 +90,8 @@ impl Directory {
     /// 404 when it is unknown; 403 when the caller is neither its owner nor a reader of its session.
     pub async fn read_handle(&self, id: HandleId, principal: &Arc<Principal>, include: Include) -> Result<Json, DirectoryError> {
         let handle = handle_of(&self.settled_handle_row(id, principal).await?)?;
-        self.catalog.service(&handle.reference.scid, principal)?;
-        self.show_handle(&handle, principal, include).await
+        let service = self.catalog.service(&handle.reference.scid, principal)?;
+        Ok(with_game_types(self.show_handle(&handle, principal, include).await?, &service))
     }
 
     async fn show_handle(&self, handle: &Handle, principal: &Arc<Principal>, include: Include) -> Result<Json, DirectoryError> {
@@ -171,11 +172,12 @@ impl Directory {
                 break;
             }
             let scid = row.handle.reference.scid;
-            if self.catalog.service(&scid.into(), principal).is_err() || !seen.insert(row.handle.id) {
+            let Ok(service) = self.catalog.service(&scid.into(), principal) else { continue };
+            if !seen.insert(row.handle.id) {
                 continue;
             }
             match self.show_activity(&row, principal, include).await {
-                Ok(shown) => results.extend(shown),
+                Ok(shown) => results.extend(shown.map(|shown| with_game_types(shown, &service))),
                 // One session that cannot be read must not fail the others.
                 Err(DirectoryError::Store(error @ StoreError::Corrupt { .. })) => {
                     error!(handle.id = %row.handle.id, %error, "an activity is left out: its session cannot be read");
@@ -255,6 +257,15 @@ impl Directory {
         handle.reference = session.reference;
         Ok((handle, session.next_timer_at))
     }
+}
+
+/// A rendered activity, with what its title is called on each platform where that is configured (H-19).
+fn with_game_types(mut shown: Json, service: &Service) -> Json {
+    let game_types = service.game_types();
+    if let (Json::Object(fields), false) = (&mut shown, game_types == Json::object()) {
+        fields.insert("gameTypes".into(), game_types);
+    }
+    shown
 }
 
 fn handle_of(row: &HandleRow) -> Result<Handle, StoreError> {

@@ -4,7 +4,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::handles::{ALL, asking, playing, pointing, query};
-use crate::harness::{Actor, Choices, SCID, World};
+use crate::harness::{Actor, Choices, SCID, World, publish};
 use crate::story::{active, creating, names, open, reserving, results, sessions, sql};
 
 const NONE: [&str; 0] = [];
@@ -234,5 +234,23 @@ async fn h21_m24_an_unbound_activity_is_shown_before_and_after_an_evaluation() {
         assert_eq!(names(bo.post("/handles/query", &asking(&[1])).await), ["foo"]);
         assert_eq!(query(&bo, &asking(&[1])).await, Vec::<Value>::new());
     }
+    world.end().await;
+}
+
+#[tokio::test]
+async fn h19_game_types_are_shown_where_they_are_configured() {
+    let world = World::new().await;
+    let (ada, id) = playing(&world, 1, "foo").await;
+    let read = async || ada.get(&format!("/handles/{id}")).await.expect(200).json();
+    assert_eq!(read().await.get("gameTypes"), None);
+    let open = r#"{"constants":{"system":{"maxMembersCount":8}}}"#;
+    let about = "[game_types.uwp]\ntitle_id = 7\npfn = \"Maker.Game\"\nbound_pfns = [\"Maker.Beta\"]";
+    publish(&world, SCID, about, &[("Other", open)]).await;
+    let expected = json!({"uwp": {"titleId": "7", "pfn": "Maker.Game", "boundPfns": ["Maker.Beta"]}});
+    assert_eq!(read().await["gameTypes"], expected);
+    assert_eq!(query(&world.user(9), &asking(&[1])).await[0]["gameTypes"], expected);
+    assert_eq!(ada.post("/handles", &pointing("foo")).await.expect(201).json()["gameTypes"], expected);
+    publish(&world, SCID, "", &[("Other", open)]).await;
+    assert_eq!(query(&world.user(9), &asking(&[1])).await[0].get("gameTypes"), None);
     world.end().await;
 }
