@@ -210,6 +210,7 @@ async fn serve_on(
         options: directory_options(settings),
         rules: Rules {
             body_bytes: settings.limits.request_body_bytes,
+            import_bytes: settings.limits.import_bytes,
             json_depth: settings.limits.json_depth,
             banned: settings.access.banned_xuids.clone(),
             dev,

@@ -15,6 +15,7 @@ mod plan;
 mod queries;
 mod queue;
 mod sessions;
+mod social;
 mod sweeper;
 mod writer;
 
@@ -35,6 +36,7 @@ pub use error::DirectoryError;
 use gather::Gather;
 pub use queries::Found;
 pub use sessions::WriteRequest;
+pub use social::ExportKey;
 use writer::Writer;
 
 /// How many tasks gather reads, and how many gather writes: enough to keep the database busy, few enough for batches to form.

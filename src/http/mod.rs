@@ -15,6 +15,7 @@ mod queries;
 mod reply;
 mod route;
 mod sessions;
+mod social;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -52,6 +53,8 @@ pub struct Service {
 pub struct Rules {
     /// The largest body, in bytes (S-95).
     pub body_bytes: usize,
+    /// The largest import of the social graph, in bytes.
+    pub import_bytes: usize,
     /// How deep JSON may nest (S-95).
     pub json_depth: usize,
     /// Users who are refused everything.
@@ -164,7 +167,9 @@ async fn answer(
         (Route::Handle(id), _) => handles::delete(call, &id).await,
         (Route::HandleSession(id), &Method::GET) => handles::read_session(call, &id).await,
         (Route::HandleSession(id), _) => handles::write_session(call, &id).await,
-        (Route::Edge(kind, xuid, other), _) => admin::edge(call, kind, &xuid, &other).await,
+        (Route::Edge(kind, xuid, other), _) => social::edge(call, kind, &xuid, &other).await,
+        (Route::Edges, &Method::GET) => social::export(call).await,
+        (Route::Edges, _) => social::import(call).await,
         (Route::DevClock, _) => admin::advance_clock(call).await,
     }
 }

@@ -29,6 +29,8 @@ pub enum Route {
     HandleSession(String),
     /// `/admin/social/{xuid}/follows/{other}` and `…/blocks/{other}`
     Edge(EdgeKind, String, String),
+    /// `/admin/social/edges`
+    Edges,
     /// `/admin/dev/clock`
     DevClock,
 }
@@ -104,6 +106,7 @@ impl Route {
             ["handles", _, "session"] => Self::HandleSession(part(1)),
             ["admin", "social", _, "follows", _] => Self::Edge(EdgeKind::Follow, part(2), part(4)),
             ["admin", "social", _, "blocks", _] => Self::Edge(EdgeKind::Block, part(2), part(4)),
+            ["admin", "social", "edges"] => Self::Edges,
             ["admin", "dev", "clock"] => Self::DevClock,
             _ => return None,
         })
@@ -119,13 +122,14 @@ impl Route {
             Self::Batch(..) | Self::Handles | Self::HandlesQuery | Self::DevClock => &[Method::POST],
             Self::Handle(_) => &[Method::GET, Method::DELETE],
             Self::Edge(..) => &[Method::PUT, Method::DELETE],
+            Self::Edges => &[Method::GET, Method::POST, Method::PUT],
         }
     }
 
     /// Whether the route belongs to administration, outside the contract and its version.
     #[must_use]
     pub fn is_administrative(&self) -> bool {
-        matches!(self, Self::Edge(..) | Self::DevClock)
+        matches!(self, Self::Edge(..) | Self::Edges | Self::DevClock)
     }
 }
 

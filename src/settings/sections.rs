@@ -169,6 +169,8 @@ pub struct AccessSettings {
 pub struct LimitSettings {
     /// A request's body, in bytes.
     pub request_body_bytes: usize,
+    /// The body of an import of the social graph, in bytes.
+    pub import_bytes: usize,
     /// The custom bag of a session, in bytes.
     pub session_custom_bytes: usize,
     /// The custom bag of a member, in bytes.

@@ -33,6 +33,7 @@ pub fn check(settings: &Settings) -> Result<(), SettingsError> {
     problems.range("timers.sweep_interval_ms", timers.sweep_interval_ms, 10..=60_000);
     problems.range("handles.unbound_activity_ttl_s", handles.unbound_activity_ttl_s, 1..=31_536_000);
     problems.range("limits.request_body_bytes", limits.request_body_bytes, 1024..=64 * MIB);
+    problems.range("limits.import_bytes", limits.import_bytes, 1024..=1024 * MIB);
     problems.range("limits.session_bytes", limits.session_bytes, 4096..=64 * MIB);
     for (key, value) in
         [("limits.session_custom_bytes", limits.session_custom_bytes), ("limits.member_custom_bytes", limits.member_custom_bytes)]

@@ -59,7 +59,7 @@ impl Default for Choices {
                 queue_per_session: 256,
                 queue_total: 8192,
             },
-            rules: Rules { body_bytes: 256 << 10, json_depth: 32, banned: Vec::new(), dev: true },
+            rules: Rules { body_bytes: 256 << 10, import_bytes: 1 << 20, json_depth: 32, banned: Vec::new(), dev: true },
         }
     }
 }

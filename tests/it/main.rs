@@ -25,6 +25,7 @@ mod replicas;
 mod routes;
 mod servers;
 mod services;
+mod social;
 mod story;
 mod sweeper;
 mod templates;

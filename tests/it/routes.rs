@@ -186,6 +186,7 @@ async fn r08_a_wrong_verb_is_405_with_allow_and_an_unknown_path_404() {
         (format!("/handles/{id}"), "GET, DELETE"),
         (format!("/handles/{id}/session"), "GET, PUT"),
         ("/admin/social/1/follows/2".to_owned(), "PUT, DELETE"),
+        ("/admin/social/edges".to_owned(), "GET, POST, PUT"),
         ("/admin/dev/clock".to_owned(), "POST"),
     ];
     let verbs = [Method::GET, Method::PUT, Method::POST, Method::DELETE, Method::PATCH, Method::OPTIONS];

@@ -16,6 +16,7 @@ mod queries;
 mod reads;
 mod save;
 mod schema;
+mod social;
 
 pub use cluster::Database;
 
