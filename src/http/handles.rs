@@ -8,6 +8,7 @@ use super::extract::body;
 use super::sessions::{show, submit};
 use super::{Answer, ApiError, Call, reply};
 use crate::domain::command::Target;
+use crate::domain::handle::Owners;
 use crate::domain::names::HandleId;
 use crate::wire::{handle, query as wire_query, request};
 
@@ -65,6 +66,10 @@ pub async fn query(mut call: Call<'_>) -> Answer {
     let parameters = call.request.query_string();
     let query = handle::read_query(&body, parameters, call.service.rules.json_depth)?;
     let include = handle::read_include(parameters);
+    if let (Owners::People { of: Some(of), .. }, None) = (&query.owners, call.principal.xuid()) {
+        // A server names whose people it means (H-55).
+        call.service.know(&[*of]).await?;
+    }
     let (directory, principal) = (Arc::clone(&call.service.directory), Arc::clone(&call.principal));
     let found = call.service.run(async move { directory.query_activities(&query, &principal, include).await }).await?;
     Ok(reply::json(StatusCode::OK, wire_query::results(found)).into())

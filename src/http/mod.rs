@@ -28,7 +28,10 @@ use tokio::runtime::Handle;
 use crate::ambient::Clock;
 use crate::auth::Verifier;
 use crate::directory::Directory;
+use crate::domain::names::Xuid;
 use crate::domain::principal::Principal;
+use crate::social::Social;
+use crate::store::StoreError;
 
 use error::ApiError;
 use reply::Reply;
@@ -40,6 +43,8 @@ pub struct Service {
     pub directory: Arc<Directory>,
     /// Who callers are.
     pub verifier: Verifier,
+    /// Whom users follow and block.
+    pub social: Arc<dyn Social>,
     /// Both clocks.
     pub clock: Clock,
     /// The runtime the directory lives in: whatever awaits the database runs there.
@@ -89,6 +94,16 @@ impl Service {
     /// Runs a use case in the directory's runtime and waits for it there.
     async fn run<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> T {
         self.runtime.spawn(work).await.expect("use cases do not panic and are not aborted")
+    }
+}
+
+impl Service {
+    /// Brings up to date what is known about whom users follow and block, before anything is decided by it.
+    async fn know(&self, xuids: &[Xuid]) -> Result<(), StoreError> {
+        match self.social.refresh(xuids) {
+            Some(work) => self.run(work).await,
+            None => Ok(()),
+        }
     }
 }
 
@@ -150,6 +165,10 @@ async fn answer(
         service.rules.admit(&principal)?;
         (principal, minor)
     };
+    if route.asks_for_edges() {
+        let users: Vec<Xuid> = principal.users().iter().map(|user| user.xuid).collect();
+        service.know(&users).await?;
+    }
     let call = Call { service, request, payload, principal, minor };
     match (route, request.method()) {
         (Route::Session(path), &Method::GET) => sessions::read(call, &path).await,

@@ -131,6 +131,12 @@ impl Route {
     pub fn is_administrative(&self) -> bool {
         matches!(self, Self::Edge(..) | Self::Edges | Self::DevClock)
     }
+
+    /// Whether an answer may depend on whom the caller follows and blocks.
+    #[must_use]
+    pub fn asks_for_edges(&self) -> bool {
+        !self.is_administrative() && !matches!(self, Self::Templates(_) | Self::Template(..))
+    }
 }
 
 /// Decodes `%XX`; `None` for what is no UTF-8 then.

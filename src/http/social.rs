@@ -25,6 +25,7 @@ const LINES: &str = "application/x-ndjson";
 /// PUT and DELETE `/admin/social/{xuid}/follows/{other}` and `…/blocks/{other}`
 pub async fn edge(mut call: Call<'_>, kind: EdgeKind, xuid: &str, other: &str) -> Answer {
     let (xuid, other) = (Xuid::parse(xuid)?.0, Xuid::parse(other)?.0);
+    writable(&call)?;
     let put = call.request.method() == Method::PUT;
     let favorite = if put { edge_body(&mut call, kind).await? } else { false };
     let directory = Arc::clone(&call.service.directory);
@@ -39,6 +40,14 @@ pub async fn edge(mut call: Call<'_>, kind: EdgeKind, xuid: &str, other: &str) -
     };
     call.service.run(work).await?;
     Ok(reply::empty(StatusCode::NO_CONTENT).into())
+}
+
+/// Edges that come from a source are not written by hand: the source would not know.
+fn writable(call: &Call) -> Result<(), Refusal> {
+    if call.service.social.is_administered() {
+        return Ok(());
+    }
+    Err(Refusal::conflict("social.source", "edges come from an HTTP endpoint and cannot be written here: change them there"))
 }
 
 /// Reads the optional body `{"favorite": true}` of a follow; a block has none.
@@ -79,6 +88,7 @@ async fn page(service: &web::Data<Service>, key: ExportKey) -> Result<(String, O
 
 /// POST and PUT /admin/social/edges: adds the edges of the body, or makes them the whole graph.
 pub async fn import(mut call: Call<'_>) -> Answer {
+    writable(&call)?;
     let kind = call.request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if !says_json(kind) && !says_lines(kind) {
         return Err(ApiError::BadRequest(format!("Content-Type: {LINES} is expected, not {kind}")));

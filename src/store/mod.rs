@@ -42,7 +42,7 @@ pub use log::WriteAsk;
 pub use queries::{CandidatesByKeyword, CandidatesByXuid, PageKey, XuidAsk};
 pub use save::{HandleRemoval, KeywordDiff, MemberDiff, SessionLock, SessionSave, TimerChange, Version};
 pub use sessions::{FactsAsk, HandleAsk, LoadAsk, ReadAsk};
-pub use social::{EdgeKey, EdgeRow, EdgeTable};
+pub use social::{EdgeKey, EdgeRow, EdgeTable, Neighbourhood};
 pub use templates::{Catalog, Import, Publication};
 
 /// The most requests that share one statement (design: a batch is what queued up, never more than this).

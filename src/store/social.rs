@@ -43,7 +43,22 @@ impl EdgeKey {
     }
 }
 
-/// The key of the lock that imports take turns by.
+/// Everybody one user has to do with.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Neighbourhood {
+    /// The user; nobody below may be the same.
+    pub xuid: u64,
+    /// Whom the user follows, each once, and whether as a favourite.
+    pub follows: Vec<(u64, bool)>,
+    /// Who follows the user, each once.
+    pub followers: Vec<u64>,
+    /// Whom the user blocks, each once.
+    pub blocks: Vec<u64>,
+    /// Who blocks the user, each once.
+    pub blocked_by: Vec<u64>,
+}
+
+/// The key of the lock that imports, and changes of neighbourhoods, take turns by.
 const SOCIAL_LOCK: i64 = 0x6f70_656e_736f_6369;
 /// How many edges of an import one statement writes.
 const IMPORT_CHUNK: usize = 10_000;
@@ -102,6 +117,36 @@ impl Store {
                 .await?;
         }
         transaction.commit().await?;
+        Ok(())
+    }
+
+    /// Makes a neighbourhood the only edges of its user, and returns how many edges changed; the others stay untouched.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Database`.
+    #[instrument(name = "db.social.put_neighbours", level = "debug", skip_all)]
+    pub async fn put_neighbours(&self, around: &Neighbourhood) -> Result<i64, StoreError> {
+        let columns = |xuids: &[u64]| xuids.iter().copied().map(xuid_to_column).collect::<Vec<_>>();
+        let changed = sqlx::query_scalar(include_str!("sql/put_neighbours.sql"))
+            .bind(xuid_to_column(around.xuid))
+            .bind(around.follows.iter().map(|(xuid, _)| xuid_to_column(*xuid)).collect::<Vec<_>>())
+            .bind(around.follows.iter().map(|(_, favorite)| *favorite).collect::<Vec<_>>())
+            .bind(columns(&around.followers))
+            .bind(columns(&around.blocks))
+            .bind(columns(&around.blocked_by))
+            .bind(SOCIAL_LOCK)
+            .fetch_one(&self.pool);
+        Ok(changed.await?)
+    }
+
+    /// Ends all follows from and to a user.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Database`.
+    #[instrument(name = "db.social.end_follows", level = "debug", skip_all)]
+    pub async fn end_follows(&self, xuid: u64) -> Result<(), StoreError> {
+        let end = sqlx::query(include_str!("sql/end_follows.sql")).bind(xuid_to_column(xuid)).bind(SOCIAL_LOCK);
+        end.execute(&self.pool).await?;
         Ok(())
     }
 

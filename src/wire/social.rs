@@ -1,4 +1,4 @@
-//! The social graph on the wire: edges as JSON lines for operators (A-40, A-41).
+//! The social graph on the wire: edges as JSON lines for operators, and what an endpoint says about one user (A-40, A-41).
 //!
 //! A line is `{"xuid":"1","follows":"2"}`, with `"favorite":true` where it is one, or `{"xuid":"1","blocks":"2"}`.
 
@@ -141,6 +141,64 @@ fn edge(from: Xuid, verb: &str, to: Xuid) -> Object {
     fields
 }
 
+/// Whom one user has to do with, but for the user itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Neighbours {
+    /// Whom the user follows, and whether as a favourite.
+    pub follows: BTreeMap<Xuid, bool>,
+    /// Who follows the user.
+    pub followers: BTreeSet<Xuid>,
+    /// Whom the user blocks.
+    pub blocks: BTreeSet<Xuid>,
+    /// Who blocks the user.
+    pub blocked_by: BTreeSet<Xuid>,
+}
+
+/// How deep an endpoint's answer may nest.
+const ANSWER_DEPTH: usize = 32;
+
+/// Reads what an endpoint says about a user: `{"follows": [{"xuid": "2", "favorite": true}, "3"], "followers": ["4"], "blocks": ["5"],
+/// "blockedBy": ["6"]}`. A list that is missing or null is empty; other fields are the endpoint's own affair.
+///
+/// # Errors
+/// Naming the field.
+pub fn read_neighbours(of: Xuid, bytes: &[u8]) -> Result<Neighbours, Refusal> {
+    let answer = json::parse(bytes, ANSWER_DEPTH).map_err(|error| Refusal::invalid("body", error.to_string()))?;
+    if answer.as_object().is_none() {
+        return Err(Refusal::invalid("body", format!("a JSON object is expected, not {}", answer.kind())));
+    }
+    let mut follows = BTreeMap::new();
+    for (at, item) in list(&answer, "follows")? {
+        let (xuid, favorite) = match item.as_object() {
+            None => (system::xuid(&at, item)?, false),
+            Some(fields) => {
+                let xuid = fields.get("xuid").ok_or_else(|| Refusal::invalid(format!("{at}.xuid"), "is missing"))?;
+                let favorite = fields.get("favorite").filter(|value| **value != Json::Null);
+                (system::xuid(&format!("{at}.xuid"), xuid)?, favorite.map_or(Ok(false), read_favorite)?)
+            }
+        };
+        follows.insert(xuid, favorite);
+    }
+    follows.remove(&of);
+    let xuids = |name: &str| -> Result<BTreeSet<Xuid>, Refusal> {
+        let mut xuids = list(&answer, name)?.map(|(at, item)| system::xuid(&at, item)).collect::<Result<BTreeSet<_>, _>>()?;
+        xuids.remove(&of);
+        Ok(xuids)
+    };
+    Ok(Neighbours { follows, followers: xuids("followers")?, blocks: xuids("blocks")?, blocked_by: xuids("blockedBy")? })
+}
+
+/// The items of a list, each with where it stands.
+fn list<'a>(answer: &'a Json, name: &'a str) -> Result<impl Iterator<Item = (String, &'a Json)>, Refusal> {
+    let items = match answer.get(name) {
+        None | Some(Json::Null) => &[],
+        Some(list) => {
+            list.as_array().ok_or_else(|| Refusal::invalid(name, format!("an array is expected, not {}", list.kind())))?
+        }
+    };
+    Ok(items.iter().enumerate().map(move |(n, item)| (format!("{name}[{n}]"), item)))
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -189,6 +247,30 @@ mod tests {
         let edges = read(text).unwrap();
         let follows = [((Xuid(1), Xuid(2)), false), ((Xuid(u64::MAX), Xuid(0)), true)];
         assert_eq!(edges, Edges { follows: follows.into(), blocks: [(Xuid(1), Xuid(2))].into() });
+    }
+
+    #[test]
+    fn a40_a41_an_endpoint_speaks_about_one_user() {
+        let answer = r#"{"follows":[{"xuid":"2","favorite":true},"3",{"xuid":4,"favorite":null,"since":"x"},2,1],
+            "followers":["5",5,"1"],"blocks":null,"blockedBy":[6],"more":{}}"#;
+        let read = read_neighbours(Xuid(1), answer.as_bytes()).unwrap();
+        assert_eq!(read.follows, [(Xuid(2), false), (Xuid(3), false), (Xuid(4), false)].into(), "the last word counts");
+        assert_eq!((read.followers, read.blocks, read.blocked_by), ([Xuid(5)].into(), [].into(), [Xuid(6)].into()));
+        assert_eq!(read_neighbours(Xuid(1), b"{}").unwrap(), Neighbours::default());
+    }
+
+    #[rstest]
+    #[case("", "body: ")]
+    #[case("[]", "body: ")]
+    #[case("{} {}", "body: ")]
+    #[case(r#"{"follows":{}}"#, "follows: ")]
+    #[case(r#"{"follows":["2",{"favorite":true}]}"#, "follows[1].xuid: ")]
+    #[case(r#"{"follows":[{"xuid":"2","favorite":"yes"}]}"#, "favorite: ")]
+    #[case(r#"{"followers":[{"xuid":"2"}]}"#, "followers[0]: ")]
+    #[case(r#"{"blockedBy":["x"]}"#, "blockedBy[0]: ")]
+    fn a40_malformed_answers_are_refused_by_field(#[case] answer: &str, #[case] says: &str) {
+        let refusal = read_neighbours(Xuid(1), answer.as_bytes()).unwrap_err();
+        assert!(refusal.text.starts_with(says), "{refusal}");
     }
 
     proptest! {

@@ -1,7 +1,9 @@
 //! The social graph in bulk.
 
 use super::*;
-use crate::store::{EdgeKey, EdgeRow, EdgeTable};
+use futures_util::future::join_all;
+
+use crate::store::{EdgeKey, EdgeRow, EdgeTable, Neighbourhood};
 
 fn edge(xuid: u64, other: u64) -> EdgeRow {
     EdgeRow { xuid, other, favorite: other % 2 == 1 }
@@ -26,4 +28,38 @@ async fn pages_of_edges_follow_each_other_without_gap_or_overlap() {
             assert!(expected.iter().all(|edge| found.contains(edge)));
         }
     }
+}
+
+/// Everybody from 1 to `count` follows and is followed by everybody else.
+fn around(xuid: u64, count: u64) -> Neighbourhood {
+    let others: Vec<u64> = (1..=count).filter(|other| *other != xuid).collect();
+    let follows = others.iter().map(|other| (*other, *other == xuid + 1)).collect();
+    Neighbourhood { xuid, follows, followers: others, ..Neighbourhood::default() }
+}
+
+#[tokio::test]
+async fn neighbours_are_written_side_by_side() {
+    const COUNT: u64 = 12;
+    let store = Database::new().await.store;
+    for round in 0..6 {
+        let writes = (1..=COUNT).map(|xuid| {
+            let store = store.clone();
+            async move {
+                if round % 2 == 0 {
+                    store.put_neighbours(&around(xuid, COUNT)).await.map(drop)
+                } else {
+                    store.end_follows(xuid).await
+                }
+            }
+        });
+        for written in join_all(writes).await {
+            written.unwrap();
+        }
+        let edges = store.page_edges(EdgeTable::Follows, EdgeKey::FIRST, 1000).await.unwrap();
+        let expected = if round % 2 == 0 { usize::try_from(COUNT * (COUNT - 1)).unwrap() } else { 0 };
+        assert_eq!(edges.len(), expected, "round {round}");
+        assert!(edges.iter().all(|edge| edge.favorite == (edge.other == edge.xuid + 1)));
+    }
+    assert_eq!(store.put_neighbours(&around(1, COUNT)).await.unwrap(), 2 * (i64::try_from(COUNT).unwrap() - 1));
+    assert_eq!(store.put_neighbours(&around(1, COUNT)).await.unwrap(), 0, "nothing changes");
 }
