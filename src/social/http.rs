@@ -255,3 +255,28 @@ fn rows(xuid: Xuid, neighbours: &Neighbours) -> Neighbourhood {
         blocked_by: list(&neighbours.blocked_by),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a40_only_so_many_users_are_remembered() {
+        let now = DateTime::UNIX_EPOCH;
+        let good = |seconds| {
+            Arc::new(tokio::sync::Mutex::new(Some(Known { good_until: now + TimeDelta::seconds(seconds), failed: false })))
+        };
+        let mut users: HashMap<Xuid, Slot> =
+            (1..=USERS_MAX as u64).map(|xuid| (Xuid(xuid), good(i64::from(xuid % 2 == 0)))).collect();
+        slot_of(&mut users, Xuid(1), now);
+        assert_eq!(users.len(), USERS_MAX, "who is known needs no room");
+        let asked = Arc::clone(&users[&Xuid(3)]);
+        slot_of(&mut users, Xuid(0), now);
+        assert_eq!(users.len(), USERS_MAX / 2 + 2, "the stale ones go, but for one that is just asked about");
+        assert!(Arc::ptr_eq(&asked, &users[&Xuid(3)]));
+
+        users.extend((1..=USERS_MAX as u64).map(|xuid| (Xuid(1 << 32 | xuid), good(1))));
+        slot_of(&mut users, Xuid(u64::MAX), now);
+        assert_eq!(users.len(), 2, "if all are good, all go that are not in use");
+    }
+}

@@ -224,6 +224,32 @@ async fn a40_without_an_endpoint_the_service_goes_on() {
 }
 
 #[tokio::test]
+async fn a40_one_user_who_fails_is_told_once_while_others_work() {
+    let endpoint = Endpoint::start().await;
+    let world = asking(&endpoint, IN_TIME).await;
+    let look = async |xuid: u64| world.user(xuid).get(&open("nothing")).await.expect(204);
+    endpoint.says(2, Says::Text(500, String::new()));
+    let log = Log::listen();
+    let told =
+        || (log.messages(Level::WARN, "failed to ask the social source"), log.messages(Level::INFO, "social source works again"));
+    for _ in 0..3 {
+        look(2).await;
+        look(3).await;
+        later(&world, 30);
+    }
+    assert_eq!(told(), (1, 0));
+    // Whoever it failed for is gone, and it has not failed for a while.
+    look(3).await;
+    assert_eq!(told(), (1, 0));
+    later(&world, 31);
+    look(3).await;
+    assert_eq!(told(), (1, 1));
+    look(2).await;
+    assert_eq!(told(), (2, 1), "a failure after that is a new one");
+    world.end().await;
+}
+
+#[tokio::test]
 async fn a40_a_mebibyte_is_no_fault() {
     let endpoint = Endpoint::start().await;
     let world = asking(&endpoint, IN_TIME).await;
