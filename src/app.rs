@@ -28,7 +28,8 @@ use crate::domain::limits::{Limits, UnknownFields};
 use crate::embedded::{EmbeddedOptions, EmbeddedPostgres};
 use crate::http::{self, Rules, Service};
 use crate::services;
-use crate::settings::{self, Settings};
+use crate::settings::{self, Settings, SocialSettings, SocialSource};
+use crate::social::{self, HttpOptions};
 use crate::store::{Store, StoreError, StoreOptions, migrate};
 
 /// How long an idle connection is kept: game clients come back every half minute or so.
@@ -53,6 +54,8 @@ pub struct Parts {
     pub ids: Ids,
     /// Who callers are.
     pub verifier: Verifier,
+    /// Where it is known who follows and blocks whom.
+    pub social: social::Source,
     /// How the directory works.
     pub options: directory::Options,
     /// What the installation decides about requests.
@@ -81,11 +84,13 @@ impl Parts {
     /// # Errors
     /// When the catalog cannot be loaded or the address is taken.
     pub async fn start(self) -> anyhow::Result<Running> {
+        let social = social::open(self.social, &self.store, &self.clock).context("social.url is no URL")?;
         let directory = Arc::new(Directory::start(self.store, self.clock.clone(), self.ids, self.options));
         directory.ready().await.context("failed to load the service configs")?;
         let service = web::Data::new(Service {
             directory: Arc::clone(&directory),
             verifier: self.verifier,
+            social,
             clock: self.clock,
             runtime: Handle::current(),
             rules: self.rules,
@@ -207,9 +212,11 @@ async fn serve_on(
         clock: clock.clone(),
         ids,
         verifier: Verifier::new(keys, rules, settings.auth.cache_bytes),
+        social: social_source(&settings.social),
         options: directory_options(settings),
         rules: Rules {
             body_bytes: settings.limits.request_body_bytes,
+            import_bytes: settings.limits.import_bytes,
             json_depth: settings.limits.json_depth,
             banned: settings.access.banned_xuids.clone(),
             dev,
@@ -231,6 +238,18 @@ fn embedded_options(settings: &Settings) -> EmbeddedOptions {
         durable: true,
         max_connections: settings.database.pool_max + SPARE_CONNECTIONS,
         extra: vec![("shared_buffers".to_owned(), format!("{}MB", settings.embedded.shared_buffers_mb))],
+    }
+}
+
+fn social_source(settings: &SocialSettings) -> social::Source {
+    match settings.source {
+        SocialSource::Table => social::Source::Table,
+        SocialSource::Http => social::Source::Http(HttpOptions {
+            url: settings.url.clone(),
+            bearer: settings.bearer.clone(),
+            timeout: Duration::from_millis(settings.timeout_ms),
+            cache: TimeDelta::seconds(settings.cache_s.into()),
+        }),
     }
 }
 

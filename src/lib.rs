@@ -2,7 +2,8 @@
 //!
 //! The rooms of the house, in the order of their dependencies:
 //! `domain <- wire <- store <- directory <- http`, `domain <- auth <- http`, all `<- app <- cli`;
-//! `json`, `settings` and `ambient` are leaves, `embedded` stands beside the store, `services` brings files into it.
+//! `json`, `settings` and `ambient` are leaves, `embedded` stands beside the store, `services` brings files into it,
+//! `social` keeps what it says about users fresh.
 
 pub mod ambient;
 pub mod app;
@@ -15,6 +16,7 @@ pub mod http;
 pub mod json;
 pub mod services;
 pub mod settings;
+pub mod social;
 pub mod store;
 pub mod telemetry;
 pub mod wire;

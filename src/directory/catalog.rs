@@ -11,13 +11,15 @@ use crate::domain::names::{Scid, TemplateName, TitleId};
 use crate::domain::principal::{Principal, User};
 use crate::domain::refusal::Refusal;
 use crate::domain::template::Template;
-use crate::json::{self, STORED_DEPTH};
+use crate::json::{self, Json, Object, STORED_DEPTH};
 use crate::store::{Store, StoreError};
 
 /// A service config.
 #[derive(Debug, Default)]
 pub struct Service {
     titles: Vec<TitleId>,
+    /// What its title is called on each platform; empty when nothing is configured.
+    game_types: Object,
     /// By lower-case name.
     templates: BTreeMap<String, Arc<Template>>,
 }
@@ -43,6 +45,13 @@ impl Service {
     /// 404 when there is none of that name.
     pub fn template(&self, name: &str) -> Result<&Arc<Template>, DirectoryError> {
         self.templates.get(&name.to_ascii_lowercase()).ok_or_else(|| DirectoryError::UnknownTemplate(name.to_owned()))
+    }
+
+    /// What its title is called on each platform: an object of `{"titleId", "pfn", "boundPfns"}` by platform, `{}` when nothing is
+    /// configured (H-33).
+    #[must_use]
+    pub fn game_types(&self) -> &Object {
+        &self.game_types
     }
 
     /// The names of its templates in their published case, sorted (T-03).
@@ -102,7 +111,13 @@ impl Catalog {
         let stored = store.load_catalog().await?;
         let mut services: HashMap<Uuid, Service> = HashMap::new();
         for row in stored.services {
-            services.entry(row.scid).or_default().titles = row.titles.into_iter().map(TitleId).collect();
+            let service = services.entry(row.scid).or_default();
+            service.titles = row.titles.into_iter().map(TitleId).collect();
+            match row.game_types.map(|text| json::parse(text.as_bytes(), STORED_DEPTH)) {
+                None => {}
+                Some(Ok(Json::Object(game_types))) => service.game_types = game_types,
+                Some(_) => error!(session.scid = %row.scid, "stored game types are malformed and not shown"),
+            }
         }
         for row in stored.templates {
             let name = TemplateName::parse(&row.name);

@@ -1,32 +1,27 @@
-//! Handles: made, shown and deleted; activities as others find them, invites as their users do (handles.md).
+//! Handles: made, shown and deleted; invites as those see them who got them (handles.md).
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use tracing::error;
 
+use super::catalog::Service;
 use super::plan::Asked;
 use super::queue::Wish;
-use super::sessions::corrupt;
 use super::{Directory, DirectoryError};
-use crate::domain::access::{self, Facts, Nearness, Pass};
+use crate::domain::access::{self, Pass};
 use crate::domain::command::Command;
-use crate::domain::handle::{About, ActivityQuery, Handle, HandleType, Include, Invite, Owners, People};
+use crate::domain::handle::{About, Handle, HandleType, Include, Invite};
 use crate::domain::listing::Listing;
-use crate::domain::names::{HandleId, MemberIndex, SessionName, SessionReference, Xuid};
+use crate::domain::names::{HandleId, SessionName, SessionReference};
 use crate::domain::principal::{Principal, User};
 use crate::domain::refusal::Refusal;
-use crate::domain::session::{Session, Visibility};
+use crate::domain::session::Session;
 use crate::json::Json;
 use crate::store::projection;
-use crate::store::rows::{ActivityRow, HandleReadRow, HandleRow};
-use crate::store::{ActivitiesAsk, HandleAsk, StoreError};
+use crate::store::rows::{HandleReadRow, HandleRow};
+use crate::store::{HandleAsk, StoreError};
 use crate::wire::handle::{Shown, render};
 use crate::wire::handle_request::{HandleRequest, Wanted};
-use crate::wire::stored;
-
-/// The code of an active member.
-const ACTIVE: i16 = 3;
 
 impl Directory {
     /// Makes a handle of any type and shows it.
@@ -91,7 +86,7 @@ impl Directory {
         let asked =
             Asked { reference, template, principal: principal_of, command, handle: row, pass: Pass::Nothing, nocommit: false };
         self.writer.ask(sid, Wish::Do(Box::new(asked))).await?;
-        self.show_handle(&handle, principal, &Pass::Nothing, include).await
+        self.show_handle(&handle, principal, &Pass::Nothing, include, &service).await
     }
 
     /// Shows a handle to those who may see it (H-07).
@@ -101,9 +96,9 @@ impl Directory {
     pub async fn read_handle(&self, id: HandleId, principal: &Arc<Principal>, include: Include) -> Result<Json, DirectoryError> {
         let row = self.settled_handle_row(id, principal).await?;
         let handle = handle_of(&row.handle)?;
-        self.catalog.service(&handle.reference.scid, principal)?;
+        let service = self.catalog.service(&handle.reference.scid, principal)?;
         let pass = self.pass_of(&row, principal).await?;
-        self.show_handle(&handle, principal, &pass, include).await
+        self.show_handle(&handle, principal, &pass, include, &service).await
     }
 
     async fn show_handle(
@@ -112,6 +107,7 @@ impl Directory {
         principal: &Arc<Principal>,
         pass: &Pass,
         include: Include,
+        service: &Service,
     ) -> Result<Json, DirectoryError> {
         let view = self.view(handle.reference.sid(), principal).await?;
         let may_read = |session: &Session| access::may_read(session, principal, &view.facts) || pass.shows(session, principal);
@@ -123,7 +119,10 @@ impl Directory {
         if let Some(session) = &view.session {
             handle.reference = session.reference.clone();
         }
-        Ok(render(&Shown { handle: &handle, session: view.session.as_ref(), readable, owners: &[] }, include))
+        Ok(render(
+            &Shown { handle: &handle, session: view.session.as_ref(), readable, owners: &[], game_types: service.game_types() },
+            include,
+        ))
     }
 
     /// Deletes a handle (H-08).
@@ -169,16 +168,17 @@ impl Directory {
         let rows = self.store.find_invites(user.xuid.0, self.clock.now(), i64::from(take)).await?;
         let mut shown = Vec::with_capacity(rows.len());
         for row in &rows {
-            match handle_of(row) {
-                Ok(handle) if self.catalog.service(&handle.reference.scid, principal).is_ok() => {
-                    shown.push(render(
-                        &Shown { handle: &handle, session: None, readable: false, owners: &[] },
-                        Include::default(),
-                    ));
+            let handle = match handle_of(row) {
+                Ok(handle) => handle,
+                Err(error) => {
+                    error!(handle.id = %row.id, %error, "an invite is left out: it cannot be read");
+                    continue;
                 }
-                Ok(_) => {}
-                Err(error) => error!(handle.id = %row.id, %error, "an invite is left out: it cannot be read"),
-            }
+            };
+            let Ok(service) = self.catalog.service(&handle.reference.scid, principal) else { continue };
+            let game_types = service.game_types();
+            let bare = Shown { handle: &handle, session: None, readable: false, owners: &[], game_types };
+            shown.push(render(&bare, Include::default()));
         }
         Ok(shown)
     }
@@ -194,120 +194,6 @@ impl Directory {
             return Err(DirectoryError::UnknownHandle);
         }
         if self.store.delete_handle(id.0).await? { Ok(()) } else { Err(DirectoryError::UnknownHandle) }
-    }
-
-    /// Finds the activities of users (H-50 to H-59) and shows them.
-    ///
-    /// # Errors
-    /// 403 for somebody else's list of people (H-55) and for service configs the caller may not use.
-    pub async fn query_activities(
-        &self,
-        query: &ActivityQuery,
-        principal: &Arc<Principal>,
-        include: Include,
-    ) -> Result<Vec<Json>, DirectoryError> {
-        if let Some(scid) = &query.scid {
-            self.catalog.service(scid, principal)?;
-        }
-        let owners: Vec<u64> = match &query.owners {
-            Owners::Xuids(xuids) => xuids.iter().map(|xuid| xuid.0).collect(),
-            Owners::People(people) => self.people(people, principal).await?,
-        };
-        let by_people = matches!(query.owners, Owners::People(_));
-        let user = principal.user();
-        let ask = ActivitiesAsk {
-            owners: &owners,
-            scid: query.scid.map(|scid| scid.id()),
-            caller: user.map(|user| user.xuid.0),
-            device_id: user.and_then(|user| user.device_id.as_deref()),
-            with_body: true,
-            limit: 1000,
-        };
-        let mut rows = self.store.find_activities(ask, self.clock.now()).await?;
-        if by_people {
-            rows.sort_by_key(|row| std::cmp::Reverse(row.handle.created_at));
-        }
-        let mut results = Vec::new();
-        let mut seen = HashSet::new();
-        for row in rows {
-            if results.len() >= query.take {
-                break;
-            }
-            let scid = row.handle.reference.scid;
-            if self.catalog.service(&scid.into(), principal).is_err() || !seen.insert(row.handle.id) {
-                continue;
-            }
-            match self.show_activity(&row, principal, include).await {
-                Ok(shown) => results.extend(shown),
-                // One session that cannot be read must not fail the others.
-                Err(DirectoryError::Store(error @ StoreError::Corrupt { .. })) => {
-                    error!(handle.id = %row.handle.id, %error, "an activity is left out: its session cannot be read");
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(results)
-    }
-
-    /// The users of a moniker (H-53, H-55).
-    ///
-    /// # Errors
-    /// 403 for somebody else's list.
-    pub(super) async fn people(&self, people: &People, principal: &Principal) -> Result<Vec<u64>, DirectoryError> {
-        let own = principal.xuid();
-        let Some(of) = people.of.or(own).filter(|of| own == Some(*of) || own.is_none()) else {
-            return Err(Refusal::forbidden("people.monikerXuid: only the caller's own list may be used").into());
-        };
-        Ok(self.store.list_follows(of.0, people.favorites).await?)
-    }
-
-    /// Renders one activity for a query; `None` when the caller is not to see it (H-21, H-57, H-58).
-    async fn show_activity(
-        &self,
-        row: &ActivityRow,
-        principal: &Arc<Principal>,
-        include: Include,
-    ) -> Result<Option<Json>, DirectoryError> {
-        let mut handle = handle_of(&row.handle)?;
-        let Some(found) = &row.session else {
-            let shown = !include.related_info;
-            return Ok(shown.then(|| render(&Shown { handle: &handle, session: None, readable: false, owners: &[] }, include)));
-        };
-        let candidate = &found.candidate;
-        let server = principal.is_server_for(&handle.reference.scid);
-        let due = candidate.next_timer_at.is_some_and(|due| due <= self.clock.now());
-        let asks_several = !server && principal.users().len() > 1;
-        let (session, member, lived, readable) = if due || asks_several {
-            let view = self.view_with(candidate.reference.sid, principal, handle.owner.into_iter().collect()).await?;
-            // A session that ended takes the handle along.
-            let Some(session) = view.session else { return Ok(None) };
-            let member = principal.users().iter().any(|user| session.member(user.xuid).is_some());
-            let (lived, readable) = (handle.is_lived(&session), access::may_read(&session, principal, &view.facts));
-            (session, member, lived, readable)
-        } else {
-            let reference = projection::reference_of(&candidate.reference).ok_or_else(|| corrupt(candidate.reference.sid))?;
-            let body = found.body.as_deref().unwrap_or("{}");
-            let session = stored::read(&reference, body, found.private.as_deref().unwrap_or("{}"))
-                .map_err(|error| StoreError::Corrupt { reference: reference.to_string(), why: error.to_string() })?;
-            let near = Nearness {
-                member: candidate.caller_state.is_some(),
-                followed: candidate.facts.followed || self.options.everybody_follows,
-                local: candidate.facts.local,
-            };
-            let readable = near.may_read(session.visibility(), session.read_restriction());
-            // What the document alone allows, be it as a viewer of a broadcast.
-            let readable = readable || access::may_read(&session, principal, &Facts::default());
-            (session, near.member, candidate.member_state == Some(ACTIVE), readable)
-        };
-        handle.reference = session.reference.clone();
-        let hidden = session.visibility() == Visibility::Private && !member && !server;
-        let idle = include.related_info && !lived;
-        if hidden || idle {
-            return Ok(None);
-        }
-        let owners: Vec<(MemberIndex, Xuid)> =
-            found.owners.iter().filter_map(|(index, xuid)| Some((u32::try_from(*index).ok()?, Xuid(*xuid)))).collect();
-        Ok(Some(render(&Shown { handle: &handle, session: Some(&session), readable, owners: &owners }, include)))
     }
 
     /// Finds a handle after its session was evaluated, which may end both (M-24, H-22).
@@ -338,6 +224,6 @@ fn inbox_owner(principal: &Principal) -> Result<&User, Refusal> {
     principal.user().ok_or_else(|| Refusal::forbidden("an inbox belongs to one user (A-03)"))
 }
 
-fn handle_of(row: &HandleRow) -> Result<Handle, StoreError> {
+pub(super) fn handle_of(row: &HandleRow) -> Result<Handle, StoreError> {
     projection::handle_of(row).map_err(|error| StoreError::Corrupt { reference: row.id.to_string(), why: error.to_string() })
 }

@@ -7,6 +7,7 @@
 //!
 //! What is *not* here: HTTP, sockets, SQL, and rules about sessions.
 
+mod activities;
 pub mod catalog;
 mod error;
 mod gather;
@@ -16,6 +17,7 @@ mod queries;
 mod queue;
 mod search;
 mod sessions;
+mod social;
 mod sweeper;
 mod writer;
 
@@ -37,6 +39,7 @@ use gather::Gather;
 pub use queries::Found;
 pub use search::FoundListings;
 pub use sessions::WriteRequest;
+pub use social::ExportKey;
 use writer::Writer;
 
 /// How many tasks gather reads, and how many gather writes: enough to keep the database busy, few enough for batches to form.

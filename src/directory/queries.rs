@@ -1,8 +1,10 @@
 //! Session queries: candidates from an index, settled where something is due, judged, ordered and cut (queries.md).
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use futures_util::future::join_all;
+use uuid::Uuid;
 
 use super::sessions::corrupt;
 use super::{Directory, DirectoryError};
@@ -18,14 +20,32 @@ const ROUNDS: usize = 3;
 /// The least candidates read at a time.
 const PAGE_MIN: i64 = 32;
 
-/// One list that a query asks for: of a user, or by keyword alone.
+/// How many sessions are evaluated at a time.
+const SETTLED_AT_ONCE: usize = 128;
+
+/// A query, who asks it, and how many candidates are read at a time.
 #[derive(Clone, Copy)]
 struct Search<'a> {
     query: &'a SessionQuery,
-    xuid: Option<Xuid>,
     principal: &'a Arc<Principal>,
-    /// The candidates read at a time.
+    /// Per list.
     limit: i64,
+}
+
+/// One of the lists that a query asks for: of a user, or by keyword alone.
+struct List {
+    xuid: Option<Xuid>,
+    found: Vec<Candidate>,
+    /// Where its next page begins; `None`: with the newest.
+    after: Option<PageKey>,
+    /// Whether it is full, or there are no more candidates.
+    done: bool,
+}
+
+impl List {
+    fn of(xuid: Option<Xuid>) -> Self {
+        Self { xuid, found: Vec::new(), after: None, done: false }
+    }
 }
 
 /// One result: the session, and the user it was found through.
@@ -40,87 +60,104 @@ pub struct Found {
 impl Directory {
     /// Answers a session query whose parameters are sound; judges first whether the caller may ask it.
     ///
+    /// The lists of several users are read together, a page of each in one statement, and come one after another.
+    ///
     /// # Errors
     /// 403; what the store cannot do.
     pub async fn query(&self, query: &SessionQuery, principal: &Arc<Principal>) -> Result<Vec<Found>, DirectoryError> {
         query.authorise(principal)?;
-        let mut results = Vec::new();
         if query.take == 0 {
-            return Ok(results);
+            return Ok(Vec::new());
         }
-        let limit = PAGE_MIN.max(i64::from(query.take) + 1);
-        let everybody = if query.xuids.is_empty() { Some(None) } else { None };
-        for xuid in everybody.into_iter().chain(query.xuids.iter().copied().map(Some)) {
-            let found = self.collect(Search { query, xuid, principal, limit }).await?;
-            results.extend(found.into_iter().map(|candidate| Found { candidate, xuid }));
+        let search = Search { query, principal, limit: PAGE_MIN.max(i64::from(query.take) + 1) };
+        let mut lists: Vec<List> = query.xuids.iter().map(|xuid| List::of(Some(*xuid))).collect();
+        if lists.is_empty() && query.keyword.is_some() {
+            lists.push(List::of(None));
         }
-        Ok(results)
-    }
-
-    /// Reads candidates page by page until enough of them match or there are no more.
-    async fn collect(&self, search: Search<'_>) -> Result<Vec<Candidate>, DirectoryError> {
-        let Search { query, principal, .. } = search;
-        let mut found = Vec::new();
-        let mut after: Option<PageKey> = None;
         loop {
-            let rows = self.settled_page(search, after.as_ref()).await?;
-            let last = i64::try_from(rows.len()).is_ok_and(|rows| rows < search.limit);
-            after = rows.last().map(PageKey::from);
-            for row in &rows {
-                let Some(candidate) = self.judge(row, search.xuid, principal).await? else { continue };
-                if query.matches(&candidate, principal) {
-                    found.push(candidate);
-                    if found.len() == query.take as usize {
-                        return Ok(found);
-                    }
-                }
-            }
-            if last {
-                return Ok(found);
-            }
-        }
-    }
-
-    /// Reads one page, again while something on it was due: settling changes who is on it.
-    async fn settled_page(&self, search: Search<'_>, after: Option<&PageKey>) -> Result<Vec<CandidateRow>, DirectoryError> {
-        let mut rows = self.page(search, after).await?;
-        for _ in 1..ROUNDS {
-            let now = self.clock.now();
-            let due = rows.iter().filter(|row| row.next_timer_at.is_some_and(|due| due <= now));
-            let views: Vec<_> = due.map(|row| self.view(row.reference.sid, search.principal)).collect();
-            if views.is_empty() {
+            let mut open: Vec<&mut List> = lists.iter_mut().filter(|list| !list.done).collect();
+            if open.is_empty() {
                 break;
             }
-            for view in join_all(views).await {
+            let pages = self.settled_pages(search, &open).await?;
+            for (list, page) in open.iter_mut().zip(pages) {
+                self.extend(search, list, &page).await?;
+            }
+        }
+        let results = |list: List| list.found.into_iter().map(move |candidate| Found { candidate, xuid: list.xuid });
+        Ok(lists.into_iter().flat_map(results).collect())
+    }
+
+    /// Takes what matches from a list's next page, until there is enough of it.
+    async fn extend(&self, search: Search<'_>, list: &mut List, page: &[CandidateRow]) -> Result<(), DirectoryError> {
+        list.after = page.last().map(PageKey::from);
+        list.done = i64::try_from(page.len()).is_ok_and(|rows| rows < search.limit);
+        for row in page {
+            let Some(candidate) = self.judge(row, list.xuid, search.principal).await? else { continue };
+            if search.query.matches(&candidate, search.principal) {
+                list.found.push(candidate);
+                if list.found.len() == search.query.take as usize {
+                    list.done = true;
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads the next page of each list, again where something on it was due: settling changes who is on it.
+    async fn settled_pages(&self, search: Search<'_>, lists: &[&mut List]) -> Result<Vec<Vec<CandidateRow>>, DirectoryError> {
+        let all: Vec<&List> = lists.iter().map(|list| &**list).collect();
+        let mut pages = self.pages(search, &all).await?;
+        for _ in 1..ROUNDS {
+            let now = self.clock.now();
+            let is_due = |row: &&CandidateRow| row.next_timer_at.is_some_and(|due| due <= now);
+            let stale: Vec<usize> = (0..pages.len()).filter(|n| pages[*n].iter().any(|row| is_due(&row))).collect();
+            if stale.is_empty() {
+                break;
+            }
+            // Users share sessions.
+            let due: BTreeSet<Uuid> = pages.iter().flatten().filter(is_due).map(|row| row.reference.sid).collect();
+            self.settle_all(due, search.principal).await?;
+            let again: Vec<&List> = stale.iter().map(|n| all[*n]).collect();
+            for (n, page) in stale.into_iter().zip(self.pages(search, &again).await?) {
+                pages[n] = page;
+            }
+        }
+        Ok(pages)
+    }
+
+    /// Evaluates sessions, some at a time: the queues of writes are bounded, and a query is not to fill them.
+    pub(super) async fn settle_all(&self, due: BTreeSet<Uuid>, principal: &Arc<Principal>) -> Result<(), DirectoryError> {
+        let due: Vec<Uuid> = due.into_iter().collect();
+        for part in due.chunks(SETTLED_AT_ONCE) {
+            for view in join_all(part.iter().map(|sid| self.view(*sid, principal))).await {
                 // One session that cannot be read must not fail the others.
                 if let Err(error @ DirectoryError::Busy) = view {
                     return Err(error);
                 }
             }
-            rows = self.page(search, after).await?;
         }
-        Ok(rows)
+        Ok(())
     }
 
-    async fn page(&self, search: Search<'_>, after: Option<&PageKey>) -> Result<Vec<CandidateRow>, StoreError> {
-        let Search { query, xuid, principal, limit } = search;
+    /// Reads the next page of each list in one statement.
+    async fn pages(&self, search: Search<'_>, lists: &[&List]) -> Result<Vec<Vec<CandidateRow>>, StoreError> {
+        let Search { query, principal, limit } = search;
         let template_key = query.template.as_ref().map(TemplateName::key);
         let template_key = template_key.as_deref();
         let user = principal.user();
         let (caller, device_id) = (user.map(|user| user.xuid.0), user.and_then(|user| user.device_id.as_deref()));
-        let scid = query.scid.id();
-        match (xuid, query.keyword.as_deref()) {
-            (Some(xuid), keyword) => {
-                let asks = [XuidAsk { xuid: xuid.0, after: after.cloned() }];
-                let ask = CandidatesByXuid { asks: &asks, scid, template_key, keyword, caller, device_id, limit };
-                Ok(self.store.find_candidates_by_xuid(ask).await?.into_iter().next().unwrap_or_default())
-            }
-            (None, Some(keyword)) => {
-                let ask = CandidatesByKeyword { keyword, scid, template_key, after, caller, device_id, limit };
-                self.store.find_candidates_by_keyword(ask).await
-            }
-            (None, None) => Ok(Vec::new()),
+        let (scid, keyword) = (query.scid.id(), query.keyword.as_deref());
+        if let ([List { xuid: None, after, .. }], Some(keyword)) = (lists, keyword) {
+            let after = after.as_ref();
+            let ask = CandidatesByKeyword { keyword, scid, template_key, after, caller, device_id, limit };
+            return Ok(vec![self.store.find_candidates_by_keyword(ask).await?]);
         }
+        let ask_of = |list: &&List| Some(XuidAsk { xuid: list.xuid?.0, after: list.after.clone() });
+        let asks: Vec<XuidAsk> = lists.iter().filter_map(ask_of).collect();
+        let ask = CandidatesByXuid { asks: &asks, scid, template_key, keyword, caller, device_id, limit };
+        self.store.find_candidates_by_xuid(ask).await
     }
 
     /// Turns a row into a candidate; one that is still due after all rounds is judged by its settled state in memory.

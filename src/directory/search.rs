@@ -1,8 +1,8 @@
 //! Search handles as others find them (H-71 to H-89): settled where something is due, found by the store, shown.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use futures_util::future::join_all;
 use tracing::error;
 
 use super::queue::View;
@@ -14,7 +14,7 @@ use crate::domain::principal::Principal;
 use crate::domain::refusal::Refusal;
 use crate::domain::search::{Listed, SearchQuery};
 use crate::domain::session::{Session, Visibility};
-use crate::json::Json;
+use crate::json::{Json, Object};
 use crate::store::rows::SearchRow;
 use crate::store::{Beside, SearchAsk, Searched, StoreError, projection};
 use crate::wire::handle::{Shown, render};
@@ -110,24 +110,14 @@ impl Directory {
 
     /// The users of whom one is to be a member (H-77); `None` where everybody follows everybody.
     async fn members_of(&self, people: &People, principal: &Arc<Principal>) -> Result<Option<Vec<u64>>, DirectoryError> {
-        let users = self.people(people, principal).await?;
+        let users = self.people(people, None, principal).await?;
         Ok((!self.options.everybody_follows || people.favorites).then_some(users))
     }
 
     /// Settles the listed sessions that are due, so that they are found by what they will be shown as (M-24).
     async fn settle_listed(&self, principal: &Arc<Principal>) -> Result<(), DirectoryError> {
         let due = self.store.find_due_listed(self.clock.now()).await?;
-        self.settle_all(due.into_iter(), principal).await
-    }
-
-    async fn settle_all(&self, sids: impl Iterator<Item = uuid::Uuid>, principal: &Arc<Principal>) -> Result<(), DirectoryError> {
-        for view in join_all(sids.map(|sid| self.view(sid, principal))).await {
-            // One session that cannot be read must not fail the others.
-            if let Err(error @ DirectoryError::Busy) = view {
-                return Err(error);
-            }
-        }
-        Ok(())
+        self.settle_all(due.into_iter().collect(), principal).await
     }
 
     /// Finds a page, again while something on it is due: settling changes who is on it.
@@ -141,11 +131,11 @@ impl Directory {
                 );
                 return Err(Refusal::invalid("filter", why).into());
             };
-            let due: Vec<_> = rows.iter().filter(|row| self.is_due(row)).map(|row| row.key.sid).collect();
+            let due: BTreeSet<_> = rows.iter().filter(|row| self.is_due(row)).map(|row| row.key.sid).collect();
             if due.is_empty() || round == ROUNDS {
                 return Ok(rows);
             }
-            self.settle_all(due.into_iter(), principal).await?;
+            self.settle_all(due, principal).await?;
         }
         unreachable!("the rounds are counted")
     }
@@ -178,7 +168,9 @@ impl Directory {
         let owner = |(index, xuid): &(i32, u64)| Some((MemberIndex::try_from(*index).ok()?, Xuid(*xuid)));
         let owners: Vec<_> = row.owners.iter().filter_map(owner).collect();
         // A search handle lets everybody read its session (H-42, H-57).
-        Ok(Some(render(&Shown { handle: &handle, session: session.as_ref(), readable: true, owners: &owners }, include)))
+        let game_types = &Object::new();
+        let shown = Shown { handle: &handle, session: session.as_ref(), readable: true, owners: &owners, game_types };
+        Ok(Some(render(&shown, include)))
     }
 }
 

@@ -248,6 +248,14 @@ pub enum Owners {
     People(People),
 }
 
+impl Owners {
+    /// The list of people that is meant, if one is.
+    #[must_use]
+    pub fn people(&self) -> Option<&People> {
+        if let Self::People(people) = self { Some(people) } else { None }
+    }
+}
+
 /// The users that somebody follows (H-53).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct People {

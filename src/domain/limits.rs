@@ -20,7 +20,7 @@ pub const MAX_KEYWORD: usize = 64;
 pub const MAX_TEXT: usize = 1024;
 /// The most results of a query, and what `take` is when it is not given.
 pub const MAX_TAKE: u32 = 100;
-/// The most xuids one handle query may name (H-52).
+/// The most xuids one handle query or batch query may name (H-52, Q-38).
 pub const MAX_OWNERS: usize = 100;
 /// The most entries of each kind of search attribute (H-63).
 pub const MAX_ATTRIBUTES: usize = 32;

@@ -1,14 +1,12 @@
-//! Administration: the edges of the social graph, and the development clock.
+//! Administration: the development clock.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::http::{Method, StatusCode};
+use actix_web::http::StatusCode;
 
 use super::extract::body;
-use super::route::EdgeKind;
 use super::{Answer, ApiError, Call, reply};
-use crate::domain::names::Xuid;
 use crate::domain::refusal::Refusal;
 use crate::domain::system::render_instant;
 use crate::json::{Json, Object};
@@ -16,40 +14,6 @@ use crate::wire::request::read_body;
 
 /// How far one call may move the development clock: ten years.
 const ADVANCE_MAX_MS: u64 = 10 * 365 * 86_400_000;
-
-/// PUT and DELETE `/admin/social/{xuid}/follows/{other}` and `…/blocks/{other}`
-pub async fn edge(mut call: Call<'_>, kind: EdgeKind, xuid: &str, other: &str) -> Answer {
-    let (xuid, other) = (Xuid::parse(xuid)?.0, Xuid::parse(other)?.0);
-    let put = call.request.method() == Method::PUT;
-    let favorite = if put { read_favorite(&mut call, kind).await? } else { false };
-    let directory = Arc::clone(&call.service.directory);
-    let work = async move {
-        let store = directory.store();
-        match (kind, put) {
-            (EdgeKind::Follow, true) => store.put_follow(xuid, other, favorite).await,
-            (EdgeKind::Follow, false) => store.delete_follow(xuid, other).await.map(|_| ()),
-            (EdgeKind::Block, true) => store.put_block(xuid, other).await,
-            (EdgeKind::Block, false) => store.delete_block(xuid, other).await.map(|_| ()),
-        }
-    };
-    call.service.run(work).await?;
-    Ok(reply::empty(StatusCode::NO_CONTENT).into())
-}
-
-/// Reads the optional body `{"favorite": true}` of a follow; a block has none.
-async fn read_favorite(call: &mut Call<'_>, kind: EdgeKind) -> Result<bool, ApiError> {
-    let fields = read_body(&body(call).await?, call.service.rules.json_depth)?;
-    let mut favorite = false;
-    for (name, value) in &fields {
-        match (name.to_string().as_str(), kind) {
-            ("favorite", EdgeKind::Follow) => {
-                favorite = value.as_bool().ok_or_else(|| Refusal::invalid("favorite", "true or false is expected"))?;
-            }
-            (name, _) => return Err(Refusal::invalid(name, "this field does not exist").into()),
-        }
-    }
-    Ok(favorite)
-}
 
 /// POST /admin/dev/clock `{"advanceMs": n}`: moves the service's clock, applies what is due, then says what time it is.
 pub async fn advance_clock(mut call: Call<'_>) -> Answer {

@@ -52,29 +52,43 @@ fn tags(headers: &HeaderMap, name: &HeaderName) -> Option<Tags> {
 
 /// Reads the whole body (E-10 #8): bounded, and JSON if it says what it is.
 pub async fn body(call: &mut Call<'_>) -> Result<web::Bytes, ApiError> {
-    let most = call.service.rules.body_bytes;
-    let headers = call.request.headers();
-    let announced = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
-    if announced.is_some_and(|bytes| bytes > most) {
-        return Err(ApiError::TooLarge(most));
-    }
-    let mut body = web::BytesMut::with_capacity(announced.unwrap_or(0));
-    while let Some(chunk) = call.payload.next().await {
-        let chunk = chunk.map_err(|_| ApiError::BadRequest("body: it ended before it was complete".to_owned()))?;
-        if body.len() + chunk.len() > most {
-            return Err(ApiError::TooLarge(most));
-        }
-        body.extend_from_slice(&chunk);
-    }
-    let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let mut body = web::BytesMut::new();
+    each_chunk(call, call.service.rules.body_bytes, |chunk| {
+        body.extend_from_slice(chunk);
+        Ok(())
+    })
+    .await?;
+    let kind = call.request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if !body.is_empty() && !says_json(kind) {
         return Err(ApiError::BadRequest(format!("Content-Type: application/json is expected, not {kind}")));
     }
     Ok(body.freeze())
 }
 
+/// Hands on a body of at most so many bytes as it arrives.
+pub async fn each_chunk(
+    call: &mut Call<'_>,
+    most: usize,
+    mut take: impl FnMut(&[u8]) -> Result<(), ApiError>,
+) -> Result<(), ApiError> {
+    let announced = call.request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+    if announced.is_some_and(|bytes| bytes > most) {
+        return Err(ApiError::TooLarge(most));
+    }
+    let mut taken = 0;
+    while let Some(chunk) = call.payload.next().await {
+        let chunk = chunk.map_err(|_| ApiError::BadRequest("body: it ended before it was complete".to_owned()))?;
+        taken += chunk.len();
+        if taken > most {
+            return Err(ApiError::TooLarge(most));
+        }
+        take(&chunk)?;
+    }
+    Ok(())
+}
+
 /// Whether a media type is JSON or says nothing.
-fn says_json(kind: &str) -> bool {
+pub fn says_json(kind: &str) -> bool {
     let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     kind.is_empty() || kind == "application/json" || kind == "text/json" || kind.ends_with("+json")
 }

@@ -9,6 +9,7 @@ use super::sessions::{show, submit};
 use super::{Answer, ApiError, Call, reply};
 use crate::directory::DirectoryError;
 use crate::domain::command::Target;
+use crate::domain::handle::People;
 use crate::domain::names::HandleId;
 use crate::wire::handle_request::HandleQuery;
 use crate::wire::{handle_request as handle, query as wire_query, request, search};
@@ -67,6 +68,14 @@ pub async fn query(mut call: Call<'_>) -> Answer {
     let parameters = call.request.query_string();
     let query = handle::read_query(&body, parameters, call.service.rules.json_depth)?;
     let include = handle::read_include(parameters);
+    let people = match &query {
+        HandleQuery::Activities(query) => query.owners.people(),
+        HandleQuery::Search(query) => query.members.as_ref(),
+    };
+    if let (Some(People { of: Some(of), .. }), None) = (people, call.principal.xuid()) {
+        // A server names whose people it means (H-55).
+        call.service.know(&[*of]).await?;
+    }
     let (directory, principal) = (Arc::clone(&call.service.directory), Arc::clone(&call.principal));
     let work = async move {
         Ok::<_, DirectoryError>(match query {

@@ -15,6 +15,7 @@ mod queries;
 mod reply;
 mod route;
 mod sessions;
+mod social;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -27,7 +28,10 @@ use tokio::runtime::Handle;
 use crate::ambient::Clock;
 use crate::auth::Verifier;
 use crate::directory::Directory;
+use crate::domain::names::Xuid;
 use crate::domain::principal::Principal;
+use crate::social::Social;
+use crate::store::StoreError;
 
 use error::ApiError;
 use reply::Reply;
@@ -39,6 +43,8 @@ pub struct Service {
     pub directory: Arc<Directory>,
     /// Who callers are.
     pub verifier: Verifier,
+    /// Whom users follow and block.
+    pub social: Arc<dyn Social>,
     /// Both clocks.
     pub clock: Clock,
     /// The runtime the directory lives in: whatever awaits the database runs there.
@@ -52,6 +58,8 @@ pub struct Service {
 pub struct Rules {
     /// The largest body, in bytes (S-95).
     pub body_bytes: usize,
+    /// The largest import of the social graph, in bytes.
+    pub import_bytes: usize,
     /// How deep JSON may nest (S-95).
     pub json_depth: usize,
     /// Users who are refused everything.
@@ -86,6 +94,16 @@ impl Service {
     /// Runs a use case in the directory's runtime and waits for it there.
     async fn run<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> T {
         self.runtime.spawn(work).await.expect("use cases do not panic and are not aborted")
+    }
+}
+
+impl Service {
+    /// Brings up to date what is known about whom users follow and block, before anything is decided by it.
+    async fn know(&self, xuids: &[Xuid]) -> Result<(), StoreError> {
+        match self.social.refresh(xuids) {
+            Some(work) => self.run(work).await,
+            None => Ok(()),
+        }
     }
 }
 
@@ -147,6 +165,10 @@ async fn answer(
         service.rules.admit(&principal)?;
         (principal, minor)
     };
+    if route.asks_for_edges() {
+        let users: Vec<Xuid> = principal.users().iter().map(|user| user.xuid).collect();
+        service.know(&users).await?;
+    }
     let call = Call { service, request, payload, principal, minor };
     match (route, request.method()) {
         (Route::Session(path), &Method::GET) => sessions::read(call, &path).await,
@@ -157,6 +179,7 @@ async fn answer(
         (Route::Templates(scid), _) => queries::templates(&call, &scid),
         (Route::Template(scid, name), _) => queries::template(&call, &scid, &name),
         (Route::Sessions(scid, template), _) => queries::sessions(call, &scid, template.as_deref()).await,
+        (Route::Batch(scid, template), _) => queries::batch(call, &scid, template.as_deref()).await,
         (Route::Handles, _) => handles::create(call).await,
         (Route::HandlesQuery, _) => handles::query(call).await,
         (Route::Handle(id), &Method::GET) => handles::read(call, &id).await,
@@ -165,7 +188,9 @@ async fn answer(
         (Route::HandleSession(id), _) => handles::write_session(call, &id).await,
         (Route::Invites, _) => handles::invites(call).await,
         (Route::Invite(id), _) => handles::delete_invite(call, &id).await,
-        (Route::Edge(kind, xuid, other), _) => admin::edge(call, kind, &xuid, &other).await,
+        (Route::Edge(kind, xuid, other), _) => social::edge(call, kind, &xuid, &other).await,
+        (Route::Edges, &Method::GET) => social::export(call).await,
+        (Route::Edges, _) => social::import(call).await,
         (Route::DevClock, _) => admin::advance_clock(call).await,
     }
 }

@@ -4,10 +4,12 @@
 use std::time::SystemTime;
 
 use actix_web::HttpResponse;
-use actix_web::body::BoxBody;
+use actix_web::body::{BodyStream, BoxBody};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_LOCATION, CONTENT_TYPE, ETAG, EXPIRES, HeaderMap, HeaderName, HeaderValue};
+use actix_web::web::Bytes;
 use chrono::{DateTime, Utc};
+use futures_util::stream::{self, Stream, StreamExt as _};
 use tracing::error;
 
 use crate::directory::{Document, Written};
@@ -93,6 +95,18 @@ pub fn text(status: StatusCode, message: impl Into<String>) -> HttpResponse {
 #[must_use]
 pub fn json(status: StatusCode, body: impl Into<String>) -> HttpResponse {
     with_body(status, "application/json; charset=utf-8", body.into())
+}
+
+/// A body whose rest is made while it is sent; when that fails, the connection breaks, so that nobody takes a part for the whole.
+#[must_use]
+pub fn stream<E>(kind: &'static str, first: Bytes, rest: impl Stream<Item = Result<Bytes, E>> + 'static) -> HttpResponse
+where
+    E: std::error::Error + 'static,
+{
+    let whole = stream::once(async move { Ok(first) }).chain(rest);
+    let mut answer = empty(StatusCode::OK).set_body(BoxBody::new(BodyStream::new(whole)));
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    answer
 }
 
 /// A JSON value.

@@ -17,6 +17,8 @@ pub enum Route {
     Template(String, String),
     /// `/serviceconfigs/{scid}/sessions` and `/serviceconfigs/{scid}/sessiontemplates/{template}/sessions`
     Sessions(String, Option<String>),
+    /// `/serviceconfigs/{scid}/batch` and `/serviceconfigs/{scid}/sessiontemplates/{template}/batch`
+    Batch(String, Option<String>),
     /// `/handles`
     Handles,
     /// `/handles/query`
@@ -31,6 +33,8 @@ pub enum Route {
     Invite(String),
     /// `/admin/social/{xuid}/follows/{other}` and `…/blocks/{other}`
     Edge(EdgeKind, String, String),
+    /// `/admin/social/edges`
+    Edges,
     /// `/admin/dev/clock`
     DevClock,
 }
@@ -84,9 +88,11 @@ impl Route {
         let session = || SessionPath { scid: part(1), template: part(3), name: part(5) };
         Some(match words.as_slice() {
             ["serviceconfigs", _, "sessions"] => Self::Sessions(part(1), None),
+            ["serviceconfigs", _, "batch"] => Self::Batch(part(1), None),
             ["serviceconfigs", _, "sessiontemplates"] => Self::Templates(part(1)),
             ["serviceconfigs", _, "sessiontemplates", _] => Self::Template(part(1), part(3)),
             ["serviceconfigs", _, "sessiontemplates", _, "sessions"] => Self::Sessions(part(1), Some(part(3))),
+            ["serviceconfigs", _, "sessiontemplates", _, "batch"] => Self::Batch(part(1), Some(part(3))),
             ["serviceconfigs", _, "sessiontemplates", _, "sessions", _] => Self::Session(session()),
             ["serviceconfigs", _, "sessiontemplates", _, "sessions", _, rest @ ..] => {
                 let element = match rest {
@@ -106,6 +112,7 @@ impl Route {
             ["users", "me", "invites", _] => Self::Invite(part(3)),
             ["admin", "social", _, "follows", _] => Self::Edge(EdgeKind::Follow, part(2), part(4)),
             ["admin", "social", _, "blocks", _] => Self::Edge(EdgeKind::Block, part(2), part(4)),
+            ["admin", "social", "edges"] => Self::Edges,
             ["admin", "dev", "clock"] => Self::DevClock,
             _ => return None,
         })
@@ -121,16 +128,23 @@ impl Route {
                 &[Method::GET]
             }
             Self::Invite(_) => &[Method::DELETE],
-            Self::Handles | Self::HandlesQuery | Self::DevClock => &[Method::POST],
+            Self::Batch(..) | Self::Handles | Self::HandlesQuery | Self::DevClock => &[Method::POST],
             Self::Handle(_) => &[Method::GET, Method::DELETE],
             Self::Edge(..) => &[Method::PUT, Method::DELETE],
+            Self::Edges => &[Method::GET, Method::POST, Method::PUT],
         }
     }
 
     /// Whether the route belongs to administration, outside the contract and its version.
     #[must_use]
     pub fn is_administrative(&self) -> bool {
-        matches!(self, Self::Edge(..) | Self::DevClock)
+        matches!(self, Self::Edge(..) | Self::Edges | Self::DevClock)
+    }
+
+    /// Whether an answer may depend on whom the caller follows and blocks.
+    #[must_use]
+    pub fn asks_for_edges(&self) -> bool {
+        !self.is_administrative() && !matches!(self, Self::Templates(_) | Self::Template(..))
     }
 }
 
@@ -177,6 +191,9 @@ mod tests {
         assert_eq!(element("servers/Arena"), Some(Part::Server("Arena".into())));
         assert_eq!(element("members"), None);
         assert_eq!(Route::find("/HANDLES/Query"), Some(Route::HandlesQuery));
+        assert_eq!(Route::find("/serviceconfigs/a/Batch"), Some(Route::Batch("a".into(), None)));
+        let batch = Route::find("/serviceconfigs/a/sessionTemplates/Lobby/BATCH/");
+        assert_eq!(batch, Some(Route::Batch("a".into(), Some("Lobby".into()))));
         assert_eq!(Route::find("/serviceconfigs/a/SESSIONS"), Some(Route::Sessions("a".into(), None)));
     }
 

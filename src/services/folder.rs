@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use super::finding::Finding;
-use super::service_file::read_titles;
+use super::service_file::{ServiceFile, read_service_file};
 use super::template_file::{ENDING, read_template, template_name, template_row};
 use crate::domain::names::Scid;
 use crate::store::rows::{ServiceConfigRow, TemplateRow};
@@ -129,19 +129,19 @@ impl<'a> Reader<'a> {
     fn service(&mut self, scid: &Scid, dir: &Path) {
         self.note(dir, b"");
         let Some(paths) = self.entries(dir) else { return };
-        let mut titles = Some(Vec::new());
+        let mut about = Some(ServiceFile::default());
         let mut templates = Vec::new();
         for path in paths {
             match file_name(&path) {
-                SERVICE => titles = self.text(&path).and_then(|text| read_titles(&path, &text, &mut self.report)),
+                SERVICE => about = self.text(&path).and_then(|text| read_service_file(&path, &text, &mut self.report)),
                 TEMPLATES if path.is_dir() => templates = self.templates(scid, &path),
                 _ => self
                     .tell(Finding::remark(&path, "is ignored: a service config has a folder templates and a file service.toml")),
             }
         }
-        self.digest.update([u8::from(titles.is_some())]);
-        if let Some(titles) = titles {
-            self.services.push(ServiceConfigRow { scid: scid.id(), titles });
+        self.digest.update([u8::from(about.is_some())]);
+        if let Some(ServiceFile { titles, game_types }) = about {
+            self.services.push(ServiceConfigRow { scid: scid.id(), titles, game_types });
             self.templates.append(&mut templates);
         }
     }

@@ -1,12 +1,16 @@
 //! Service configs and session templates as files: read, judged and brought into the database.
 //!
 //! A services folder holds a folder per service config, named by its scid; in it are the templates, one file each, and, where only
-//! some titles may use the service config, a `service.toml`:
+//! some titles may use the service config or handles shall say what its title is called on each platform, a `service.toml`:
 //!
 //! ```text
 //! config/services/
 //!   5f0c1a52-7c1e-4b52-9d0e-00007a11b0a7/
 //!     service.toml            titles = ["1234567890"]
+//!                             [game_types.uwp_desktop]
+//!                             title_id = "1234567890"
+//!                             pfn = "Maker.Game_8wekyb3d8bbwe"
+//!                             bound_pfns = ["Maker.GameBeta_8wekyb3d8bbwe"]
 //!     templates/
 //!       Lobby.json            the file's name is the template's name, in the case clients will be shown (T-05)
 //! ```

@@ -204,8 +204,8 @@ fn folders_without_anything_in_them_are_remarked() {
 #[rstest]
 #[case::both_spellings(r#"titles = ["7", 4294967295, 7]"#, Ok(vec![7, u32::MAX]))]
 #[case::none("# any\n", Ok(vec![]))]
-#[case::unknown_key("title = 1", Err("service.toml: title: there is no such key, only titles"))]
-#[case::unknown_table("[titels]\nx = 1", Err("service.toml: titels: there is no such key, only titles"))]
+#[case::unknown_key("title = 1", Err("service.toml: title: there is no such key, only titles and game_types"))]
+#[case::unknown_table("[titels]\nx = 1", Err("service.toml: titels: there is no such key, only titles and game_types"))]
 #[case::no_list("titles = 1", Err("service.toml: titles: a list of title ids is expected, but this is of type integer"))]
 #[case::too_large("titles = [1, 4294967296]", Err("service.toml: titles[1]: a title id is an unsigned 32-bit decimal (S-04)"))]
 #[case::negative("titles = [-1]", Err("service.toml: titles[0]: a title id is an unsigned 32-bit decimal (S-04)"))]
@@ -225,6 +225,55 @@ fn a02_titles_are_read_strictly(#[case] text: &str, #[case] read: Result<Vec<u32
             assert!(folder.read().services.is_empty() && folder.read().templates.is_empty());
         }
     }
+}
+
+#[test]
+fn h19_game_types_are_rendered_by_platform() {
+    let text = r#"
+        titles = [7]
+        [game_types.uwp_desktop]
+        title_id = 7
+        pfn = "Maker.Game_8wekyb3d8bbwe"
+        bound_pfns = ["Maker.Beta_8wekyb3d8bbwe", "Maker.Old_8wekyb3d8bbwe"]
+        [game_types.console]
+        title_id = "4294967295"
+    "#;
+    let folder = Folder::with(&[("SCID/templates/A.json", VALID), ("SCID/service.toml", text)]);
+    assert_eq!(folder.report(), [""; 0]);
+    let service = folder.read().services.remove(0);
+    assert_eq!(service.titles, [7]);
+    let game_types = parse(service.game_types.unwrap().as_bytes(), 32).unwrap();
+    let expected = r#"{"uwp_desktop":{"titleId":"7","pfn":"Maker.Game_8wekyb3d8bbwe",
+        "boundPfns":["Maker.Beta_8wekyb3d8bbwe","Maker.Old_8wekyb3d8bbwe"]},
+        "console":{"titleId":"4294967295","pfn":"","boundPfns":[]}}"#;
+    assert_eq!(game_types, parse(expected.as_bytes(), 32).unwrap());
+    folder.put("SCID/service.toml", "[game_types]");
+    assert_eq!(folder.read().services[0].game_types, None);
+}
+
+#[rstest]
+#[case("game_types = 1", "game_types: a table for each platform is expected, but this is of type integer")]
+#[case("[game_types]\nuwp = 1", "game_types.uwp: a table is expected, but this is of type integer")]
+#[case("[game_types.uwp]\npfn = \"x\"", "game_types.uwp.title_id: is missing")]
+#[case("[game_types.uwp]\ntitle_id = -1", "game_types.uwp.title_id: a title id is an unsigned 32-bit decimal (S-04)")]
+#[case("[game_types.uwp]\ntitle_id = 1\npnf = 1", "game_types.uwp.pnf: there is no such key, only title_id, pfn and bound_pfns")]
+#[case(
+    "[game_types.uwp]\ntitle_id = 1\npfn = 1",
+    "game_types.uwp.pfn: a package family name is expected, but this is of type integer"
+)]
+#[case(
+    "[game_types.uwp]\ntitle_id = 1\nbound_pfns = \"x\"",
+    "game_types.uwp.bound_pfns: a list of package family names is expected, but this is of type string"
+)]
+#[case(
+    "[game_types.uwp]\ntitle_id = 1\nbound_pfns = [\"x\", 2]",
+    "game_types.uwp.bound_pfns[1]: a package family name is expected, but this is of type integer"
+)]
+#[case("[game_types.\"\"]\ntitle_id = 1", "game_types.: a platform's name has 1 to 256 characters")]
+fn h19_game_types_are_read_strictly(#[case] text: &str, #[case] says: &str) {
+    let folder = Folder::with(&[("SCID/templates/A.json", VALID), ("SCID/service.toml", text)]);
+    assert_eq!(folder.report(), [format!("! SCID/service.toml: {says}")]);
+    assert!(folder.read().services.is_empty());
 }
 
 #[test]

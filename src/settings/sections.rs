@@ -143,6 +143,27 @@ pub struct TimerSettings {
 pub struct SocialSettings {
     /// Whether every user counts as following every other.
     pub everybody_follows_everybody: bool,
+    /// Where it is known who follows and blocks whom.
+    #[serde(deserialize_with = "parse::word")]
+    pub source: SocialSource,
+    /// The endpoint of the source `http`; a user's xuid is appended behind a slash.
+    pub url: String,
+    /// A bearer token for it.
+    #[serde(deserialize_with = "parse::secret")]
+    pub bearer: Option<SecretString>,
+    /// How long a call of it may take, in milliseconds.
+    pub timeout_ms: u64,
+    /// How long its answers are good, in seconds.
+    pub cache_s: u32,
+}
+
+/// Where it is known who follows and blocks whom.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SocialSource {
+    /// In our tables, which administrators fill.
+    Table,
+    /// At an endpoint that is asked about each user.
+    Http,
 }
 
 /// `[search]`: what searches may cost.
@@ -181,6 +202,8 @@ pub struct AccessSettings {
 pub struct LimitSettings {
     /// A request's body, in bytes.
     pub request_body_bytes: usize,
+    /// The body of an import of the social graph, in bytes.
+    pub import_bytes: usize,
     /// The custom bag of a session, in bytes.
     pub session_custom_bytes: usize,
     /// The custom bag of a member, in bytes.
@@ -229,6 +252,10 @@ pub enum LogFormat {
 
 impl parse::Word for UnknownFields {
     const WORDS: &'static [(&'static str, Self)] = &[("reject", Self::Reject), ("ignore", Self::Ignore)];
+}
+
+impl parse::Word for SocialSource {
+    const WORDS: &'static [(&'static str, Self)] = &[("table", Self::Table), ("http", Self::Http)];
 }
 
 impl parse::Word for LogFormat {

@@ -95,6 +95,17 @@ fn variables_hold_lists_words_and_switches() {
 }
 
 #[test]
+fn a_social_endpoint_has_an_address_and_perhaps_a_secret() {
+    let variables =
+        |url| [("OPENMPSD__SOCIAL__SOURCE", "HTTP"), ("OPENMPSD__SOCIAL__URL", url), ("OPENMPSD__SOCIAL__BEARER", "hunter2")];
+    let social = load(&variables("https://people.example/edges")).unwrap().settings.social;
+    assert_eq!((social.source, social.timeout_ms, social.cache_s), (SocialSource::Http, 500, 30));
+    assert!(!format!("{social:?}").contains("hunter2"));
+    let refused = load(&variables("https://people.example/edges?of=")).unwrap_err();
+    assert_eq!(refused.to_string(), "social.url: must not hold ? or #: the xuid is appended to it");
+}
+
+#[test]
 fn lists_in_a_file_take_texts_and_numbers() {
     let file = Scratch::new("lists", "[access]\nbanned_xuids = [\"1\", 2]\n[auth]\nkeys = [\"keys\"]");
     let settings = file.load(&[]).unwrap().settings;
@@ -146,6 +157,10 @@ fn passwords_are_never_shown() {
 #[case::empty("OPENMPSD__AUTH__ISSUER", "", "auth.issuer: must not be empty")]
 #[case::alone("OPENMPSD__DATABASE__MIGRATE_URL", "postgres://a/b", "database.migrate_url: needs database.url beside it")]
 #[case::pair("OPENMPSD__QUEUES__PER_SESSION", "9000", "queues.per_session: 9000 is more than queues.total, 8192")]
+#[case::endpoint("OPENMPSD__SOCIAL__SOURCE", "http", "social.url: must begin with http:// or https://")]
+#[case::endpoint("OPENMPSD__SOCIAL__URL", "http://a/b", "social.url: needs social.source = \"http\"")]
+#[case::endpoint("OPENMPSD__SOCIAL__BEARER", "x", "social.bearer: needs social.source = \"http\"")]
+#[case::endpoint("OPENMPSD__SOCIAL__CACHE_S", "0", "social.cache_s: must be 1 to 86400, not 0")]
 #[case::shape("OPENMPSD__SERVER", "x", "server: invalid type: string \"x\", expected struct ServerSettings")]
 fn mistakes_are_named(#[case] variable: &str, #[case] value: &str, #[case] message: &str) {
     assert_eq!(load(&[(variable, value)]).unwrap_err().to_string(), message);

@@ -5,14 +5,14 @@ use std::ops::RangeInclusive;
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{Settings, SettingsError};
+use super::{Settings, SettingsError, SocialSource};
 
 const MIB: usize = 1024 * 1024;
 
 /// Collects everything that is wrong, so that an operator mends it in one go.
 pub fn check(settings: &Settings) -> Result<(), SettingsError> {
     let mut problems = Problems(Vec::new());
-    let Settings { server, database, embedded, auth, timers, handles, search, limits, queues, .. } = settings;
+    let Settings { server, database, embedded, auth, timers, social, handles, search, limits, queues, .. } = settings;
 
     problems.range("server.workers", server.workers, 0..=1024);
     problems.range("server.shutdown_ms", server.shutdown_ms, 0..=600_000);
@@ -31,10 +31,17 @@ pub fn check(settings: &Settings) -> Result<(), SettingsError> {
     problems.range("auth.leeway_s", auth.leeway_s, 0..=600);
     problems.range("auth.cache_bytes", auth.cache_bytes, 0..=1024 * MIB);
     problems.range("timers.sweep_interval_ms", timers.sweep_interval_ms, 10..=60_000);
+    problems.endpoint("social.url", social.source, &social.url);
+    if social.bearer.is_some() && social.source != SocialSource::Http {
+        problems.add("social.bearer", "needs social.source = \"http\"");
+    }
+    problems.range("social.timeout_ms", social.timeout_ms, 10..=30_000);
+    problems.range("social.cache_s", social.cache_s, 1..=86_400);
     problems.range("handles.unbound_activity_ttl_s", handles.unbound_activity_ttl_s, 1..=31_536_000);
     problems.range("search.rows_max", search.rows_max, 100..=10_000_000);
     problems.range("handles.invite_ttl_s", handles.invite_ttl_s, 1..=31_536_000);
     problems.range("limits.request_body_bytes", limits.request_body_bytes, 1024..=64 * MIB);
+    problems.range("limits.import_bytes", limits.import_bytes, 1024..=1024 * MIB);
     problems.range("limits.session_bytes", limits.session_bytes, 4096..=64 * MIB);
     for (key, value) in
         [("limits.session_custom_bytes", limits.session_custom_bytes), ("limits.member_custom_bytes", limits.member_custom_bytes)]
@@ -73,6 +80,17 @@ impl Problems {
     fn filled(&mut self, key: &str, is_empty: bool) {
         if is_empty {
             self.add(key, "must not be empty");
+        }
+    }
+
+    /// A URL that something is appended to; it may hold a password and is not shown.
+    fn endpoint(&mut self, key: &str, source: SocialSource, url: &str) {
+        let is_http = url.starts_with("http://") || url.starts_with("https://");
+        match source {
+            SocialSource::Table if !url.is_empty() => self.add(key, "needs social.source = \"http\""),
+            SocialSource::Http if !is_http => self.add(key, "must begin with http:// or https://"),
+            SocialSource::Http if url.contains(['?', '#']) => self.add(key, "must not hold ? or #: the xuid is appended to it"),
+            _ => {}
         }
     }
 

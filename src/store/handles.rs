@@ -1,11 +1,14 @@
 //! Handles by themselves. Those that lead to a session are read in `sessions`; an activity for a session that exists begins and ends
 //! with a save of that session.
 
+use std::collections::HashSet;
+
 use chrono::{DateTime, Utc};
+use sqlx::Row as _;
 use tracing::instrument;
 use uuid::Uuid;
 
-use super::rows::{ActivityRow, HandleRow, xuid_to_column};
+use super::rows::{ActivityRow, HandleRow, xuid_from_column, xuid_to_column};
 use super::{Store, StoreError};
 
 /// Activities of owners, for a handle query.
@@ -43,6 +46,25 @@ impl Store {
             .fetch_all(&self.pool)
             .await?;
         rows.iter().map(|row| Ok(ActivityRow::read(row)?)).collect()
+    }
+
+    /// Lists who has an activity, but for one user, each once, the owner of the newest activity first.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Database`.
+    #[instrument(name = "db.handle.newest_owners", level = "debug", skip_all)]
+    pub async fn list_newest_owners(&self, but: u64, scid: Option<Uuid>, limit: i64) -> Result<Vec<u64>, StoreError> {
+        let rows = sqlx::query(include_str!("sql/list_newest_owners.sql"))
+            .bind(xuid_to_column(but))
+            .bind(scid)
+            .bind(limit)
+            .fetch_all(&self.pool)
+            .await?;
+        let mut owners: Vec<u64> =
+            rows.iter().map(|row| Ok(xuid_from_column(row.try_get("owner")?))).collect::<Result<_, sqlx::Error>>()?;
+        let mut known = HashSet::new();
+        owners.retain(|owner| known.insert(*owner));
+        Ok(owners)
     }
 
     /// Stores an activity for a session that does not exist, in place of the owner's former one in the service config (H-03, H-20,

@@ -46,6 +46,7 @@ pub use save::{
 };
 pub use search::{Beside, SearchAsk, Searched};
 pub use sessions::{FactsAsk, HandleAsk, LoadAsk, ReadAsk};
+pub use social::{EdgeKey, EdgeRow, EdgeTable, Neighbourhood};
 pub use templates::{Catalog, Import, Publication};
 
 /// The most requests that share one statement (design: a batch is what queued up, never more than this).

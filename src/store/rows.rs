@@ -352,13 +352,15 @@ pub struct DueRow {
     pub due_at: DateTime<Utc>,
 }
 
-/// A service config and the titles that may use it; none means any.
+/// A service config, the titles that may use it, none meaning any, and what handles tell of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServiceConfigRow {
     /// The service config.
     pub scid: Uuid,
     /// Title ids.
     pub titles: Vec<u32>,
+    /// What its title is called on each platform, as JSON in the form that handles show (H-33).
+    pub game_types: Option<String>,
 }
 
 /// A template as it was published.

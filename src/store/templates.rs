@@ -70,7 +70,7 @@ impl Store {
                 .map(|row| {
                     let titles: Vec<i64> = row.try_get("titles")?;
                     let titles = titles.into_iter().map(title_id_from_column).collect::<Result<_, _>>()?;
-                    Ok(ServiceConfigRow { scid: row.try_get("scid")?, titles })
+                    Ok(ServiceConfigRow { scid: row.try_get("scid")?, titles, game_types: row.try_get("game_types")? })
                 })
                 .collect::<Result<_, sqlx::Error>>()?,
             templates: templates
@@ -173,6 +173,7 @@ async fn put_service_configs(
         .bind(titles)
         .bind(source_hash)
         .bind(revision)
+        .bind(services.iter().map(|service| service.game_types.as_deref()).collect::<Vec<_>>())
         .execute(connection)
         .await?;
     Ok(())

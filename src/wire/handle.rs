@@ -23,6 +23,8 @@ pub struct Shown<'a> {
     pub readable: bool,
     /// Owners of the session whose entries are not loaded with it: a large one comes without members.
     pub owners: &'a [(MemberIndex, Xuid)],
+    /// What the title is called on each platform, as far as it is configured (H-19, H-33).
+    pub game_types: &'a Object,
 }
 
 /// Renders a handle (R-50; the tables of the activity and the search handle, H-33, H-37, H-70 to H-75).
@@ -41,7 +43,7 @@ pub fn render(shown: &Shown, include: Include) -> Json {
     match &handle.about {
         About::Invite(invite) => {
             put_some(owner("senderXuid"));
-            for field in invited(invite) {
+            for field in invited(invite, shown.game_types) {
                 put_some(Some(field));
             }
         }
@@ -61,6 +63,9 @@ pub fn render(shown: &Shown, include: Include) -> Json {
         About::Activity => {
             if let Some(protocol) = shown.session.and_then(Session::invite_protocol) {
                 put("inviteProtocol", protocol.into());
+            }
+            if !shown.game_types.is_empty() {
+                put("gameTypes", shown.game_types.clone().into());
             }
         }
         About::Invite(_) | About::Transfer { .. } => {}
@@ -84,7 +89,7 @@ pub fn render(shown: &Shown, include: Include) -> Json {
 }
 
 /// What only an invite has (H-33); who sent it is told under every name that clients read.
-fn invited(invite: &Invite) -> Vec<(String, Json)> {
+fn invited(invite: &Invite, game_types: &Object) -> Vec<(String, Json)> {
     let mut fields = vec![("invitedXuid".to_owned(), Json::from(invite.invited.to_string()))];
     let mut put = |name: &str, value: Json| fields.push((name.to_owned(), value));
     if let Some(attributes) = &invite.attributes {
@@ -94,7 +99,7 @@ fn invited(invite: &Invite) -> Vec<(String, Json)> {
         put("inviteProtocol", protocol.as_str().into());
     }
     put("expiration", render_instant(invite.expires_at).into());
-    put("gameTypes", Json::object());
+    put("gameTypes", game_types.clone().into());
     let sender = invite.sender.as_str();
     let info = [
         ("sender", sender),

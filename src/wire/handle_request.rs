@@ -221,7 +221,8 @@ fn read_activities(body: &Object, query: &str) -> Result<ActivityQuery, Refusal>
     Ok(ActivityQuery { scid, owners, take: take as usize })
 }
 
-fn read_xuids(at: &str, value: &Json) -> Result<Vec<Xuid>, Refusal> {
+/// Reads a list of 1 to 100 xuids, doubles collapsed (H-52, Q-38).
+pub(super) fn read_xuids(at: &str, value: &Json) -> Result<Vec<Xuid>, Refusal> {
     let items = value.as_array().ok_or_else(|| Refusal::invalid(at, format!("an array is expected, not {}", value.kind())))?;
     if items.is_empty() || items.len() > limits::MAX_OWNERS {
         return Err(Refusal::invalid(at, format!("1 to {} xuids are expected", limits::MAX_OWNERS)));

@@ -2,7 +2,7 @@
 //!
 //! Pure: text in, values out, and the other way. `request` reads a write, `stored` renders and reads the document and what only the
 //! service knows, `large` does so where members are hidden from each other, `view` gives older clients their names, `element` finds
-//! a part, `delta` renders what a change did, `query` and `handle` do the same for their routes. What is *not* here: rules (they are
+//! a part, `delta` renders what a change did, `query`, `handle` and `social` do the same for their routes. What is *not* here: rules (they are
 //! the domain's).
 
 pub mod delta;
@@ -13,5 +13,6 @@ pub mod large;
 pub mod query;
 pub mod request;
 pub mod search;
+pub mod social;
 pub mod stored;
 pub mod view;

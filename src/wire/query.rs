@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use super::handle_request::read_xuids;
+use super::request::read_body;
 use crate::domain::limits;
 use crate::domain::names::{Scid, SessionReference, TemplateName, Xuid};
 use crate::domain::query::{Candidate, Reported, SessionQuery};
@@ -17,7 +19,37 @@ use crate::json::{Json, Object};
 /// # Errors
 /// 400 naming the parameter.
 pub fn read(scid: Scid, template: Option<TemplateName>, query: &str, minor: u32) -> Result<SessionQuery, Refusal> {
-    let parameters = Parameters::read(query)?;
+    checked(read_parameters(scid, template, &Parameters::read(query, &[])?, minor)?)
+}
+
+/// Reads a batch query: the parameters, where `xuid` may be repeated, and a body that names the users (Q-38). Those of the parameters
+/// count when the body names nobody; the parameters are judged first (Q-22).
+///
+/// # Errors
+/// 400 naming the parameter or field.
+pub fn read_batch(
+    scid: Scid,
+    template: Option<TemplateName>,
+    query: &str,
+    minor: u32,
+    body: &[u8],
+    depth: usize,
+) -> Result<SessionQuery, Refusal> {
+    let mut found = read_parameters(scid, template, &Parameters::read(query, &["xuid"])?, minor)?;
+    let body = read_body(body, depth)?;
+    let is_empty = |list: &Json| *list == Json::Null || list.as_array().is_some_and(<[Json]>::is_empty);
+    if let Some(list) = body.get("xuids").filter(|list| !is_empty(list)) {
+        found.xuids = read_xuids("xuids", list)?;
+    }
+    checked(found)
+}
+
+fn read_parameters(
+    scid: Scid,
+    template: Option<TemplateName>,
+    parameters: &Parameters,
+    minor: u32,
+) -> Result<SessionQuery, Refusal> {
     let flag = |name: &str| match parameters.get(name) {
         None => Ok(false),
         Some(value) if value.eq_ignore_ascii_case("true") => Ok(true),
@@ -38,10 +70,16 @@ pub fn read(scid: Scid, template: Option<TemplateName>, query: &str, minor: u32)
         }
         Some(_) => return Err(Refusal::invalid("keyword", "1 to 64 characters other than NUL are expected")),
     };
-    let xuid = match parameters.get("xuid") {
-        None => None,
-        Some(xuid) => Some(Xuid::parse(xuid).map_err(|error| Refusal::invalid("xuid", error.to_string()))?),
-    };
+    let mut xuids = Vec::new();
+    for xuid in parameters.all("xuid") {
+        let xuid = Xuid::parse(xuid).map_err(|error| Refusal::invalid("xuid", error.to_string()))?;
+        if !xuids.contains(&xuid) {
+            xuids.push(xuid);
+        }
+    }
+    if xuids.len() > limits::MAX_OWNERS {
+        return Err(Refusal::invalid("xuid", format!("at most {} xuids are allowed", limits::MAX_OWNERS)));
+    }
     let visibility = match parameters.get("visibility") {
         None => None,
         Some(word) => Some(
@@ -52,7 +90,7 @@ pub fn read(scid: Scid, template: Option<TemplateName>, query: &str, minor: u32)
     let found = SessionQuery {
         scid,
         template,
-        xuids: xuid.into_iter().collect(),
+        xuids,
         keyword,
         reservations: flag("reservations")?,
         inactive: flag("inactive")?,
@@ -66,30 +104,36 @@ pub fn read(scid: Scid, template: Option<TemplateName>, query: &str, minor: u32)
     if visibility == Some(Reported::Private) && !found.private {
         return Err(Refusal::invalid("visibility", "private needs private=true"));
     }
-    if found.keyword.is_none() && found.xuids.is_empty() {
-        return Err(Refusal::invalid("query", "at least one of keyword and xuid is needed"));
-    }
-    if found.xuids.is_empty() && (found.reservations || found.inactive) {
-        let name = if found.reservations { "reservations" } else { "inactive" };
-        return Err(Refusal::invalid(name, "describes a user's state and needs xuid"));
-    }
     Ok(found)
 }
 
-/// The parameters that mean something here, by lower-case name; each at most once.
+/// Judges a query by what it asks for as a whole (Q-18, Q-21).
+fn checked(query: SessionQuery) -> Result<SessionQuery, Refusal> {
+    if query.keyword.is_none() && query.xuids.is_empty() {
+        return Err(Refusal::invalid("query", "at least one of keyword and xuid is needed"));
+    }
+    if query.xuids.is_empty() && (query.reservations || query.inactive) {
+        let name = if query.reservations { "reservations" } else { "inactive" };
+        return Err(Refusal::invalid(name, "describes a user's state and needs xuid"));
+    }
+    Ok(query)
+}
+
+/// The parameters that mean something here, by lower-case name.
 struct Parameters<'a>(Vec<(String, Cow<'a, str>)>);
 
 const KNOWN: &[&str] = &["keyword", "xuid", "reservations", "inactive", "private", "visibility", "version", "take"];
 
 impl<'a> Parameters<'a> {
-    fn read(query: &'a str) -> Result<Self, Refusal> {
+    /// Each may be given once, those in `repeatable` more often.
+    fn read(query: &'a str, repeatable: &[&str]) -> Result<Self, Refusal> {
         let mut found: Vec<(String, Cow<'a, str>)> = Vec::new();
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
             let name = name.to_ascii_lowercase();
             if !KNOWN.contains(&name.as_str()) {
                 continue;
             }
-            if found.iter().any(|(other, _)| *other == name) {
+            if !repeatable.contains(&name.as_str()) && found.iter().any(|(other, _)| *other == name) {
                 return Err(Refusal::invalid(name, "is given twice"));
             }
             found.push((name, value));
@@ -97,8 +141,12 @@ impl<'a> Parameters<'a> {
         Ok(Self(found))
     }
 
+    fn all(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.0.iter().filter(move |(known, _)| known == name).map(|(_, value)| &**value)
+    }
+
     fn get(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(known, _)| known == name).map(|(_, value)| &**value)
+        self.all(name).next()
     }
 }
 
@@ -167,6 +215,11 @@ mod tests {
         read(Scid::parse("5f0c1a52-7c1e-4b52-9d0e-00007a11b0a7").unwrap(), None, query, 7)
     }
 
+    fn batch(body: &str, query: &str) -> Result<SessionQuery, Refusal> {
+        let scid = Scid::parse("5f0c1a52-7c1e-4b52-9d0e-00007a11b0a7").unwrap();
+        read_batch(scid, None, query, 7, body.as_bytes(), 32)
+    }
+
     #[rstest]
     #[case::q10("keyword=", "keyword")]
     #[case::q11("xuid=-1", "xuid")]
@@ -185,6 +238,40 @@ mod tests {
     fn bad_parameters_are_refused_by_name(#[case] query: &str, #[case] name: &str) {
         let refusal = ask(query).unwrap_err();
         assert!(refusal.text.starts_with(&format!("{name}: ")), "{refusal}");
+    }
+
+    #[rstest]
+    #[case::q38(r#"{"xuids":["1",2,"x"]}"#, "", "xuids[2]")]
+    #[case::q38(r#"{"xuids":"1"}"#, "", "xuids")]
+    #[case::q38(r#"{"xuids":[null]}"#, "", "xuids[0]")]
+    #[case::q38("[]", "", "body")]
+    #[case::q18(r#"{"xuids":[]}"#, "", "query")]
+    #[case::q18("", "take=5", "query")]
+    #[case::q21("", "keyword=eu&inactive=true", "inactive")]
+    #[case::q22(r#"{"xuids":["x"]}"#, "take=x", "take")]
+    #[case::twice(r#"{"xuids":["1"]}"#, "take=1&take=1", "take")]
+    fn bad_batches_are_refused_by_name(#[case] body: &str, #[case] query: &str, #[case] name: &str) {
+        let refusal = batch(body, query).unwrap_err();
+        assert!(refusal.text.starts_with(&format!("{name}: ")), "{refusal}");
+    }
+
+    #[rstest]
+    #[case(r#"{"xuids":["1",2,"1"],"more":1}"#, "", &[1, 2])]
+    #[case("", "xuid=3&XUID=1&xuid=3", &[3, 1])]
+    #[case(r#"{"xuids":null}"#, "xuid=3", &[3])]
+    #[case(r#"{"xuids":["1"]}"#, "xuid=3", &[1])]
+    #[case(r#"{"xuids":[]}"#, "keyword=eu", &[])]
+    fn q38_whom_a_batch_asks_for(#[case] body: &str, #[case] query: &str, #[case] xuids: &[u64]) {
+        let read = batch(body, query).unwrap().xuids;
+        assert_eq!(read, xuids.iter().copied().map(Xuid).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn q38_a_batch_asks_for_at_most_100_users() {
+        let list = |most: u64| format!(r#"{{"xuids":{:?}}}"#, (1..=most).collect::<Vec<_>>());
+        let parameters = |most: u64| (1..=most).map(|xuid| format!("xuid={xuid}")).collect::<Vec<_>>().join("&");
+        assert!(batch(&list(100), "").is_ok() && batch("", &parameters(100)).is_ok());
+        assert!(batch(&list(101), "").is_err() && batch("", &parameters(101)).is_err());
     }
 
     #[test]

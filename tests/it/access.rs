@@ -418,6 +418,9 @@ async fn r70_administration_is_for_administrators() {
         (Method::DELETE, "/admin/social/1/follows/2"),
         (Method::PUT, "/admin/social/1/blocks/2"),
         (Method::DELETE, "/admin/social/1/blocks/2"),
+        (Method::GET, "/admin/social/edges"),
+        (Method::POST, "/admin/social/edges"),
+        (Method::PUT, "/admin/social/edges"),
         (Method::POST, "/admin/dev/clock"),
     ];
     for (method, path) in routes {

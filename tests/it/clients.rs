@@ -254,6 +254,7 @@ async fn the_examples_of_the_contract_play_in_order() {
     let joined = play("put-join-by-handle", None, handle).await;
     play("put-custom-property", Some(&joined.etag()), None).await;
     play("put-stale-etag", Some(&joined.etag()), None).await;
+    play("batch-query", None, None).await;
     world.pass(49_500);
     let reserved = play("put-reserve-member", None, None).await;
     play("get-not-modified", Some(&reserved.etag()), None).await;

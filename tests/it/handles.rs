@@ -489,7 +489,11 @@ async fn h21_m24_a_session_that_is_over_is_none() {
 async fn a02_handles_of_foreign_titles() {
     let world = World::new().await;
     let (ada, made) = playing(&world, 1, "foo").await;
-    let service = openmpsd::store::rows::ServiceConfigRow { scid: SCID.parse().expect("the scid is a GUID"), titles: vec![7] };
+    let service = openmpsd::store::rows::ServiceConfigRow {
+        scid: SCID.parse().expect("the scid is a GUID"),
+        titles: vec![7],
+        game_types: None,
+    };
     world.store.publish_services(&[service], &[]).await.expect("the service config is stored");
     world.running.directory.refresh_catalog().await.expect("the catalog is read");
     let everywhere = json!({"type": "activity", "owners": {"xuids": ["1"]}});

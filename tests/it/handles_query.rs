@@ -4,7 +4,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::handles::{ALL, asking, playing, pointing, query};
-use crate::harness::{Actor, Choices, SCID, World};
+use crate::harness::{Actor, Choices, SCID, World, publish};
 use crate::story::{active, creating, names, open, reserving, results, sessions, sql};
 
 const NONE: [&str; 0] = [];
@@ -189,6 +189,40 @@ async fn a40_everybody_may_count_as_follower_of_owners() {
 }
 
 #[tokio::test]
+async fn a40_h53_everybody_is_among_ones_people() {
+    let mut choices = Choices::default();
+    choices.options.everybody_follows = true;
+    let world = World::with(choices).await;
+    for xuid in [1, 3, 9, 2] {
+        playing(&world, xuid, &format!("s{xuid}")).await;
+        world.pass(1);
+    }
+    let hidden = creating(&json!({"visibility": "private"}), &json!({}));
+    world.user(4).put(&open("s4"), &hidden).await.expect(201);
+    world.user(4).post("/handles", &pointing("s4")).await.expect(201);
+    let eve = world.user(9);
+    let ask = async |moniker: &str| names(eve.post("/handles/query", &people(moniker)).await);
+    assert_eq!(ask("people").await, ["s2", "s3", "s1"], "H-59: newest first; oneself is not among them");
+    assert_eq!(ask("Friends").await, ["s2", "s3", "s1"]);
+    assert_eq!(names(eve.post("/handles/query?take=1", &people("people")).await), ["s2"]);
+    assert_eq!(ask("favorites").await, NONE, "favourites stay what is marked");
+    world.store.put_follow(9, 1, true).await.expect("the edge is stored");
+    assert_eq!(ask("favorites").await, ["s1"]);
+
+    let elsewhere = json!({"scid": "4fc10100-5f7a-4470-899b-280835760c07", "templateName": "MinecraftLobby", "name": "m3"});
+    world.pass(1);
+    world.user(3).post("/handles", &json!({"type": "activity", "sessionRef": elsewhere})).await.expect(201);
+    assert_eq!(ask("people").await, ["s2", "s3", "s1"], "only in the service config that was asked for");
+    let anywhere = json!({"type": "activity", "owners": {"people": {"moniker": "people"}}});
+    assert_eq!(names(eve.post("/handles/query", &anywhere).await), ["m3", "s2", "s3", "s1"]);
+    let of =
+        |xuid: &str| json!({"type": "activity", "scid": SCID, "owners": {"people": {"moniker": "people", "monikerXuid": xuid}}});
+    eve.post("/handles/query", &of("1")).await.expect(403);
+    assert_eq!(names(world.server().post("/handles/query", &of("1")).await), ["s4", "s2", "s9", "s3"], "H-55");
+    world.end().await;
+}
+
+#[tokio::test]
 async fn h21_m24_an_unbound_activity_is_shown_before_and_after_an_evaluation() {
     let world = World::new().await;
     let (ada, bo) = (world.user(1), world.user(2));
@@ -200,5 +234,23 @@ async fn h21_m24_an_unbound_activity_is_shown_before_and_after_an_evaluation() {
         assert_eq!(names(bo.post("/handles/query", &asking(&[1])).await), ["foo"]);
         assert_eq!(query(&bo, &asking(&[1])).await, Vec::<Value>::new());
     }
+    world.end().await;
+}
+
+#[tokio::test]
+async fn h19_game_types_are_shown_where_they_are_configured() {
+    let world = World::new().await;
+    let (ada, id) = playing(&world, 1, "foo").await;
+    let read = async || ada.get(&format!("/handles/{id}")).await.expect(200).json();
+    assert_eq!(read().await.get("gameTypes"), None);
+    let open = r#"{"constants":{"system":{"maxMembersCount":8}}}"#;
+    let about = "[game_types.uwp]\ntitle_id = 7\npfn = \"Maker.Game\"\nbound_pfns = [\"Maker.Beta\"]";
+    publish(&world, SCID, about, &[("Other", open)]).await;
+    let expected = json!({"uwp": {"titleId": "7", "pfn": "Maker.Game", "boundPfns": ["Maker.Beta"]}});
+    assert_eq!(read().await["gameTypes"], expected);
+    assert_eq!(query(&world.user(9), &asking(&[1])).await[0]["gameTypes"], expected);
+    assert_eq!(ada.post("/handles", &pointing("foo")).await.expect(201).json()["gameTypes"], expected);
+    publish(&world, SCID, "", &[("Other", open)]).await;
+    assert_eq!(query(&world.user(9), &asking(&[1])).await[0].get("gameTypes"), None);
     world.end().await;
 }

@@ -14,6 +14,7 @@ use openmpsd::domain::names::{Scid, TitleId, Xuid};
 use openmpsd::domain::principal::{Principal, Server, User};
 use openmpsd::http::Rules;
 use openmpsd::services;
+use openmpsd::social::Source;
 use openmpsd::store::{Import, Store, StoreOptions, migrate};
 use reqwest::header::{HeaderMap, HeaderName};
 use reqwest::{Client, Method};
@@ -47,6 +48,7 @@ pub struct World {
 pub struct Choices {
     pub options: Options,
     pub rules: Rules,
+    pub social: Source,
 }
 
 impl Default for Choices {
@@ -60,7 +62,8 @@ impl Default for Choices {
                 queue_per_session: 256,
                 queue_total: 8192,
             },
-            rules: Rules { body_bytes: 256 << 10, json_depth: 32, banned: Vec::new(), dev: true },
+            rules: Rules { body_bytes: 256 << 10, import_bytes: 1 << 20, json_depth: 32, banned: Vec::new(), dev: true },
+            social: Source::Table,
         }
     }
 }
@@ -94,6 +97,7 @@ impl World {
             clock: clock.clone(),
             ids: Ids::random(),
             verifier: verifier(&key),
+            social: choices.social,
             options: choices.options,
             rules: choices.rules,
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),

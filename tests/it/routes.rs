@@ -179,11 +179,14 @@ async fn r08_a_wrong_verb_is_405_with_allow_and_an_unknown_path_404() {
         (format!("/serviceconfigs/{SCID}/sessiontemplates"), "GET"),
         (format!("/serviceconfigs/{SCID}/sessiontemplates/Card"), "GET"),
         (format!("/serviceconfigs/{SCID}/sessiontemplates/Card/sessions"), "GET"),
+        (format!("/serviceconfigs/{SCID}/batch"), "POST"),
+        (format!("/serviceconfigs/{SCID}/sessiontemplates/Card/batch"), "POST"),
         ("/handles".to_owned(), "POST"),
         ("/handles/query".to_owned(), "POST"),
         (format!("/handles/{id}"), "GET, DELETE"),
         (format!("/handles/{id}/session"), "GET, PUT"),
         ("/admin/social/1/follows/2".to_owned(), "PUT, DELETE"),
+        ("/admin/social/edges".to_owned(), "GET, POST, PUT"),
         ("/admin/dev/clock".to_owned(), "POST"),
     ];
     let verbs = [Method::GET, Method::PUT, Method::POST, Method::DELETE, Method::PATCH, Method::OPTIONS];

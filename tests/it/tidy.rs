@@ -17,10 +17,11 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("store", &["json", "domain", "wire"]),
     ("embedded", &["settings"]),
     ("services", &["json", "domain", "wire", "store"]),
+    ("social", &["json", "ambient", "domain", "wire", "store"]),
     ("directory", &["json", "ambient", "domain", "wire", "store"]),
     ("auth", &["json", "ambient", "domain"]),
-    ("http", &["json", "ambient", "domain", "wire", "store", "directory", "auth"]),
-    ("app", &["json", "settings", "ambient", "domain", "store", "embedded", "services", "directory", "auth", "http"]),
+    ("http", &["json", "ambient", "domain", "wire", "store", "social", "directory", "auth"]),
+    ("app", &["json", "settings", "ambient", "domain", "store", "embedded", "services", "social", "directory", "auth", "http"]),
     ("cli", &["json", "settings", "ambient", "telemetry", "domain", "store", "embedded", "services", "auth", "app"]),
 ];
 

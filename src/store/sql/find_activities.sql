@@ -18,7 +18,10 @@ select h.id, h.type, h.owner, h.title_id, h.invited, h.created_at, h.expires_at,
         select from members e where e.sid = s.sid and e.state = 3 and e.device_id = $5
     ) else false end as local
 from unnest($1::bigint[]) with ordinality as ask (owner, n)
-join handles h on h.owner = ask.owner and h.type = 0 and ($2::uuid is null or h.scid = $2)
+cross join lateral (
+    -- One owner after another, whatever the size of the table when this is planned: hence the offset.
+    select * from handles where owner = ask.owner and type = 0 and ($2::uuid is null or scid = $2) offset 0
+) h
 left join sessions s on s.sid = h.sid
 left join lateral (
     select state, turn from members where xuid = h.owner and scid = h.scid and sid = h.sid limit 1

@@ -18,6 +18,7 @@ mod save;
 mod schema;
 mod search;
 mod search_cost;
+mod social;
 
 pub use cluster::Database;
 

@@ -1,0 +1,113 @@
+//! Administration of the social graph: edge by edge, and all edges as JSON lines.
+
+use std::sync::Arc;
+
+use actix_web::http::header::CONTENT_TYPE;
+use actix_web::http::{Method, StatusCode};
+use actix_web::web;
+use futures_util::stream;
+use tracing::warn;
+
+use super::extract::{body, each_chunk, says_json};
+use super::route::EdgeKind;
+use super::{Answer, ApiError, Call, Service, reply};
+use crate::directory::ExportKey;
+use crate::domain::names::Xuid;
+use crate::domain::refusal::Refusal;
+use crate::json::Object;
+use crate::store::StoreError;
+use crate::wire::request::read_body;
+use crate::wire::social::{EdgeReader, read_favorite};
+
+/// The media type of JSON lines.
+const LINES: &str = "application/x-ndjson";
+
+/// PUT and DELETE `/admin/social/{xuid}/follows/{other}` and `…/blocks/{other}`
+pub async fn edge(mut call: Call<'_>, kind: EdgeKind, xuid: &str, other: &str) -> Answer {
+    let (xuid, other) = (Xuid::parse(xuid)?.0, Xuid::parse(other)?.0);
+    writable(&call)?;
+    let put = call.request.method() == Method::PUT;
+    let favorite = if put { edge_body(&mut call, kind).await? } else { false };
+    let directory = Arc::clone(&call.service.directory);
+    let work = async move {
+        let store = directory.store();
+        match (kind, put) {
+            (EdgeKind::Follow, true) => store.put_follow(xuid, other, favorite).await,
+            (EdgeKind::Follow, false) => store.delete_follow(xuid, other).await.map(|_| ()),
+            (EdgeKind::Block, true) => store.put_block(xuid, other).await,
+            (EdgeKind::Block, false) => store.delete_block(xuid, other).await.map(|_| ()),
+        }
+    };
+    call.service.run(work).await?;
+    Ok(reply::empty(StatusCode::NO_CONTENT).into())
+}
+
+/// Edges that come from a source are not written by hand: the source would not know.
+fn writable(call: &Call) -> Result<(), Refusal> {
+    if call.service.social.is_administered() {
+        return Ok(());
+    }
+    Err(Refusal::conflict("social.source", "edges come from an HTTP endpoint and cannot be written here: change them there"))
+}
+
+/// Reads the optional body `{"favorite": true}` of a follow; a block has none.
+async fn edge_body(call: &mut Call<'_>, kind: EdgeKind) -> Result<bool, ApiError> {
+    let fields = read_body(&body(call).await?, call.service.rules.json_depth)?;
+    let mut favorite = false;
+    for (name, value) in &fields {
+        match (name.to_string().as_str(), kind) {
+            ("favorite", EdgeKind::Follow) => favorite = read_favorite(value)?,
+            (name, _) => return Err(Refusal::invalid(name, "this field does not exist").into()),
+        }
+    }
+    Ok(favorite)
+}
+
+/// GET /admin/social/edges: every edge, a line each, page by page.
+pub async fn export(call: Call<'_>) -> Answer {
+    let service = call.service.clone();
+    // Before the first page is there, failing still has a status of its own.
+    let (first, next) = page(&service, ExportKey::FIRST).await?;
+    let rest = stream::try_unfold((service, next), |(service, next)| async move {
+        let Some(key) = next else { return Ok(None) };
+        match page(&service, key).await {
+            Ok((lines, next)) => Ok(Some((web::Bytes::from(lines), (service, next)))),
+            Err(error) => {
+                warn!(%error, "failed to finish an export of the social graph");
+                Err(error)
+            }
+        }
+    });
+    Ok(reply::stream(LINES, web::Bytes::from(first), rest).into())
+}
+
+async fn page(service: &web::Data<Service>, key: ExportKey) -> Result<(String, Option<ExportKey>), StoreError> {
+    let directory = Arc::clone(&service.directory);
+    service.run(async move { directory.export_edges(key).await }).await
+}
+
+/// POST and PUT /admin/social/edges: adds the edges of the body, or makes them the whole graph.
+pub async fn import(mut call: Call<'_>) -> Answer {
+    writable(&call)?;
+    let kind = call.request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if !says_json(kind) && !says_lines(kind) {
+        return Err(ApiError::BadRequest(format!("Content-Type: {LINES} is expected, not {kind}")));
+    }
+    let replace = call.request.method() == Method::PUT;
+    let mut reader = EdgeReader::new(call.service.rules.json_depth);
+    let most = call.service.rules.import_bytes;
+    each_chunk(&mut call, most, |chunk| Ok(reader.feed(chunk)?)).await?;
+    let edges = reader.finish()?;
+    let mut counts = Object::with_capacity(2);
+    counts.insert("follows".into(), (edges.follows.len() as u64).into());
+    counts.insert("blocks".into(), (edges.blocks.len() as u64).into());
+    let directory = Arc::clone(&call.service.directory);
+    call.service.run(async move { directory.import_edges(&edges, replace).await }).await?;
+    Ok(reply::value(StatusCode::OK, &counts.into()).into())
+}
+
+/// Whether a media type is JSON lines, by one of its names.
+fn says_lines(kind: &str) -> bool {
+    let kind = kind.split(';').next().unwrap_or_default().trim();
+    kind.eq_ignore_ascii_case(LINES) || kind.eq_ignore_ascii_case("application/jsonl")
+}

@@ -1,0 +1,282 @@
+//! An endpoint of the operator's that is asked about each user: `GET {url}/{xuid}` (docs/social.md).
+//!
+//! An answer is good for a while, a failure for a short one. Whoever asks about a user who is being asked about waits for that answer.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::FutureExt as _;
+use futures_util::future::{BoxFuture, try_join_all};
+use reqwest::header::ACCEPT;
+use reqwest::{Client, Url, redirect};
+use secrecy::{ExposeSecret as _, SecretString};
+use tracing::{debug, info, warn};
+
+use super::Social;
+use crate::ambient::Clock;
+use crate::domain::names::Xuid;
+use crate::domain::refusal::Refusal;
+use crate::store::{Neighbourhood, Store, StoreError};
+use crate::wire::social::{Neighbours, read_neighbours};
+
+/// The largest answer, in bytes.
+const ANSWER_MAX: usize = 1 << 20;
+/// How long a failure is good at most.
+const FAILURE_MAX: TimeDelta = TimeDelta::seconds(5);
+/// After which time without failures the endpoint counts as working, even if nobody who failed was asked about again.
+const QUIET: TimeDelta = TimeDelta::minutes(1);
+/// Of how many users it is remembered when they were asked about.
+const USERS_MAX: usize = 100_000;
+
+/// How the endpoint is asked.
+#[derive(Debug, Clone)]
+pub struct HttpOptions {
+    /// What a user's xuid is appended to, behind a slash.
+    pub url: String,
+    /// A bearer token to send along.
+    pub bearer: Option<SecretString>,
+    /// How long a call may take in all.
+    pub timeout: Duration,
+    /// How long an answer is good.
+    pub cache: TimeDelta,
+}
+
+/// The endpoint's URL is none.
+#[derive(Debug, thiserror::Error)]
+#[error("{url}: {why}")]
+pub struct BadUrl {
+    url: String,
+    why: String,
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    /// It took too long, the connection broke, or there was none.
+    #[error("{0}")]
+    Transport(String),
+    /// Neither 200 nor 404.
+    #[error("status {0}")]
+    Status(u16),
+    /// More than [`ANSWER_MAX`].
+    #[error("the answer is larger than {ANSWER_MAX} bytes")]
+    TooLarge,
+    /// It is not what was agreed upon.
+    #[error("the answer is malformed: {0}")]
+    Malformed(#[from] Refusal),
+}
+
+impl From<reqwest::Error> for Failure {
+    fn from(error: reqwest::Error) -> Self {
+        if error.is_timeout() {
+            return Self::Transport("no answer in time".to_owned());
+        }
+        // The words that matter stand in the causes.
+        let error = error.without_url();
+        let mut text = error.to_string();
+        let mut cause = std::error::Error::source(&error);
+        while let Some(error) = cause {
+            text = format!("{text}: {error}");
+            cause = error.source();
+        }
+        Self::Transport(text)
+    }
+}
+
+/// What is known of one user.
+#[derive(Debug, Clone, Copy)]
+struct Known {
+    good_until: DateTime<Utc>,
+    failed: bool,
+}
+
+/// One user. Whoever holds it asks; the others wait.
+type Slot = Arc<tokio::sync::Mutex<Option<Known>>>;
+
+/// The endpoint, and of whom it was asked when.
+pub struct Endpoint(Arc<Inner>);
+
+struct Inner {
+    options: HttpOptions,
+    client: Client,
+    store: Store,
+    clock: Clock,
+    users: Mutex<HashMap<Xuid, Slot>>,
+    trouble: Mutex<Trouble>,
+}
+
+/// Whether the operator was told that the endpoint fails, and when it last did.
+#[derive(Default)]
+struct Trouble {
+    told: bool,
+    last: DateTime<Utc>,
+}
+
+impl Endpoint {
+    /// Gets ready to ask; nothing is asked yet.
+    ///
+    /// # Errors
+    /// When the URL is none.
+    pub fn open(mut options: HttpOptions, store: Store, clock: Clock) -> Result<Self, BadUrl> {
+        options.url.truncate(options.url.trim_end_matches('/').len());
+        Url::parse(&options.url).map_err(|error| BadUrl { url: options.url.clone(), why: error.to_string() })?;
+        let client = Client::builder()
+            .timeout(options.timeout)
+            // The settings say where to ask; neither the answer nor the environment does.
+            .redirect(redirect::Policy::none())
+            .no_proxy()
+            .user_agent(concat!("openmpsd/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .map_err(|error| BadUrl { url: options.url.clone(), why: error.to_string() })?;
+        Ok(Self(Arc::new(Inner { options, client, store, clock, users: Mutex::default(), trouble: Mutex::default() })))
+    }
+}
+
+impl Social for Endpoint {
+    fn refresh(&self, xuids: &[Xuid]) -> Option<BoxFuture<'static, Result<(), StoreError>>> {
+        let now = self.0.clock.real();
+        let is_good = |slot: &Slot| slot.try_lock().is_ok_and(|known| known.is_some_and(|known| now < known.good_until));
+        let stale: Vec<(Xuid, Slot)> = {
+            let mut users = self.0.users.lock().expect("nobody panics while holding the users");
+            let slots = xuids.iter().map(|xuid| (*xuid, slot_of(&mut users, *xuid, now)));
+            slots.filter(|(_, slot)| !is_good(slot)).collect()
+        };
+        if stale.is_empty() {
+            return None;
+        }
+        let refresh = |(xuid, slot)| {
+            let inner = Arc::clone(&self.0);
+            async move { inner.refresh(xuid, slot).await }
+        };
+        let refreshed: Vec<_> = stale.into_iter().map(refresh).collect();
+        Some(async move { try_join_all(refreshed).await.map(drop) }.boxed())
+    }
+
+    fn is_administered(&self) -> bool {
+        false
+    }
+}
+
+/// The slot of a user, made if need be. When there are too many, those that are good no longer go, and if need be all that nobody
+/// uses: forgetting costs no more than asking again.
+fn slot_of(users: &mut HashMap<Xuid, Slot>, xuid: Xuid, now: DateTime<Utc>) -> Slot {
+    if users.len() >= USERS_MAX && !users.contains_key(&xuid) {
+        let is_used = |slot: &Slot| Arc::strong_count(slot) > 1;
+        users.retain(|_, slot| {
+            is_used(slot) || slot.try_lock().is_ok_and(|known| known.is_some_and(|known| now < known.good_until))
+        });
+        if users.len() >= USERS_MAX {
+            users.retain(|_, slot| is_used(slot));
+        }
+    }
+    Arc::clone(users.entry(xuid).or_default())
+}
+
+impl Inner {
+    /// Asks about a user and writes through what is said, unless somebody else has just done so.
+    async fn refresh(&self, xuid: Xuid, slot: Slot) -> Result<(), StoreError> {
+        let mut known = slot.lock().await;
+        if known.is_some_and(|known| self.clock.real() < known.good_until) {
+            return Ok(());
+        }
+        let failed_before = known.is_some_and(|known| known.failed);
+        let (failed, good) = match self.ask(xuid).await {
+            Ok(neighbours) => {
+                let changed = self.store.put_neighbours(&rows(xuid, &neighbours)).await?;
+                debug!(principal.xuid = %xuid, changed, "the social source spoke about a user");
+                self.tell_success(failed_before);
+                (false, self.options.cache)
+            }
+            Err(failure) => {
+                self.store.end_follows(xuid.0).await?;
+                self.tell_failure(xuid, &failure);
+                (true, self.options.cache.min(FAILURE_MAX))
+            }
+        };
+        *known = Some(Known { good_until: self.clock.real() + good, failed });
+        Ok(())
+    }
+
+    async fn ask(&self, xuid: Xuid) -> Result<Neighbours, Failure> {
+        let mut call = self.client.get(format!("{}/{xuid}", self.options.url)).header(ACCEPT, "application/json");
+        if let Some(bearer) = &self.options.bearer {
+            call = call.bearer_auth(bearer.expose_secret());
+        }
+        let mut answer = call.send().await?;
+        match answer.status().as_u16() {
+            200 => {}
+            404 => return Ok(Neighbours::default()),
+            other => return Err(Failure::Status(other)),
+        }
+        let mut body = Vec::new();
+        while let Some(chunk) = answer.chunk().await? {
+            if body.len() + chunk.len() > ANSWER_MAX {
+                return Err(Failure::TooLarge);
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(read_neighbours(xuid, &body)?)
+    }
+
+    /// Tells the operator that the endpoint fails, unless that is known.
+    fn tell_failure(&self, xuid: Xuid, failure: &Failure) {
+        let mut trouble = self.trouble.lock().expect("nobody panics while holding it");
+        trouble.last = self.clock.real();
+        if trouble.told {
+            debug!(principal.xuid = %xuid, %failure, "the social source still fails");
+        } else {
+            trouble.told = true;
+            warn!(
+                principal.xuid = %xuid, %failure,
+                "failed to ask the social source: whom it cannot tell about follows nobody and is followed by nobody"
+            );
+        }
+    }
+
+    /// Tells the operator that the endpoint works again, where it answers about a user it failed about, or has not failed for a while.
+    fn tell_success(&self, failed_before: bool) {
+        let mut trouble = self.trouble.lock().expect("nobody panics while holding it");
+        if trouble.told && (failed_before || self.clock.real() - trouble.last > QUIET) {
+            trouble.told = false;
+            info!("the social source works again");
+        }
+    }
+}
+
+fn rows(xuid: Xuid, neighbours: &Neighbours) -> Neighbourhood {
+    let list = |xuids: &std::collections::BTreeSet<Xuid>| xuids.iter().map(|xuid| xuid.0).collect();
+    Neighbourhood {
+        xuid: xuid.0,
+        follows: neighbours.follows.iter().map(|(xuid, favorite)| (xuid.0, *favorite)).collect(),
+        followers: list(&neighbours.followers),
+        blocks: list(&neighbours.blocks),
+        blocked_by: list(&neighbours.blocked_by),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a40_only_so_many_users_are_remembered() {
+        let now = DateTime::UNIX_EPOCH;
+        let good = |seconds| {
+            Arc::new(tokio::sync::Mutex::new(Some(Known { good_until: now + TimeDelta::seconds(seconds), failed: false })))
+        };
+        let mut users: HashMap<Xuid, Slot> =
+            (1..=USERS_MAX as u64).map(|xuid| (Xuid(xuid), good(i64::from(xuid % 2 == 0)))).collect();
+        slot_of(&mut users, Xuid(1), now);
+        assert_eq!(users.len(), USERS_MAX, "who is known needs no room");
+        let asked = Arc::clone(&users[&Xuid(3)]);
+        slot_of(&mut users, Xuid(0), now);
+        assert_eq!(users.len(), USERS_MAX / 2 + 2, "the stale ones go, but for one that is just asked about");
+        assert!(Arc::ptr_eq(&asked, &users[&Xuid(3)]));
+
+        users.extend((1..=USERS_MAX as u64).map(|xuid| (Xuid(1 << 32 | xuid), good(1))));
+        slot_of(&mut users, Xuid(u64::MAX), now);
+        assert_eq!(users.len(), 2, "if all are good, all go that are not in use");
+    }
+}
