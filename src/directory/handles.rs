@@ -171,7 +171,10 @@ impl Directory {
         for row in &rows {
             match handle_of(row) {
                 Ok(handle) if self.catalog.service(&handle.reference.scid, principal).is_ok() => {
-                    shown.push(render(&Shown { handle: &handle, session: None, readable: false, owners: &[] }, Include::default()));
+                    shown.push(render(
+                        &Shown { handle: &handle, session: None, readable: false, owners: &[] },
+                        Include::default(),
+                    ));
                 }
                 Ok(_) => {}
                 Err(error) => error!(handle.id = %row.id, %error, "an invite is left out: it cannot be read"),

@@ -141,8 +141,7 @@ impl Directory {
             (2, ..) => Pass::Anybody,
             (3, _, [user]) => Pass::Origin(row.from_origin.then_some(user.xuid).into_iter().collect()),
             (3, _, users) => {
-                let asks: Vec<_> =
-                    users.iter().map(|user| HandleAsk { id: row.handle.id, caller: Some(user.xuid.0) }).collect();
+                let asks: Vec<_> = users.iter().map(|user| HandleAsk { id: row.handle.id, caller: Some(user.xuid.0) }).collect();
                 let rows = self.store.read_by_handles(&asks, self.clock.now()).await?;
                 let from_origin = |row: &Option<HandleReadRow>| row.as_ref().is_some_and(|row| row.from_origin);
                 Pass::Origin(users.iter().zip(&rows).filter(|(_, row)| from_origin(row)).map(|(user, _)| user.xuid).collect())
@@ -206,12 +205,7 @@ impl Directory {
     }
 
     /// Shows a session to a caller once what is due is settled, judged by the session itself.
-    async fn show_settled(
-        &self,
-        sid: Uuid,
-        principal: &Arc<Principal>,
-        pass: &Pass,
-    ) -> Result<Option<Document>, DirectoryError> {
+    async fn show_settled(&self, sid: Uuid, principal: &Arc<Principal>, pass: &Pass) -> Result<Option<Document>, DirectoryError> {
         let view = self.view(sid, principal).await?;
         let Some(session) = &view.session else { return Ok(None) };
         if !access::may_read(session, principal, &view.facts) && !pass.shows(session, principal) {

@@ -171,7 +171,8 @@ fn may_take_part(rights: &Rights, write: &Write, entries: &Entries, context: &Co
         return Err(Refusal::forbidden("the caller is not a member of the session: writing needs members.me, which joins it"));
     }
     // Deleting what is not there succeeds for everybody; a PUT shows the session (W-35).
-    if write.target == Target::Element || access::may_read(session, context.principal, context.facts)
+    if write.target == Target::Element
+        || access::may_read(session, context.principal, context.facts)
         || context.pass.shows(session, context.principal)
     {
         Ok(Leave::NothingLeftToDo)

@@ -112,7 +112,8 @@ fn stamp(before: &Record, mut after: Record) -> Decision {
 
 /// Takes back a search handle; one that was replaced meanwhile is gone already.
 fn unlist(session: Option<&Session>, id: HandleId, context: &Context) -> Result<Record, Refusal> {
-    let listed = session.and_then(|session| session.listing.as_ref().filter(|listing| listing.id == id).map(|one| (session, one)));
+    let listed =
+        session.and_then(|session| session.listing.as_ref().filter(|listing| listing.id == id).map(|one| (session, one)));
     let Some((session, listing)) = listed else { return Err(Refusal::new(Kind::Missing, "the handle does not exist")) };
     handle::may_unlist(session, listing, context.principal)?;
     Ok(Some(Session { listing: None, ..session.clone() }))

@@ -117,11 +117,13 @@ impl Handle {
     /// handle as well, which only the session knows ([`may_unlist`]).
     #[must_use]
     pub fn may_delete(&self, principal: &Principal) -> bool {
-        let same_title = |title: Option<TitleId>| self.kind() != HandleType::Activity || title.is_none() || title == self.title_id;
+        let same_title =
+            |title: Option<TitleId>| self.kind() != HandleType::Activity || title.is_none() || title == self.title_id;
         principal.is_server_for(&self.reference.scid)
-            || principal.users().iter().any(|user| {
-                (Some(user.xuid) == self.owner && same_title(user.title_id)) || self.invites(user.xuid)
-            })
+            || principal
+                .users()
+                .iter()
+                .any(|user| (Some(user.xuid) == self.owner && same_title(user.title_id)) || self.invites(user.xuid))
     }
 
     /// Whether its owner is active in its session: what an activity with related data is shown by (H-21).

@@ -97,7 +97,11 @@ fn attribute_name(at: &str, item: &Json) -> Result<Json, Refusal> {
 }
 
 fn filled(at: &str, item: &Json, most: usize) -> Result<Json, Refusal> {
-    if system::text(at, item, most)?.is_empty() { Err(Refusal::invalid(at, "an empty text is not allowed")) } else { Ok(item.clone()) }
+    if system::text(at, item, most)?.is_empty() {
+        Err(Refusal::invalid(at, "an empty text is not allowed"))
+    } else {
+        Ok(item.clone())
+    }
 }
 
 fn too_many(at: &str, count: usize) -> Result<(), Refusal> {

@@ -102,11 +102,7 @@ impl HandleRow {
 
 impl SearchPlace {
     pub(super) fn read(row: &PgRow) -> Result<Self, sqlx::Error> {
-        Ok(Self {
-            scid: row.try_get("scid")?,
-            template_key: row.try_get("template_key")?,
-            posted_at: row.try_get("posted_at")?,
-        })
+        Ok(Self { scid: row.try_get("scid")?, template_key: row.try_get("template_key")?, posted_at: row.try_get("posted_at")? })
     }
 }
 

@@ -268,12 +268,18 @@ fn search_difference(before: &Record, after: &Record) -> Option<Box<SearchDiff>>
     let place = new.as_ref().or(old.as_ref()).map(|rows| rows.place.clone())?;
     let moved = old.as_ref().is_some_and(|old| old.place != place);
     let nothing = (BTreeMap::new(), BTreeSet::new());
-    let (old_handle, (old_values, old_terms)) = old.map_or((None, nothing.clone()), |rows| (Some(rows.handle), (rows.values, rows.terms)));
-    let (new_handle, (new_values, new_terms)) = new.map_or((None, nothing), |rows| (Some(rows.handle), (rows.values, rows.terms)));
+    let (old_handle, (old_values, old_terms)) =
+        old.map_or((None, nothing.clone()), |rows| (Some(rows.handle), (rows.values, rows.terms)));
+    let (new_handle, (new_values, new_terms)) =
+        new.map_or((None, nothing), |rows| (Some(rows.handle), (rows.values, rows.terms)));
     Some(Box::new(SearchDiff {
         place,
         removed_values: old_values.keys().filter(|key| !new_values.contains_key(*key)).cloned().collect(),
-        values: new_values.iter().filter(|(key, row)| moved || old_values.get(*key) != Some(row)).map(|(_, row)| row.clone()).collect(),
+        values: new_values
+            .iter()
+            .filter(|(key, row)| moved || old_values.get(*key) != Some(row))
+            .map(|(_, row)| row.clone())
+            .collect(),
         removed_terms: old_terms.difference(&new_terms).cloned().collect(),
         terms: new_terms.iter().filter(|term| moved || !old_terms.contains(*term)).cloned().collect(),
         handle: match new_handle {
