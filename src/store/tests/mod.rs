@@ -16,6 +16,7 @@ mod queries;
 mod reads;
 mod save;
 mod schema;
+mod search;
 
 pub use cluster::Database;
 
