@@ -215,15 +215,14 @@ impl Plan {
         self.take(decision, rendered, Cause::Request, actor(&asked.principal));
         if let Some(mut handle) = asked.handle.clone() {
             self.touched = true;
-            match (&asked.command, handle.owner) {
-                (Command::Show, Some(owner)) => drop(self.activities.insert(owner, Some(handle))),
-                _ => {
-                    // An invite leads to the session whatever became of it (H-34).
-                    if let Some(session) = &self.record {
-                        handle.reference = projection::reference_row(&session.reference);
-                    }
-                    self.handles.push(handle);
+            if let (Command::Show, Some(owner)) = (&asked.command, handle.owner) {
+                self.activities.insert(owner, Some(handle));
+            } else {
+                // An invite leads to the session whatever became of it (H-34).
+                if let Some(session) = &self.record {
+                    handle.reference = projection::reference_row(&session.reference);
                 }
+                self.handles.push(handle);
             }
         }
         let document = self.document(viewer);

@@ -255,6 +255,7 @@ pub enum Owners {
 
 /// What a request wants beside the handle itself.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a word of its own in the request")]
 pub struct Include {
     /// What shows whether the session can be joined (H-70).
     pub related_info: bool,

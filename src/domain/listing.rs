@@ -59,7 +59,7 @@ pub fn read_attributes(value: Option<&Json>) -> Result<Object, Refusal> {
         let name = name.to_string();
         let at = format!("{at}.{name}");
         let read = match name.as_str() {
-            "tags" => list(&at, value, |at, item| attribute_name(at, item))?,
+            "tags" => list(&at, value, attribute_name)?,
             "achievementIds" => list(&at, value, |at, item| filled(at, item, limits::MAX_ATTRIBUTE_NAME))?,
             "strings" => map(&at, value, |at, item| Ok(system::text(at, item, limits::MAX_TEXT)?.as_str().into()))?,
             "numbers" => map(&at, value, |at, item| match item {

@@ -284,7 +284,7 @@ fn search_difference(before: &Record, after: &Record) -> Option<Box<SearchDiff>>
         terms: new_terms.iter().filter(|term| moved || !old_terms.contains(*term)).cloned().collect(),
         handle: match new_handle {
             new if new == old_handle => HandleChange::Keep,
-            Some(new) => HandleChange::Put(new),
+            Some(new) => HandleChange::Put(Box::new(new)),
             None => HandleChange::Remove,
         },
     }))

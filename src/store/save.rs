@@ -94,7 +94,7 @@ pub enum HandleChange {
     /// It stays, or there is none.
     Keep,
     /// It is new, or in place of the former one (H-62).
-    Put(HandleRow),
+    Put(Box<HandleRow>),
     /// It goes.
     Remove,
 }

@@ -41,7 +41,9 @@ pub fn render(shown: &Shown, include: Include) -> Json {
     match &handle.about {
         About::Invite(invite) => {
             put_some(owner("senderXuid"));
-            invited(invite).into_iter().for_each(|field| put_some(Some(field)));
+            for field in invited(invite) {
+                put_some(Some(field));
+            }
         }
         About::Transfer { origin } => {
             put_some(Some(("originSessionRef".into(), session_ref(origin))));

@@ -188,7 +188,7 @@ async fn h63_bad_attributes_are_refused_by_name() {
     for attributes in [
         json!({"tags": many(32), "strings": map(32, json!(long(1024))), "numbers": map(32, json!(-1e300))}),
         json!({"tags": [long(99), "ä-b_c.d", "É"], "strings": named(&long(99), json!("free text\n \"of\" any kind"))}),
-        json!({"achievementIds": many(32), "language": "en", "numbers": {"a": 0, "b": 1e-300, "c": 9007199254740993_u64}}),
+        json!({"achievementIds": many(32), "language": "en", "numbers": {"a": 0, "b": 1e-300, "c": 9_007_199_254_740_993_u64}}),
     ] {
         let made = ada.post("/handles", &listing("foo", &attributes)).await.expect(201).json();
         assert_eq!(made["searchAttributes"], attributes, "as given");

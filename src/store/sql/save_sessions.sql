@@ -156,6 +156,7 @@ handle as materialized (
     join won on won.sid = p.sid
     left join after on after.sid = p.sid
     left join locked on locked.sid = p.sid
+    where after.sid is not null or p.type = 1
 ),
 -- Only an activity can be in the way of another (H-20).
 put_handles as (

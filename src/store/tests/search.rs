@@ -29,7 +29,7 @@ fn text(attribute: &str, text: &str) -> SearchValueRow {
 fn listing(name: &str, second: i64) -> Box<SearchDiff> {
     Box::new(SearchDiff {
         place: place(second),
-        handle: HandleChange::Put(search_handle(name, second)),
+        handle: HandleChange::Put(Box::new(search_handle(name, second))),
         removed_values: Vec::new(),
         values: vec![number("numbers/level", 12.0), text("strings/map", "harbor")],
         removed_terms: Vec::new(),
@@ -87,7 +87,7 @@ async fn h62_a_listing_in_place_of_another_moves_every_row() {
     save_one(&database.store, save).await.unwrap();
 
     let after = holding(&database.store, "One").await;
-    assert_eq!(after.handles, [handle]);
+    assert_eq!(after.handles, [*handle]);
     assert_ne!(after.handles, before.handles);
     assert_eq!(after.search_values, [(number("numbers/level", 13.0), place(5)), (text("numbers/map", "harbor"), place(5))]);
     assert_eq!(after.search_terms, [("tags:casual".to_owned(), place(5)), ("tags:ranked".to_owned(), place(5))]);
@@ -166,7 +166,7 @@ async fn h66_a_session_that_is_born_again_starts_unfound_or_anew() {
         let after = holding(&database.store, name).await;
         assert_eq!(is_unfound(&after), !anew);
         if let (true, Some(HandleChange::Put(handle))) = (anew, save.search.map(|search| search.handle)) {
-            assert_eq!(after.handles, [handle]);
+            assert_eq!(after.handles, [*handle]);
             assert!(after.search_values.iter().all(|(_, at)| *at == place(7)));
         }
     }
@@ -179,7 +179,7 @@ async fn a_batch_saves_what_is_found_of_those_that_win() {
     let batch = |second: i64| -> Vec<SessionSave> {
         let one = |number: usize| {
             let mut save = create(session(&name(number)), vec![]);
-            save.search = (number % 3 == 0).then(|| listing(&name(number), second));
+            save.search = number.is_multiple_of(3).then(|| listing(&name(number), second));
             save
         };
         (0..64).map(one).collect()

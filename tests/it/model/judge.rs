@@ -244,9 +244,8 @@ impl Case<'_> {
         self.ops.iter().filter(|op| actor(&op.principal) == row.actor).find_map(|op| {
             let command = command_of(op, row)?;
             let answered = match &op.answer {
-                Answer::Unknown => true,
+                Answer::Unknown | Answer::Unlisted => true,
                 Answer::Made(id) => names_listing(row) == Some(*id),
-                Answer::Unlisted => true,
                 Answer::Written { outcome: Outcome::Gone, .. } => row.deleted,
                 Answer::Written { outcome: Outcome::Created | Outcome::Updated, document: Some((tag, _)), .. } => {
                     key(*tag) == etag
