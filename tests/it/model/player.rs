@@ -165,7 +165,7 @@ impl Player {
 
     /// Posts a handle that is not an activity; mostly it takes a member to do that.
     async fn post(&mut self, kind: &str, session: u64) {
-        if self.chance.permille(700) {
+        if self.chance.permille(300) {
             self.write(session).await;
         }
         let reference = self.reference(session);
@@ -193,9 +193,20 @@ impl Player {
         self.heard(session, begun, reference, asked, answer);
     }
 
-    /// Deletes the search handle that was last seen of a session.
+    /// Deletes the search handle that was last seen of a session, mostly after posting one: joined first, because it takes a member.
     async fn unlist(&mut self, session: u64) {
-        self.read(session).await;
+        if self.chance.permille(800) {
+            let mark = format!("m{}-{}-{}", self.seed, self.number, self.ops.len());
+            let me = json!({"properties": {"system": {"active": true}, "custom": {"mark": mark}}});
+            let mut body = json!({"members": {"me": me}});
+            if self.chance.permille(500) {
+                body["constants"] = self.constants(session);
+            }
+            self.send(session, mark, &body, Target::Session, Preconditions::default()).await;
+            self.post("search", session).await;
+        } else {
+            self.read(session).await;
+        }
         let Some((_, id)) = self.listed.iter().rev().find(|(of, _)| *of == session).copied() else { return };
         let (reference, begun) = (self.reference(session), step(&self.steps));
         let answer = match self.directory.delete_handle(id, &self.principal).await {
@@ -226,6 +237,10 @@ impl Player {
     async fn write(&mut self, session: u64) {
         let mark = format!("m{}-{}-{}", self.seed, self.number, self.ops.len());
         let (body, target, preconditions) = self.wish(session, &mark);
+        self.send(session, mark, &body, target, preconditions).await;
+    }
+
+    async fn send(&mut self, session: u64, mark: String, body: &Value, target: Target, preconditions: Preconditions) {
         let reference = self.reference(session);
         let service = self.directory.catalog().service(&reference.scid, &self.principal).expect("everybody may use it");
         let body = body.to_string();
