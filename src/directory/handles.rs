@@ -53,6 +53,9 @@ impl Directory {
         let command = match request.wanted {
             Wanted::Activity => Command::Show,
             Wanted::Transfer { origin } => {
+                let service = self.catalog.service(&origin.scid, principal)?;
+                let template = service.template(origin.template.as_str())?.name.clone();
+                let origin = SessionReference { template, ..origin };
                 handle.about = About::Transfer { origin };
                 Command::Transfer
             }

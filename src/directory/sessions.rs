@@ -20,6 +20,10 @@ use crate::wire::large;
 
 /// The code of an invite.
 const INVITE: i16 = 1;
+/// The code of a search handle.
+const SEARCH: i16 = 2;
+/// The code of a transfer handle.
+const TRANSFER: i16 = 3;
 
 /// A write on one session.
 #[derive(Debug, Clone)]
@@ -135,19 +139,29 @@ impl Directory {
     }
 
     /// What a handle adds to the caller's own rights (H-40 to H-43); `row` was read for this caller.
-    pub(super) async fn pass_of(&self, row: &HandleReadRow, principal: &Principal) -> Result<Pass, StoreError> {
-        Ok(match (row.handle.kind, row.handle.invited, principal.users()) {
-            (INVITE, Some(invited), _) => Pass::Invited(Xuid(invited)),
-            (2, ..) => Pass::Anybody,
-            (3, _, [user]) => Pass::Origin(row.from_origin.then_some(user.xuid).into_iter().collect()),
-            (3, _, users) => {
-                let asks: Vec<_> = users.iter().map(|user| HandleAsk { id: row.handle.id, caller: Some(user.xuid.0) }).collect();
-                let rows = self.store.read_by_handles(&asks, self.clock.now()).await?;
-                let from_origin = |row: &Option<HandleReadRow>| row.as_ref().is_some_and(|row| row.from_origin);
-                Pass::Origin(users.iter().zip(&rows).filter(|(_, row)| from_origin(row)).map(|(user, _)| user.xuid).collect())
-            }
+    pub(super) async fn pass_of(&self, row: &HandleReadRow, principal: &Arc<Principal>) -> Result<Pass, DirectoryError> {
+        Ok(match (row.handle.kind, row.handle.invited) {
+            (INVITE, Some(invited)) => Pass::Invited(Xuid(invited)),
+            (SEARCH, _) => Pass::Anybody,
+            (TRANSFER, _) => Pass::Origin(self.come_from_origin(row, principal).await?),
             _ => Pass::Nothing,
         })
+    }
+
+    /// Those of the callers who are accepted members of the session that a transfer handle comes from (H-43), once what is due there
+    /// is evaluated (M-24).
+    async fn come_from_origin(&self, row: &HandleReadRow, principal: &Arc<Principal>) -> Result<Vec<Xuid>, DirectoryError> {
+        let users = principal.users();
+        match (users, row.origin_due, row.handle.origin) {
+            ([], ..) => return Ok(Vec::new()),
+            ([user], false, _) => return Ok(row.from_origin.then_some(user.xuid).into_iter().collect()),
+            (_, true, Some((origin, _))) => drop(self.view(origin, principal).await?),
+            _ => {}
+        }
+        let asks: Vec<_> = users.iter().map(|user| HandleAsk { id: row.handle.id, caller: Some(user.xuid.0) }).collect();
+        let rows = self.store.read_by_handles(&asks, self.clock.now()).await?;
+        let from_origin = |row: &Option<HandleReadRow>| row.as_ref().is_some_and(|row| row.from_origin);
+        Ok(users.iter().zip(&rows).filter(|(_, row)| from_origin(row)).map(|(user, _)| user.xuid).collect())
     }
 
     fn lane(&self, id: Uuid) -> usize {

@@ -187,7 +187,12 @@ fn loaded_members(row: &PgRow) -> Result<Vec<LoadedMember>, sqlx::Error> {
 impl HandleReadRow {
     pub(super) fn read(row: &PgRow) -> Result<Self, sqlx::Error> {
         let session = if has_session(row)? { Some(ReadRow::read(row)?) } else { None };
-        Ok(Self { handle: HandleRow::read(row)?, session, from_origin: row.try_get("from_origin")? })
+        Ok(Self {
+            handle: HandleRow::read(row)?,
+            session,
+            from_origin: row.try_get("from_origin")?,
+            origin_due: row.try_get("origin_due")?,
+        })
     }
 }
 

@@ -161,6 +161,8 @@ pub struct HandleReadRow {
     pub session: Option<ReadRow>,
     /// Whether the caller is an accepted member of the session that a transfer handle comes from (H-43).
     pub from_origin: bool,
+    /// Whether something is due in that session.
+    pub origin_due: bool,
 }
 
 /// What restricted sessions ask about a stranger.

@@ -127,9 +127,9 @@ fn compare_search(session: &Session, holding: &Holding, report: &mut Report) {
     report.check(stored == values, "the values it is found by differ from its document");
     let stored: BTreeSet<_> = holding.search_terms.iter().map(|(term, _)| term.clone()).collect();
     report.check(stored == terms, "the terms it is found by differ from its document");
-    let mut stands =
-        holding.search_values.iter().map(|(_, place)| place).chain(holding.search_terms.iter().map(|(_, place)| place));
-    let placed = stands.all(|place| expected.as_ref().is_some_and(|rows| rows.place == *place));
+    let values = holding.search_values.iter().map(|(_, place)| place);
+    let terms = holding.search_terms.iter().map(|(_, place)| place);
+    let placed = values.chain(terms).all(|place| expected.as_ref().is_some_and(|rows| rows.place == *place));
     report.check(placed, "a row that it is found by stands elsewhere");
 }
 

@@ -112,9 +112,11 @@ fn invited(invite: &Invite, game_types: &Object) -> Vec<(String, Json)> {
     fields
 }
 
-/// The roles of a session and who has them (H-74), in the form of its document, of which only the roles themselves are told.
+/// The roles of a session and who has them (H-74), in the form of its document, of which only the roles themselves are told. Nobody is
+/// named in a large session, whose members are hidden from each other (S-56).
 fn role_info(session: &Session) -> Json {
-    let types = session.role_types.render(Some(&session.taken()), Some(&Holders::of(session)));
+    let holders = if session.is_large() { Holders::default() } else { Holders::of(session) };
+    let types = session.role_types.render(Some(&session.taken()), Some(&holders));
     let only_roles = |(name, declared): (_, Json)| {
         let roles = declared.get("roles").cloned().unwrap_or_else(Json::object);
         (name, Json::from(Object::from_iter([("roles".into(), roles)])))

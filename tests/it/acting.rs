@@ -14,13 +14,13 @@ const DENY_SCOPE: &str = "X-Xbl-Deny-Scope";
 const MANAGE: &str = "Multiplayer.Manage";
 
 /// The sample server, acting for these users with the multiplayer privilege.
-fn acting(world: &World, xuids: &[u64]) -> Actor {
+pub fn acting(world: &World, xuids: &[u64]) -> Actor {
     let list: Vec<String> = xuids.iter().map(|xuid| format!("{xuid};priv=multiplayer")).collect();
     world.server().with(USERS, &list.join(","))
 }
 
 /// The same without rights of its own.
-fn denied(world: &World, xuids: &[u64]) -> Actor {
+pub fn denied(world: &World, xuids: &[u64]) -> Actor {
     acting(world, xuids).with(DENY_SCOPE, MANAGE)
 }
 

@@ -259,9 +259,25 @@ async fn the_examples_of_the_contract_play_in_order() {
     let reserved = play("put-reserve-member", None, None).await;
     play("get-not-modified", Some(&reserved.etag()), None).await;
     play("query-others-private", None, None).await;
-    world.pass(30_000);
+    world.pass(5_000);
+    play("post-invite", None, None).await;
+    world.pass(25_000);
     play("put-leave", None, None).await;
     play("put-last-leave", None, None).await;
+    world.end().await;
+}
+
+#[tokio::test]
+async fn the_examples_of_search_and_transfer_handles() {
+    let world = World::new().await;
+    let ada = caller(&world, "user 2533274800000001");
+    for (example, template, name, passed) in
+        [("post-search-handle", "Browse", "browse-77", 599_877), ("post-transfer", "Match", "match-5", 600_000)]
+    {
+        world.pass(passed);
+        ada.put(&session(template, name), &joining("active")).await.expect(201);
+        Example::read(example).play(&world, None, None).await;
+    }
     world.end().await;
 }
 

@@ -23,12 +23,17 @@ pub fn asking(xuids: &[u64]) -> Value {
     json!({"type": "activity", "scid": SCID, "owners": {"xuids": xuids}})
 }
 
-fn id(answer: Answer) -> String {
+pub fn id(answer: Answer) -> String {
     answer.expect(201).json()["id"].as_str().expect("an id is text").to_owned()
 }
 
-fn handle(id: &str) -> String {
+pub fn handle(id: &str) -> String {
     format!("/handles/{id}")
+}
+
+/// The way through a handle to its session.
+pub fn through(id: &str) -> String {
+    format!("/handles/{id}/session")
 }
 
 pub async fn query(actor: &Actor, body: &Value) -> Vec<Value> {

@@ -12,6 +12,7 @@ pub(crate) mod dice;
 mod documents;
 mod examples;
 mod initialization;
+mod listings;
 mod members;
 mod merging;
 mod order;

@@ -1,4 +1,4 @@
--- The invites of a user, newest first, with the sessions they lead to in the case those have now.
+-- The invites of a user that have not expired, newest first, but for those of senders whom the user blocks.
 select h.id, h.type, h.owner, h.title_id, h.invited, h.created_at, h.expires_at, h.document, h.origin_sid, h.origin_scid,
     h.sid as handle_sid, h.scid as handle_scid, h.scid_spelling as handle_scid_spelling, h.template as handle_template,
     h.name as handle_name

@@ -1,5 +1,6 @@
--- Handles and the sessions they lead to, and whether the caller is an accepted member of the one a transfer handle comes from (H-43). An expired handle is unknown, but an activity whose owner is active does not expire, unless
--- its session began after that (H-21).
+-- Handles and the sessions they lead to, and of the session that a transfer handle comes from whether the caller is an accepted member
+-- of it (H-43) and whether something is due in it. An expired handle is unknown, but an activity whose owner is active does not
+-- expire, unless its session began after that (H-21).
 select ask.n, h.id, h.type, h.owner, h.title_id, h.invited, h.created_at, h.expires_at, h.document, h.origin_sid,
     h.origin_scid, h.sid as handle_sid, h.scid as handle_scid, h.scid_spelling as handle_scid_spelling, h.template as handle_template,
     h.name as handle_name,
@@ -9,7 +10,8 @@ select ask.n, h.id, h.type, h.owner, h.title_id, h.invited, h.created_at, h.expi
         select
         from members o
         where o.xuid = ask.caller and o.scid = h.origin_scid and o.sid = h.origin_sid and o.state > 0
-    ) as from_origin
+    ) as from_origin,
+    exists (select from sessions o where o.sid = h.origin_sid and o.next_timer_at <= $3) as origin_due
 from unnest($1::uuid[], $2::bigint[]) with ordinality as ask (id, caller, n)
 join handles h on h.id = ask.id
 left join sessions s on s.sid = h.sid

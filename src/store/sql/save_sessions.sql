@@ -144,8 +144,9 @@ former_members_of_ended as (
     using won, ask left join after on after.sid = ask.sid
     where ask.sid = won.sid and f.sid = ask.sid and f.branch = ask.branch and after.branch is distinct from ask.branch
 ),
+-- An invite is kept even if its session ends with the very save that makes it (H-34).
 handle as materialized (
-    select p.*, after.scid
+    select p.*, coalesce(after.scid, locked.scid) as scid
     from unnest(
         $67::uuid[], $68::uuid[], $69::smallint[], $70::text[], $71::text[], $72::text[], $73::bigint[], $74::bigint[], $75::bigint[],
         $76::timestamptz[], $77::timestamptz[], $78::uuid[], $79::uuid[], $80::text[]
@@ -153,7 +154,9 @@ handle as materialized (
         id, sid, type, scid_spelling, template, name, owner, title_id, invited, created_at, expires_at, origin_sid, origin_scid,
         document)
     join won on won.sid = p.sid
-    join after on after.sid = p.sid
+    left join after on after.sid = p.sid
+    left join locked on locked.sid = p.sid
+    where after.sid is not null or p.type = 1
 ),
 -- Only an activity can be in the way of another (H-20).
 put_handles as (

@@ -10,6 +10,7 @@ mod catalog;
 mod cluster;
 mod concurrency;
 mod large;
+mod listing;
 mod log;
 mod plans;
 mod queries;

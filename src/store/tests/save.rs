@@ -153,6 +153,17 @@ async fn a_deleted_session_leaves_only_its_invites_and_its_log() {
 }
 
 #[tokio::test]
+async fn h34_an_invite_that_is_sent_as_its_session_ends_is_kept() {
+    let database = Database::new().await;
+    save_one(&database.store, with_everything("One")).await.unwrap();
+    let mut save = delete(&load(&database.store, "One").await.unwrap());
+    let invite = HandleRow { kind: 1, invited: Some(BOB), expires_at: Some(start() + seconds(60)), ..activity("One", ALICE) };
+    save.handles = vec![invite.clone()];
+    save_one(&database.store, save).await.unwrap();
+    assert_eq!(holding(&database.store, "One").await, Holding { handles: vec![invite], ..Holding::default() });
+}
+
+#[tokio::test]
 async fn deletion_and_creation_may_be_one_save() {
     let database = Database::new().await;
     save_one(&database.store, with_everything("One")).await.unwrap();

@@ -2,22 +2,25 @@
 
 use std::collections::{HashMap, HashSet};
 use std::ops::AddAssign;
+use std::sync::Arc;
 
 use openmpsd::domain::access::{Facts, Pass};
 use openmpsd::domain::command::{Command, Tags};
 use openmpsd::domain::decide::{Context, Outcome, decide};
 use openmpsd::domain::limits::Limits;
-use openmpsd::domain::names::{Branch, ETag, SessionReference};
+use openmpsd::domain::listing::Listing;
+use openmpsd::domain::names::{Branch, ETag, HandleId, SessionReference};
 use openmpsd::domain::principal::{Principal, ServerFor};
 use openmpsd::domain::session::{Record, Session};
+use openmpsd::domain::template::Template;
 use openmpsd::domain::timers;
 use openmpsd::json::{self, Json, Object, STORED_DEPTH};
 use openmpsd::store::rows::ChangeRow;
-use openmpsd::store::{LoadAsk, Store};
+use openmpsd::store::{HandleAsk, LoadAsk, Store};
 use openmpsd::wire::{delta, large, stored};
 use uuid::Uuid;
 
-use super::player::{Answer, Op};
+use super::player::{Answer, Asked, Op};
 
 /// How much was explained.
 #[derive(Debug, Default, Clone, Copy)]
@@ -26,6 +29,8 @@ pub struct Verdict {
     pub written: u64,
     pub unchanged: u64,
     pub read: u64,
+    pub made: u64,
+    pub unlisted: u64,
     pub refused: u64,
     pub unknown: u64,
 }
@@ -36,13 +41,15 @@ impl AddAssign for Verdict {
         self.written += other.written;
         self.unchanged += other.unchanged;
         self.read += other.read;
+        self.made += other.made;
+        self.unlisted += other.unlisted;
         self.refused += other.refused;
         self.unknown += other.unknown;
     }
 }
 
 /// Judges one history; panics at the first answer that nothing explains.
-pub async fn judge(seed: u64, store: &Store, ops: &[Op]) -> Verdict {
+pub async fn judge(seed: u64, store: &Store, template: &Arc<Template>, ops: &[Op]) -> Verdict {
     let mut verdict = Verdict::default();
     let mut sessions: Vec<&SessionReference> = Vec::new();
     for op in ops {
@@ -50,6 +57,7 @@ pub async fn judge(seed: u64, store: &Store, ops: &[Op]) -> Verdict {
             sessions.push(&op.reference);
         }
     }
+    check_invites(seed, store, ops).await;
     for reference in sessions {
         let ops: Vec<&Op> = ops.iter().filter(|op| op.reference == *reference).collect();
         let rows = store.load_changes(reference.sid(), 100_000).await.expect("the log is there");
@@ -60,10 +68,23 @@ pub async fn judge(seed: u64, store: &Store, ops: &[Op]) -> Verdict {
             )
             .await;
         let left = loaded.expect("the database answers").remove(0).stored.map(|stored| stored.session.body);
-        let case = Case { seed, ops, rows, left };
+        let case = Case { seed, ops, rows, left, template: Arc::clone(template) };
         verdict += case.judge();
     }
     verdict
+}
+
+/// An invite that was answered is there, whatever became of its session (H-34).
+async fn check_invites(seed: u64, store: &Store, ops: &[Op]) {
+    let sent = ops.iter().filter_map(|op| match (&op.asked, &op.answer) {
+        (Asked::Invite, Answer::Made(id)) => Some((op, HandleAsk { id: id.0, caller: None })),
+        _ => None,
+    });
+    let (sent, asks): (Vec<_>, Vec<_>) = sent.unzip();
+    let found = store.read_by_handles(&asks, chrono::DateTime::UNIX_EPOCH).await.expect("the database answers");
+    for (op, found) in sent.into_iter().zip(found) {
+        assert!(found.is_some(), "seed {seed}: {} is lost", tell(op));
+    }
 }
 
 /// One session of a history.
@@ -72,6 +93,7 @@ struct Case<'a> {
     ops: Vec<&'a Op>,
     rows: Vec<ChangeRow>,
     left: Option<String>,
+    template: Arc<Template>,
 }
 
 impl Case<'_> {
@@ -81,7 +103,7 @@ impl Case<'_> {
         let mut branches_made = HashSet::new();
         let mut tags_used = HashSet::new();
         for op in &self.ops {
-            let nocommit = op.request.as_ref().is_some_and(|request| request.nocommit);
+            let nocommit = op.request().is_some_and(|request| request.nocommit);
             let marked = op.mark.as_ref().map_or(0, |mark| self.marked(mark).count());
             self.insist(marked <= 1, op, "was applied more than once");
             // Of a large session everybody sees another document.
@@ -97,6 +119,27 @@ impl Case<'_> {
                 Answer::Read(document) => {
                     verdict.read += 1;
                     self.insist(document.as_ref().is_none_or(is_there), op, "shows what never was");
+                }
+                Answer::Made(id) => {
+                    verdict.made += 1;
+                    if matches!(op.asked, Asked::List) {
+                        let rows: Vec<_> = self.rows.iter().filter(|row| names_listing(row) == Some(*id)).collect();
+                        self.insist(rows.len() == 1, op, "is not in the log once");
+                        self.insist(rows[0].actor == actor(&op.principal) && rows[0].cause == 0, op, "was made by somebody else");
+                    }
+                }
+                Answer::Unlisted => {
+                    verdict.unlisted += 1;
+                    let Asked::Unlist(id) = &op.asked else { continue };
+                    let listed = |(branch, number): (Uuid, u64)| {
+                        documents.get(&(branch, number)).and_then(|session| session.listing.clone())
+                    };
+                    let ended = self.rows.iter().filter(|row| {
+                        let number = row.change_number.cast_unsigned();
+                        let before = listed((row.branch, number - 1)).is_some_and(|listing| listing.id == *id);
+                        before && !row.deleted && row.actor == actor(&op.principal) && listed((row.branch, number)).is_none()
+                    });
+                    self.insist(ended.count() == 1, op, "is not in the log once");
                 }
                 Answer::Written { etag, .. } if nocommit => {
                     self.insist(marked == 0, op, "was not to be committed and is in the log");
@@ -124,7 +167,7 @@ impl Case<'_> {
                         self.insist(etag.change_number == 1, op, "was created with another number than 1");
                         self.insist(branches_made.insert(etag.branch.0), op, "created a branch that another created");
                     }
-                    let conditions = op.request.as_ref().map(|request| &request.write.preconditions);
+                    let conditions = op.request().map(|request| &request.write.preconditions);
                     if let Some(Tags::These(tags)) = conditions.and_then(|conditions| conditions.if_match.as_ref()) {
                         let before = ETag { branch: etag.branch, change_number: etag.change_number - 1 };
                         self.insist(*tags == [before.to_string()], op, "did not meet its condition");
@@ -199,9 +242,10 @@ impl Case<'_> {
         }
         let etag = (row.branch, row.change_number.cast_unsigned());
         self.ops.iter().filter(|op| actor(&op.principal) == row.actor).find_map(|op| {
-            let request = op.request.as_ref().filter(|request| !request.nocommit)?;
+            let command = command_of(op, row)?;
             let answered = match &op.answer {
-                Answer::Unknown => true,
+                Answer::Unknown | Answer::Unlisted => true,
+                Answer::Made(id) => names_listing(row) == Some(*id),
                 Answer::Written { outcome: Outcome::Gone, .. } => row.deleted,
                 Answer::Written { outcome: Outcome::Created | Outcome::Updated, document: Some((tag, _)), .. } => {
                     key(*tag) == etag
@@ -219,13 +263,13 @@ impl Case<'_> {
                 now: row.at,
                 principal: &op.principal,
                 reference: &op.reference,
-                template: &request.template,
+                template: &self.template,
                 facts: &Facts::default(),
                 pass: &Pass::Nothing,
                 limits: &Limits::default(),
                 branch: Branch(row.branch),
             };
-            let decision = decide(record, &Command::Write(Box::new(request.write.clone())), &context).ok()?;
+            let decision = decide(record, &command, &context).ok()?;
             let after = decision.after;
             let leads_here = match (&after, &row.delta) {
                 (None, _) => row.deleted,
@@ -268,10 +312,31 @@ impl Case<'_> {
     }
 }
 
+/// The command that a change may be the outcome of. A search handle is the one that the change names; its other fields are in no
+/// document.
+fn command_of(op: &Op, row: &ChangeRow) -> Option<Command> {
+    match &op.asked {
+        Asked::Write(request) => (!request.nocommit).then(|| Command::Write(Box::new(request.write.clone()))),
+        Asked::List => {
+            let (id, user) = (names_listing(row)?, op.principal.user()?);
+            let (posted_at, owner, title_id, attributes) = (row.at, user.xuid, user.title_id, Object::new());
+            Some(Command::List(Arc::new(Listing { id, posted_at, owner, title_id, attributes })))
+        }
+        Asked::Unlist(id) => Some(Command::Unlist(*id)),
+        Asked::Read | Asked::Invite => None,
+    }
+}
+
+/// The search handle that a change puts.
+fn names_listing(row: &ChangeRow) -> Option<HandleId> {
+    HandleId::parse(&parse(row.delta.as_ref()?).get("searchHandle")?.as_str()?)
+}
+
 fn tell(op: &Op) -> String {
-    let request = op.request.as_ref().map(|request| (&request.write, request.nocommit));
+    let request =
+        op.request().map_or_else(|| format!("{:?}", op.asked), |request| format!("{:?}", (&request.write, request.nocommit)));
     let answer = format!("{:?}", op.answer).chars().take(600).collect::<String>();
-    format!("[{}-{}] {} asks {request:?} of {} and hears {answer}", op.begun, op.ended, actor(&op.principal), op.reference)
+    format!("[{}-{}] {} asks {request} of {} and hears {answer}", op.begun, op.ended, actor(&op.principal), op.reference)
 }
 
 fn key(etag: ETag) -> (Uuid, u64) {

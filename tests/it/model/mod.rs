@@ -14,6 +14,8 @@ use std::time::{Duration, Instant};
 
 use openmpsd::ambient::{Clock, Ids};
 use openmpsd::directory::Directory;
+use openmpsd::domain::names::Scid;
+use openmpsd::domain::principal::Principal;
 use openmpsd::services;
 use openmpsd::store::{Store, StoreOptions, migrate};
 use tokio::task::JoinSet;
@@ -24,7 +26,7 @@ use self::judge::Verdict;
 use self::player::{Op, Player};
 use crate::chance::{Chance, setting};
 use crate::cluster::{self, TestDatabase};
-use crate::harness::{Choices, connect, start_of_time};
+use crate::harness::{Choices, SCID, connect, player, start_of_time};
 use crate::proxy::Proxy;
 
 /// Histories that share a database.
@@ -49,7 +51,7 @@ async fn every_acknowledged_answer_is_explained_by_the_log() {
         faults += world.end().await;
     }
     println!("{count} histories in {:.1} s: {verdict:?}, {faults} faults", begun.elapsed().as_secs_f64());
-    assert!(verdict.written > 0, "nothing was written");
+    assert!(verdict.written > 0 && verdict.made > 0, "nothing was written");
 }
 
 /// One database with two directories, each at the end of a wire of its own.
@@ -110,8 +112,12 @@ impl ModelWorld {
         self.proxies.iter().for_each(Proxy::mend);
         self.fall_silent().await;
         let mut verdict = Verdict::default();
+        let scid = Scid::parse(SCID).expect("a GUID");
+        let anybody = Principal::User(player(1));
+        let service = self.directories[0].catalog().service(&scid, &anybody).expect("everybody may use it");
+        let template = service.template("Open").expect("it is shipped");
         for (seed, ops) in histories {
-            verdict += judge::judge(seed, &self.store, &ops).await;
+            verdict += judge::judge(seed, &self.store, template, &ops).await;
         }
         let differences = self.store.verify().await.expect("the database answers");
         assert_eq!(differences, Vec::<String>::new(), "projection check");
@@ -165,7 +171,7 @@ async fn history(seed: u64, directories: Vec<Arc<Directory>>, clock: Clock, step
     for number in 0..4 {
         let directory = Arc::clone(chance.pick(&directories));
         let player = Player::new(seed, number, sessions, chance.next(), directory, clock.clone(), Arc::clone(&steps));
-        players.spawn(player.play(6));
+        players.spawn(player.play(7));
     }
     let mut ops: Vec<Op> = players.join_all().await.into_iter().flatten().collect();
     ops.sort_by_key(|op| op.begun);

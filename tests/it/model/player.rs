@@ -13,6 +13,7 @@ use openmpsd::domain::handle::Include;
 use openmpsd::domain::names::{ETag, HandleId, Scid, SessionName, SessionReference};
 use openmpsd::domain::principal::{Principal, Server};
 use openmpsd::domain::template::Form;
+use openmpsd::json::Json;
 use openmpsd::store::StoreError;
 use openmpsd::wire::{handle_request as handle, request};
 use serde_json::{Value, json};
@@ -27,11 +28,30 @@ pub struct Op {
     pub ended: u64,
     pub reference: SessionReference,
     pub principal: Arc<Principal>,
-    /// The write, unless it was a read.
-    pub request: Option<WriteRequest>,
+    pub asked: Asked,
     /// A text that this write alone puts into the document.
     pub mark: Option<String>,
     pub answer: Answer,
+}
+
+/// What was asked for.
+#[derive(Debug)]
+pub enum Asked {
+    Read,
+    Write(Box<WriteRequest>),
+    /// A search handle for the session.
+    List,
+    /// That this search handle goes.
+    Unlist(HandleId),
+    /// That somebody is invited.
+    Invite,
+}
+
+impl Op {
+    /// The write, if it is one.
+    pub fn request(&self) -> Option<&WriteRequest> {
+        if let Asked::Write(request) = &self.asked { Some(request) } else { None }
+    }
 }
 
 /// What came back.
@@ -43,6 +63,10 @@ pub enum Answer {
         etag: Option<ETag>,
     },
     Read(Option<(ETag, String)>),
+    /// A handle was made.
+    Made(HandleId),
+    /// A search handle was deleted.
+    Unlisted,
     Refused(#[expect(dead_code, reason = "shown when a judge complains")] String),
     /// 503: it may have been done or not.
     Unknown,
@@ -57,8 +81,9 @@ pub struct Player {
     clock: Clock,
     steps: Arc<AtomicU64>,
     principal: Arc<Principal>,
-    /// The tag last seen of any session, and the handle last made.
+    /// The tag last seen of any session, its search handle, and the activity last made.
     seen: Vec<(u64, ETag)>,
+    listed: Vec<(u64, HandleId)>,
     handle: Option<HandleId>,
     ops: Vec<Op>,
 }
@@ -79,7 +104,20 @@ impl Player {
             _ => Principal::User(player(xuid(seed, number))),
         };
         let (principal, chance) = (Arc::new(principal), Chance::new(luck));
-        Self { seed, number, sessions, chance, directory, clock, steps, principal, seen: vec![], handle: None, ops: vec![] }
+        Self {
+            seed,
+            number,
+            sessions,
+            chance,
+            directory,
+            clock,
+            steps,
+            principal,
+            seen: vec![],
+            listed: vec![],
+            handle: None,
+            ops: vec![],
+        }
     }
 
     pub async fn play(mut self, commands: usize) -> Vec<Op> {
@@ -92,6 +130,10 @@ impl Player {
                 18..22 => drop(self.directory.sweep().await),
                 22..30 => self.bind(session).await,
                 30..33 => self.unbind().await,
+                33..48 => self.post("search", session).await,
+                48..56 => self.unlist(session).await,
+                56..61 => self.post("invite", session).await,
+                61..63 => self.post("transfer", session).await,
                 _ => self.write(session).await,
             }
         }
@@ -113,18 +155,65 @@ impl Player {
             Ok(document) => Answer::Read(document.map(|document| (document.etag, document.body))),
             Err(error) => failed(error),
         };
-        self.note(
-            session,
-            Op {
-                begun,
-                ended: step(&self.steps),
-                reference,
-                principal: Arc::clone(&self.principal),
-                request: None,
-                mark: None,
-                answer,
-            },
-        );
+        self.heard(session, begun, reference, Asked::Read, answer);
+    }
+
+    fn heard(&mut self, session: u64, begun: u64, reference: SessionReference, asked: Asked, answer: Answer) {
+        let (ended, principal) = (step(&self.steps), Arc::clone(&self.principal));
+        self.note(session, Op { begun, ended, reference, principal, asked, mark: None, answer });
+    }
+
+    /// Posts a handle that is not an activity; mostly it takes a member to do that.
+    async fn post(&mut self, kind: &str, session: u64) {
+        if self.chance.permille(300) {
+            self.write(session).await;
+        }
+        let reference = self.reference(session);
+        let place = |name: &str| json!({"scid": SCID, "templateName": "Open", "name": name});
+        let attributes =
+            json!({"tags": [format!("t{}", self.chance.below(3)), "eu"], "numbers": {"level": self.chance.below(4)}});
+        let body = json!({
+            "type": kind, "sessionRef": place(reference.name.as_str()), "searchAttributes": attributes,
+            "invitedXuid": xuid(self.seed, self.chance.below(5)), "originSessionRef": place("origin"),
+        });
+        let request = handle::read(body.to_string().as_bytes(), 8).expect("the body is sound");
+        let begun = step(&self.steps);
+        let answer = match self.directory.create_handle(request, &self.principal, Include::default()).await {
+            Ok(handle) => Answer::Made(id_of(&handle)),
+            Err(error) => failed(error),
+        };
+        let asked = match kind {
+            "search" => Asked::List,
+            "invite" => Asked::Invite,
+            _ => return,
+        };
+        if let (Asked::List, Answer::Made(id)) = (&asked, &answer) {
+            self.listed.push((session, *id));
+        }
+        self.heard(session, begun, reference, asked, answer);
+    }
+
+    /// Deletes the search handle that was last seen of a session, mostly after posting one: joined first, because it takes a member.
+    async fn unlist(&mut self, session: u64) {
+        if self.chance.permille(800) {
+            let mark = format!("m{}-{}-{}", self.seed, self.number, self.ops.len());
+            let me = json!({"properties": {"system": {"active": true}, "custom": {"mark": mark}}});
+            let mut body = json!({"members": {"me": me}});
+            if self.chance.permille(500) {
+                body["constants"] = self.constants(session);
+            }
+            self.send(session, mark, &body, Target::Session, Preconditions::default()).await;
+            self.post("search", session).await;
+        } else {
+            self.read(session).await;
+        }
+        let Some((_, id)) = self.listed.iter().rev().find(|(of, _)| *of == session).copied() else { return };
+        let (reference, begun) = (self.reference(session), step(&self.steps));
+        let answer = match self.directory.delete_handle(id, &self.principal).await {
+            Ok(()) => Answer::Unlisted,
+            Err(error) => failed(error),
+        };
+        self.heard(session, begun, reference, Asked::Unlist(id), answer);
     }
 
     async fn bind(&mut self, session: u64) {
@@ -132,10 +221,7 @@ impl Player {
         let body = json!({"type": "activity", "version": 1, "sessionRef": reference}).to_string();
         let request = handle::read(body.as_bytes(), 8).expect("the body is sound");
         match self.directory.create_handle(request, &self.principal, Include::default()).await {
-            Ok(handle) => {
-                let id = handle.get("id").and_then(|id| id.as_str().and_then(|id| HandleId::parse(&id)));
-                self.handle = Some(id.expect("a handle has an id"));
-            }
+            Ok(handle) => self.handle = Some(id_of(&handle)),
             Err(error) => drop(failed(error)),
         }
     }
@@ -151,6 +237,10 @@ impl Player {
     async fn write(&mut self, session: u64) {
         let mark = format!("m{}-{}-{}", self.seed, self.number, self.ops.len());
         let (body, target, preconditions) = self.wish(session, &mark);
+        self.send(session, mark, &body, target, preconditions).await;
+    }
+
+    async fn send(&mut self, session: u64, mark: String, body: &Value, target: Target, preconditions: Preconditions) {
         let reference = self.reference(session);
         let service = self.directory.catalog().service(&reference.scid, &self.principal).expect("everybody may use it");
         let body = body.to_string();
@@ -179,7 +269,7 @@ impl Player {
         };
         let mark = body.contains(&mark).then_some(mark);
         let (ended, principal) = (step(&self.steps), Arc::clone(&self.principal));
-        self.note(session, Op { begun, ended, reference, principal, request: Some(request), mark, answer });
+        self.note(session, Op { begun, ended, reference, principal, asked: Asked::Write(Box::new(request)), mark, answer });
     }
 
     fn note(&mut self, session: u64, op: Op) {
@@ -191,6 +281,13 @@ impl Player {
         if let Some(tag) = tag {
             self.seen.retain(|(of, _)| *of != session);
             self.seen.push((session, tag));
+        }
+        let text = match &op.answer {
+            Answer::Read(Some((_, text))) | Answer::Written { document: Some((_, text)), .. } => text.as_str(),
+            _ => "",
+        };
+        if let Some((_, rest)) = text.split_once(r#""searchHandle":""#) {
+            self.listed.push((session, HandleId::parse(&rest[..36]).expect("a GUID")));
         }
         self.ops.push(op);
     }
@@ -251,7 +348,8 @@ impl Player {
     fn constants(&mut self, session: u64) -> Value {
         let timeout = |chance: &mut Chance| *chance.pick(&[3000, 8000, 20_000]);
         let chance = &mut self.chance;
-        let capabilities = if session == 0 { json!({"large": true, "hasOwners": true}) } else { json!({}) };
+        let mut capabilities = if session == 0 { json!({"large": true, "hasOwners": true}) } else { json!({}) };
+        capabilities["searchable"] = json!(true);
         let policies = if session == 0 { json!({"migration": "oldest"}) } else { Value::Null };
         json!({"system": {
             "capabilities": capabilities,
@@ -263,6 +361,10 @@ impl Player {
             "sessionEmptyTimeout": *chance.pick(&[0, 0, 5000]),
         }})
     }
+}
+
+fn id_of(handle: &Json) -> HandleId {
+    handle.get("id").and_then(|id| id.as_str().and_then(|id| HandleId::parse(&id))).expect("a handle has an id")
 }
 
 fn xuid(seed: u64, number: u64) -> u64 {
