@@ -30,8 +30,9 @@ async fn every_statement_can_be_prepared() {
 #[test]
 fn every_statement_is_used() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store");
-    let sources: String = std::fs::read_dir(folder)
-        .unwrap()
+    let sources: String = [folder.join("search"), folder]
+        .iter()
+        .flat_map(|folder| std::fs::read_dir(folder).unwrap())
         .map(|entry| entry.unwrap().path())
         .filter(|path| path.extension().is_some_and(|extension| extension == "rs"))
         .map(|path| std::fs::read_to_string(path).unwrap())
