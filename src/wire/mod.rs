@@ -7,6 +7,8 @@
 
 pub mod delta;
 pub mod element;
+#[cfg(test)]
+mod fuzz;
 pub mod handle;
 pub mod handle_request;
 pub mod large;
