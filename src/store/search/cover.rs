@@ -202,9 +202,13 @@ impl Leaf {
                 sql.push(" and v.number >= ").push_bind(*low).push(" and v.number <= ").push_bind(*high);
             }
             Self::People { xuids, owners } => {
-                sql.push("select h.sid, h.created_at as posted_at from members m join handles h on h.sid = m.sid and h.type = 2");
-                sql.push(" where m.xuid = any(").push_bind(columns(xuids)).push(") and m.scid = p.scid");
-                sql.push(" and m.template_key = p.template_key").push(if *owners { " and m.owner" } else { "" });
+                // User by user, then session by session, whatever the planner believes about the tables.
+                sql.push("select m.sid, h.posted_at from unnest(").push_bind(columns(xuids)).push("::bigint[]) as u (xuid)");
+                sql.push(" cross join lateral (select sid from members where xuid = u.xuid and scid = p.scid");
+                sql.push(" and template_key = p.template_key").push(if *owners { " and owner" } else { "" }).push(" offset 0) m");
+                sql.push(
+                    " cross join lateral (select created_at as posted_at from handles where sid = m.sid and type = 2 limit 1) h",
+                );
             }
         }
     }

@@ -318,7 +318,8 @@ impl Search<'_> {
             push_scopes(&mut sql, self.ask.scopes);
             sql.push(" cross join lateral (");
             leaf.push(&mut sql);
-            sql.push(") one");
+            // Scope by scope: flattened, this might be read by another key.
+            sql.push(" offset 0) one");
         }
         sql.push(") any_of), keyed as (select c.sid, c.posted_at, c.scid, c.template_key, ");
         walk::push_keys(&mut sql, &self.ask.order.by);
@@ -381,14 +382,23 @@ impl Search<'_> {
 
 #[cfg(test)]
 impl Store {
-    /// The statements of a search by an attribute: counting its conditions, walking and fetching, as plans that were run like this.
+    /// The statements of a search: counting its conditions, walking and fetching, as plans that were run like this.
     pub(super) async fn explain(&self, ask: SearchAsk<'_>) -> [String; 3] {
         let (leaves, cover) = cover(ask.filter, ask.beside);
         let counts = self.count(&leaves, ask.scopes, FETCH_SOON).await.unwrap();
         let search = Search { store: self, ask, left: ask.most, walked: 0, found: Vec::new() };
-        let OrderBy::Scalar(scalar) = &ask.order.by else { panic!("the plan of an attribute is wanted") };
-        let (_, low, high) = bounds(ask.filter, scalar);
-        let source = Source::Values { attribute: &scalar.key(), is_text: scalar.kind() == Kind::Text, low, high };
+        let attribute = if let OrderBy::Scalar(scalar) = &ask.order.by { Some((scalar, scalar.key())) } else { None };
+        let source = match &attribute {
+            Some((scalar, attribute)) => {
+                let (_, low, high) = bounds(ask.filter, scalar);
+                Source::Values { attribute, is_text: scalar.kind() == Kind::Text, low, high }
+            }
+            None => {
+                let leaf = narrowest(&leaves, &counts, ask);
+                let (_, low, high) = bounds(ask.filter, &Scalar::PostedTime);
+                Source::Posted { leaf, lacking: None, value: &KeyValue::None, low, high }
+            }
+        };
         let walk = Walk { scopes: ask.scopes, source, after: None, descending: ask.order.descending, size: CHUNK_MAX };
         let chosen = cover.unwrap().cheapest(&counts).0;
         let chosen = pick(&leaves, &chosen);

@@ -12,7 +12,7 @@ use futures_util::stream;
 use indexmap::IndexMap;
 
 use super::*;
-use crate::domain::filter::{Filter, Grammar, List, Order, OrderBy, Scalar, Subject as _, Value, laws};
+use crate::domain::filter::{Filter, Grammar, List, Order, OrderBy, Scalar, Subject as _, Value, laws, parse};
 use crate::domain::listing::Listing;
 use crate::domain::member;
 use crate::domain::names::{Branch, HandleId, SessionName, SessionReference, TemplateName, TitleId, Xuid};
@@ -263,4 +263,53 @@ async fn h82_h83_h84_sql_finds_what_the_filter_keeps() {
     let found: Vec<usize> = checks.buffer_unordered(4).collect().await;
     let some = found.iter().filter(|found| (1..1000).contains(*found)).count() as u64;
     assert!(count < 100 || some * 4 > count, "too few of the filters keep some sessions and not all: {some} of {count}");
+}
+
+/// With sequential scans priced out, a plan that still has one had no other way.
+#[tokio::test]
+async fn every_search_takes_its_indexes() {
+    let database = Database::new().await;
+    let saves: Vec<SessionSave> = (0..500).map(|number| saving(&listed(number))).collect();
+    for outcome in database.store.save_sessions(&saves).await {
+        outcome.unwrap();
+    }
+    let all = "tags/any(t: t eq 'x') and strings/map ne 'x' and numbers/level ge 1 and language eq 'en' and
+        session/memberXuids/any(m: m eq '1') and session/ownerXuids/any(m: m ne '2') and session/keywords/any(k: k gt 'e') and
+        session/membersCount lt 9 and session/scheduledTime gt '2020-01-01T00:00:00Z' and session/templateName eq 'x'";
+    let people = Beside { members: Some(vec![1, 2]), owners: Some(vec![3]), unblocked: Some(4) };
+    for (filter, order, beside, walked) in [
+        (all, "numbers/level desc", &Beside::default(), "search_values_number"),
+        (all, "strings/map", &people, "search_values_text"),
+        (all, "Timestamp", &people, "search_"),
+        ("tags/any(t: t eq 'x')", "Timestamp desc", &Beside::default(), "search_terms_posted"),
+        (
+            "language eq 'en' or session/postedTime ge '2020-01-01T00:00:00Z' and numbers/level eq 3",
+            "",
+            &people,
+            "handles_posted",
+        ),
+    ] {
+        let filter = parse(filter, Grammar::Mpsd).unwrap();
+        let ask = SearchAsk {
+            scopes: &[(SCID, "browse".to_owned()), (SCID, "x".to_owned())],
+            filter: filter.as_ref(),
+            beside,
+            order: &Order::parse(Some(order)),
+            after: None,
+            take: 101,
+            with_body: true,
+            most: 40_000,
+        };
+        let plans = database.store.explain(ask).await;
+        assert!(plans[1].contains(walked), "{order} does not walk {walked}:\n{}", plans[1]);
+        for plan in plans {
+            let whole = ["Seq Scan", "Hash Join", "Merge Join"].into_iter().find(|way| plan.contains(way));
+            assert!(plan.contains("Index") && whole.is_none(), "{filter:?} may read a whole table:\n{plan}");
+            // A bitmap of the rows of one session is as good as anything.
+            let lines: Vec<&str> = plan.lines().collect();
+            for bitmap in lines.windows(2).filter(|lines| lines[0].contains("Bitmap Index Scan")) {
+                assert!(bitmap[1].contains("(sid = "), "{filter:?} may read a whole index:\n{plan}");
+            }
+        }
+    }
 }
