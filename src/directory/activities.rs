@@ -92,8 +92,8 @@ impl Directory {
         scid: Option<Uuid>,
         principal: &Principal,
     ) -> Result<Vec<u64>, DirectoryError> {
-        let own = principal.xuid();
-        let Some(of) = people.of.or(own).filter(|of| own == Some(*of) || own.is_none()) else {
+        let own = |of: Xuid| principal.users().iter().any(|user| user.xuid == of);
+        let Some(of) = people.of.or(principal.xuid()).filter(|of| principal.manages() || own(*of)) else {
             return Err(Refusal::forbidden("people.monikerXuid: only the caller's own list may be used").into());
         };
         Ok(if self.options.everybody_follows && !people.favorites {

@@ -45,6 +45,9 @@ use writer::Writer;
 /// How many tasks gather reads, and how many gather writes: enough to keep the database busy, few enough for batches to form.
 pub const GATHERERS: usize = 2;
 
+/// How many searches run at a time: they take longer than anything else, and the connections are needed for writes.
+const SEARCHES: usize = 6;
+
 /// How the directory works; plain values from the settings.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -107,6 +110,7 @@ pub struct Directory {
     doorkeeper: Gather<FactsAsk, AccessFacts>,
     writer: Writer,
     sweeping: tokio::sync::Mutex<()>,
+    searching: tokio::sync::Semaphore,
     started: OnceCell<()>,
 }
 
@@ -142,6 +146,7 @@ impl Directory {
             writer: Writer::start(&store, &clock, &ids, &options),
             catalog: Arc::default(),
             sweeping: tokio::sync::Mutex::default(),
+            searching: tokio::sync::Semaphore::new(SEARCHES),
             started: OnceCell::new(),
             store,
             clock,

@@ -4,15 +4,17 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tracing::error;
+use uuid::Uuid;
 
 use super::queue::View;
 use super::sessions::corrupt;
 use super::{Directory, DirectoryError};
+use crate::domain::filter::{List, Subject as _};
 use crate::domain::handle::{Include, People};
 use crate::domain::names::{MemberIndex, Scid, TemplateName, Xuid};
-use crate::domain::principal::Principal;
+use crate::domain::principal::{Principal, User};
 use crate::domain::refusal::Refusal;
-use crate::domain::search::{Listed, SearchQuery};
+use crate::domain::search::{Listed, SearchKey, SearchQuery};
 use crate::domain::session::{Session, Visibility};
 use crate::json::{Json, Object};
 use crate::store::rows::SearchRow;
@@ -53,11 +55,13 @@ impl Directory {
                 None => None,
             },
             owners: query.owners.as_ref().map(|owners| owners.iter().map(|owner| owner.0).collect()),
-            unblocked: principal.xuid().filter(|_| query.unblocked).map(|xuid| xuid.0),
+            unblocked: principal.users().iter().filter(|_| query.unblocked).map(|user| user.xuid.0).collect(),
+            caller: principal.xuid().map(|xuid| xuid.0),
         };
         if query.take == 0 || scopes.is_empty() {
             return Ok(FoundListings { results: Vec::new(), continuation: None });
         }
+        let _turn = self.searching.acquire().await.map_err(|_| DirectoryError::Busy)?;
         self.settle_listed(principal).await?;
         let take = i64::from(query.take);
         let ask = SearchAsk {
@@ -71,13 +75,14 @@ impl Directory {
             with_body: include.related_info || include.custom_properties || include.role_info,
             most: self.options.search_rows,
         };
-        let mut rows = self.settled_rows(ask, principal).await?;
+        let (mut rows, rest) = self.settled_rows(ask, principal).await?;
         let more = rows.len() > query.take as usize;
         rows.truncate(query.take as usize);
-        let continuation = rows.last().filter(|_| more).map(|row| continuation(query, &row.key));
+        let next = rows.last().filter(|_| more).map(|row| row.key.clone()).or(rest);
+        let continuation = next.map(|key| continuation(query, &key));
         let mut results = Vec::with_capacity(rows.len());
         for row in &rows {
-            match self.show_listed(row, query, principal, include).await {
+            match self.show_listed(row, query, &beside, principal, include).await {
                 Ok(shown) => results.extend(shown),
                 // One session that cannot be read must not fail the others.
                 Err(DirectoryError::Store(error @ StoreError::Corrupt { .. })) => {
@@ -90,7 +95,7 @@ impl Directory {
     }
 
     /// The service configs and templates that a query is about, of those that the caller may use (H-71).
-    fn scopes(&self, query: &SearchQuery, principal: &Principal) -> Result<Vec<(uuid::Uuid, String)>, DirectoryError> {
+    fn scopes(&self, query: &SearchQuery, principal: &Principal) -> Result<Vec<(Uuid, String)>, DirectoryError> {
         let template = query.template.as_ref().map(TemplateName::key);
         if let Some(scid) = &query.scid {
             let service = self.catalog.service(scid, principal)?;
@@ -98,7 +103,7 @@ impl Directory {
                 service.template(template.as_str())?;
             }
         }
-        let of_interest = |scid: uuid::Uuid| query.scid.as_ref().is_none_or(|wanted| wanted.id() == scid);
+        let of_interest = |scid: Uuid| query.scid.as_ref().is_none_or(|wanted| wanted.id() == scid);
         let mut scopes = Vec::new();
         for scid in self.catalog.scids().into_iter().filter(|scid| of_interest(*scid)) {
             let Ok(service) = self.catalog.service(&Scid::from(scid), principal) else { continue };
@@ -117,13 +122,21 @@ impl Directory {
     /// Settles the listed sessions that are due, so that they are found by what they will be shown as (M-24).
     async fn settle_listed(&self, principal: &Arc<Principal>) -> Result<(), DirectoryError> {
         let due = self.store.find_due_listed(self.clock.now()).await?;
-        self.settle_all(due.into_iter().collect(), principal).await
+        match self.settle_all(due.into_iter().collect(), principal).await {
+            // The sweep will come to them; what is found is settled before it is shown.
+            Err(DirectoryError::Busy) => Ok(()),
+            done => done,
+        }
     }
 
     /// Finds a page, again while something on it is due: settling changes who is on it.
-    async fn settled_rows(&self, ask: SearchAsk<'_>, principal: &Arc<Principal>) -> Result<Vec<SearchRow>, DirectoryError> {
+    async fn settled_rows(
+        &self,
+        ask: SearchAsk<'_>,
+        principal: &Arc<Principal>,
+    ) -> Result<(Vec<SearchRow>, Option<SearchKey>), DirectoryError> {
         for round in 1.. {
-            let Searched::Found(rows) = self.store.search(ask).await? else {
+            let Searched::Found { rows, rest } = self.store.search(ask).await? else {
                 let most = ask.most;
                 let why = format!(
                     "more than {most} sessions would have to be looked at (search.rows_max): add a condition that fewer of them meet, \
@@ -133,7 +146,7 @@ impl Directory {
             };
             let due: BTreeSet<_> = rows.iter().filter(|row| self.is_due(row)).map(|row| row.key.sid).collect();
             if due.is_empty() || round == ROUNDS {
-                return Ok(rows);
+                return Ok((rows, rest));
             }
             self.settle_all(due, principal).await?;
         }
@@ -149,6 +162,7 @@ impl Directory {
         &self,
         row: &SearchRow,
         query: &SearchQuery,
+        beside: &Beside,
         principal: &Arc<Principal>,
         include: Include,
     ) -> Result<Option<Json>, DirectoryError> {
@@ -157,7 +171,10 @@ impl Directory {
         let handle = projection::handle_of(&row.handle).map_err(|error| corrupted(&error))?;
         let session: Option<Session> = if self.is_due(row) {
             let View { session, .. } = self.view(row.key.sid, principal).await?;
-            let Some(session) = session.filter(|session| still_matches(session, &row.handle.id, query)) else { return Ok(None) };
+            let Some(session) = session.filter(|session| still_matches(session, row.handle.id, query, beside, principal.users()))
+            else {
+                return Ok(None);
+            };
             Some(session)
         } else if let (Some(body), Some(private)) = (&row.body, &row.private) {
             let reference = projection::reference_of(&row.handle.reference).ok_or_else(|| corrupt(row.key.sid))?;
@@ -174,8 +191,20 @@ impl Directory {
     }
 }
 
-fn still_matches(session: &Session, handle: &uuid::Uuid, query: &SearchQuery) -> bool {
-    session.visibility() != Visibility::Private
-        && session.listing.as_ref().is_some_and(|listing| listing.id.0 == *handle)
-        && Listed::of(session).is_some_and(|listed| query.filter.as_ref().is_none_or(|filter| filter.matches(&listed)))
+/// Whether a settled session is what was asked for, but for blocks.
+fn still_matches(session: &Session, handle: Uuid, query: &SearchQuery, beside: &Beside, callers: &[User]) -> bool {
+    let listed = session.listing.as_ref().is_some_and(|listing| listing.id.0 == handle);
+    let Some(subject) = Listed::of(session, callers).filter(|_| listed && session.visibility() != Visibility::Private) else {
+        return false;
+    };
+    let among = |users: &Option<Vec<u64>>, list| {
+        let named = |users: &Vec<u64>| {
+            let texts: Vec<String> = users.iter().map(u64::to_string).collect();
+            subject.list(list).iter().any(|xuid| texts.iter().any(|text| text == xuid))
+        };
+        users.as_ref().is_none_or(named)
+    };
+    among(&beside.members, List::MemberXuids)
+        && among(&beside.owners, List::OwnerXuids)
+        && query.filter.as_ref().is_none_or(|filter| filter.matches(&subject))
 }

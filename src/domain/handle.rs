@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 
 use super::access::{self, Facts};
 use super::authority;
+use super::limits;
 use super::listing::Listing;
 use super::names::{HandleId, Scid, SessionReference, TitleId, Xuid};
 use super::principal::{Principal, User};
@@ -189,10 +190,18 @@ pub fn may_transfer(session: Option<&Session>, principal: &Principal) -> Result<
 /// Whether the caller may let everybody find a session (H-61): an owner, or any accepted member where there are no owners.
 ///
 /// # Errors
-/// 404 without a session; 403.
+/// 404 without a session; 403; 400 with too many roles to be found by.
 pub fn may_list(session: Option<&Session>, principal: &Principal) -> Result<(), Refusal> {
     let session = session.ok_or_else(|| missing("a search handle needs a session that exists"))?;
     let user = one_user(principal, "a search handle")?;
+    let roles: usize = session.role_types.iter().map(|(_, declared)| declared.roles.len()).sum();
+    if roles > limits::MAX_LISTED_ROLES {
+        let most = limits::MAX_LISTED_ROLES;
+        return Err(Refusal::invalid(
+            "sessionRef",
+            format!("a session with more than {most} roles cannot be found by everybody"),
+        ));
+    }
     if !session.has("searchable") {
         return Err(Refusal::forbidden("the session lacks the capability searchable"));
     }

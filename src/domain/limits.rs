@@ -26,6 +26,8 @@ pub const MAX_OWNERS: usize = 100;
 pub const MAX_ATTRIBUTES: usize = 32;
 /// What tags and names of search attributes must stay below, in characters (H-63).
 pub const MAX_ATTRIBUTE_NAME: usize = 100;
+/// The most roles of a session that everybody can find: it is found by each of them, and the contract sets no bound.
+pub const MAX_LISTED_ROLES: usize = 256;
 /// The longest `context` of an invite, in characters of its URI-encoded form (H-31).
 pub const MAX_INVITE_CONTEXT: usize = 256;
 /// The longest search filter, in characters: the contract sets no bound, nor the next two (H-85).

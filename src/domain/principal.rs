@@ -91,11 +91,16 @@ impl Principal {
         }
     }
 
+    /// Whether this caller has the rights of a server anywhere.
+    #[must_use]
+    pub fn manages(&self) -> bool {
+        self.server().is_some() && !matches!(self, Self::ServerFor(acting) if !acting.manages)
+    }
+
     /// Whether this caller has the rights of a server in `scid`.
     #[must_use]
     pub fn is_server_for(&self, scid: &Scid) -> bool {
-        let manages = !matches!(self, Self::ServerFor(acting) if !acting.manages);
-        manages && self.server().is_some_and(|server| server.scids.contains(scid))
+        self.manages() && self.server().is_some_and(|server| server.scids.contains(scid))
     }
 
     /// A word for logs and the change log: `user`, `server` or `admin`.

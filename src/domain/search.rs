@@ -9,7 +9,8 @@ use super::filter::{Filter, Kind, List, Order, Scalar, Subject, Value};
 use super::handle::People;
 use super::listing::{Finding, Listing, Sought};
 use super::names::{Scid, TemplateName, Xuid};
-use super::session::Session;
+use super::principal::User;
+use super::session::{Member, Session};
 
 /// A query for search handles, its fields found sound.
 #[derive(Debug, Clone, PartialEq)]
@@ -61,14 +62,15 @@ pub struct Listed<'a> {
     session: &'a Session,
     listing: &'a Listing,
     finding: Finding,
+    callers: &'a [User],
 }
 
 impl<'a> Listed<'a> {
-    /// Looks at a session; `None` without a search handle.
+    /// Looks at a session for somebody; `None` without a search handle. Members of a large session are hidden from each other (M-95).
     #[must_use]
-    pub fn of(session: &'a Session) -> Option<Self> {
+    pub fn of(session: &'a Session, callers: &'a [User]) -> Option<Self> {
         let listing = session.listing.as_deref()?;
-        Some(Self { session, listing, finding: Finding::of(session)? })
+        Some(Self { session, listing, finding: Finding::of(session)?, callers })
     }
 }
 
@@ -89,13 +91,14 @@ impl Subject for Listed<'_> {
 
     fn list(&self, list: List) -> Vec<Cow<'_, str>> {
         let owners = self.session.owners();
-        let people = |all: bool| {
-            let members = self.session.members.iter().filter(move |member| all || owners.contains(&member.index));
+        let known = |member: &Member| !self.session.is_large() || self.callers.iter().any(|caller| caller.xuid == member.xuid);
+        let people = |of: &dyn Fn(&Member) -> bool| {
+            let members = self.session.members.iter().filter(|member| of(member));
             members.map(|member| Cow::Owned(member.xuid.to_string())).collect()
         };
         match list {
-            List::MemberXuids => people(true),
-            List::OwnerXuids => people(false),
+            List::MemberXuids => people(&known),
+            List::OwnerXuids => people(&|member| owners.contains(&member.index)),
             other => {
                 let prefix = other.term("");
                 self.finding.terms.iter().filter_map(|term| Some(Cow::Borrowed(term.strip_prefix(&prefix)?))).collect()

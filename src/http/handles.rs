@@ -72,7 +72,7 @@ pub async fn query(mut call: Call<'_>) -> Answer {
         HandleQuery::Activities(query) => query.owners.people(),
         HandleQuery::Search(query) => query.members.as_ref(),
     };
-    if let (Some(People { of: Some(of), .. }), None) = (people, call.principal.xuid()) {
+    if let (Some(People { of: Some(of), .. }), true) = (people, call.principal.manages()) {
         // A server names whose people it means (H-55).
         call.service.know(&[*of]).await?;
     }

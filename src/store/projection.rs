@@ -272,15 +272,17 @@ fn search_difference(before: &Record, after: &Record) -> Option<Box<SearchDiff>>
         old.map_or((None, nothing.clone()), |rows| (Some(rows.handle), (rows.values, rows.terms)));
     let (new_handle, (new_values, new_terms)) =
         new.map_or((None, nothing), |rows| (Some(rows.handle), (rows.values, rows.terms)));
+    let ends = new_handle.is_none();
     Some(Box::new(SearchDiff {
         place,
-        removed_values: old_values.keys().filter(|key| !new_values.contains_key(*key)).cloned().collect(),
+        // Of a session that is listed no more all rows go, whatever they are.
+        removed_values: old_values.keys().filter(|key| !ends && !new_values.contains_key(*key)).cloned().collect(),
         values: new_values
             .iter()
             .filter(|(key, row)| moved || old_values.get(*key) != Some(row))
             .map(|(_, row)| row.clone())
             .collect(),
-        removed_terms: old_terms.difference(&new_terms).cloned().collect(),
+        removed_terms: old_terms.iter().filter(|term| !ends && !new_terms.contains(*term)).cloned().collect(),
         terms: new_terms.iter().filter(|term| moved || !old_terms.contains(*term)).cloned().collect(),
         handle: match new_handle {
             new if new == old_handle => HandleChange::Keep,

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::handle_request::{read_people, read_take};
-use crate::domain::filter::{self, Grammar, Order};
+use crate::domain::filter::{self, Grammar, Kind, Order, OrderBy, Scalar};
 use crate::domain::limits;
 use crate::domain::names::{Scid, TemplateName, Xuid};
 use crate::domain::refusal::Refusal;
@@ -117,10 +117,24 @@ pub fn read_continuation(query: &SearchQuery) -> Result<Option<SearchKey>, Refus
         other => KeyValue::Text(other.as_str().filter(|text| !text.contains('\0')).ok_or_else(refuse)?.into_owned()),
     };
     let micros = posted_at.as_str().and_then(|text| text.parse::<i64>().ok());
+    if !orders(&query.order, &value) {
+        return Err(refuse());
+    }
     // PostgreSQL knows fewer instants than this number can name.
     let posted_at = micros.and_then(DateTime::from_timestamp_micros).filter(|at| (1..9999).contains(&chrono::Datelike::year(at)));
     let sid = sid.as_str().and_then(|text| Uuid::try_parse(&text).ok());
     Ok(Some(SearchKey { value, posted_at: posted_at.ok_or_else(refuse)?, sid: sid.ok_or_else(refuse)? }))
+}
+
+/// Whether an order can have such a value.
+fn orders(order: &Order, value: &KeyValue) -> bool {
+    let OrderBy::Scalar(scalar) = &order.by else { return *value == KeyValue::None };
+    match (scalar, value) {
+        (Scalar::PostedTime | Scalar::RegistrationState, value) => *value == KeyValue::None,
+        (scalar, KeyValue::None) => !scalar.is_always_there(),
+        (scalar, KeyValue::Text(_)) => scalar.kind() == Kind::Text,
+        (scalar, KeyValue::Number(_)) => scalar.kind() != Kind::Text,
+    }
 }
 
 /// The body of an answer.

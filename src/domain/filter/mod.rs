@@ -298,6 +298,22 @@ impl Scalar {
         self.to_string().to_ascii_lowercase()
     }
 
+    /// Whether every session that can be found has it.
+    #[must_use]
+    pub fn is_always_there(&self) -> bool {
+        matches!(
+            self,
+            Self::Scid
+                | Self::TemplateName
+                | Self::PostedTime
+                | Self::MembersCount
+                | Self::MaxMembersCount
+                | Self::TargetMembersCount
+                | Self::MaxMembersCountRemaining
+                | Self::Needs
+        )
+    }
+
     /// What values it has.
     #[must_use]
     pub fn kind(&self) -> Kind {

@@ -21,8 +21,10 @@ pub struct Beside {
     pub members: Option<Vec<u64>>,
     /// At least one of these is an owner.
     pub owners: Option<Vec<u64>>,
-    /// No owner blocks this user (H-73).
-    pub unblocked: Option<u64>,
+    /// No owner blocks one of these users (H-73).
+    pub unblocked: Vec<u64>,
+    /// Who asks: of a large session, whose members are hidden from each other, nobody else is found among them (M-95).
+    pub caller: Option<u64>,
 }
 
 /// Writes the condition that a session is what was asked for.
@@ -30,20 +32,19 @@ pub(super) fn condition(sql: &mut Sql, filter: Option<&Filter>, beside: &Beside)
     sql.push("true");
     if let Some(filter) = filter {
         sql.push(" and ");
-        push_filter(sql, filter);
+        push_filter(sql, filter, beside.caller);
     }
-    for (users, only) in [(&beside.members, ""), (&beside.owners, "m.owner and ")] {
+    for (users, owners) in [(&beside.members, false), (&beside.owners, true)] {
         if let Some(users) = users {
-            // The members of the session one by one, whatever the number of users.
-            sql.push(" and coalesce((select true from (select xuid, owner from members where sid = c.sid offset 0) m where ");
-            sql.push(only).push("m.xuid = any(").push_bind(columns(users)).push(") limit 1), false)");
+            // The members of the session one by one, each looked up among the users, which are many at times.
+            sql.push(" and coalesce((select true from ");
+            push_members(sql, owners, beside.caller);
+            sql.push(" where m.xuid in (select unnest(").push_bind(columns(users)).push("::bigint[])) limit 1), false)");
         }
     }
-    if let Some(caller) = beside.unblocked {
-        sql.push(
-            " and (select true from members m, blocks b where m.sid = c.sid and m.owner and b.xuid = m.xuid and b.blocked = ",
-        );
-        sql.push_bind(xuid_to_column(caller)).push(" limit 1) is null");
+    if !beside.unblocked.is_empty() {
+        sql.push(" and (select true from members m, blocks b where m.sid = c.sid and m.owner and b.xuid = m.xuid");
+        sql.push(" and b.blocked = any(").push_bind(columns(&beside.unblocked)).push(") limit 1) is null");
     }
 }
 
@@ -52,26 +53,26 @@ pub(super) fn is_shown(sql: &mut Sql) {
     sql.push("(select s.visibility from sessions s where s.sid = c.sid) <> 2");
 }
 
-fn push_filter(sql: &mut Sql, filter: &Filter) {
+fn push_filter(sql: &mut Sql, filter: &Filter, caller: Option<u64>) {
     match filter {
-        Filter::All(parts) => push_parts(sql, parts, " and "),
-        Filter::Any(parts) => push_parts(sql, parts, " or "),
+        Filter::All(parts) => push_parts(sql, parts, " and ", caller),
+        Filter::Any(parts) => push_parts(sql, parts, " or ", caller),
         Filter::Not(part) => {
             sql.push("not ");
-            push_filter(sql, part);
+            push_filter(sql, part, caller);
         }
         Filter::Scalar(scalar, predicate) => push_scalar(sql, scalar, predicate),
-        Filter::List(List::MemberXuids, predicate) => push_people(sql, false, predicate),
-        Filter::List(List::OwnerXuids, predicate) => push_people(sql, true, predicate),
+        Filter::List(List::MemberXuids, predicate) => push_people(sql, false, predicate, caller),
+        Filter::List(List::OwnerXuids, predicate) => push_people(sql, true, predicate, caller),
         Filter::List(list, predicate) => push_terms(sql, *list, predicate),
     }
 }
 
-fn push_parts(sql: &mut Sql, parts: &[Filter], between: &str) {
+fn push_parts(sql: &mut Sql, parts: &[Filter], between: &str, caller: Option<u64>) {
     sql.push("(");
     for (n, part) in parts.iter().enumerate() {
         sql.push(if n == 0 { "" } else { between });
-        push_filter(sql, part);
+        push_filter(sql, part, caller);
     }
     sql.push(")");
 }
@@ -221,25 +222,45 @@ fn push_text_test(sql: &mut Sql, predicate: &Predicate, value: impl FnOnce(&mut 
     }
 }
 
+/// Writes the members of a session, or its owners, as rows `m`: of a large one those that the caller may know of.
+fn push_members(sql: &mut Sql, owners: bool, caller: Option<u64>) {
+    if owners {
+        sql.push("(select xuid, scid from members where sid = c.sid and owner offset 0) m");
+        return;
+    }
+    // A session that is not large has a hundred members at most; of a large one all are hidden but the caller.
+    sql.push("(select xuid from (select xuid, document from members where sid = c.sid limit 101) one where document is null");
+    sql.push(" union all select xuid from members where xuid = ").push_bind(caller.map(xuid_to_column));
+    sql.push(" and scid = c.scid and sid = c.sid and document is not null) m");
+}
+
 /// Writes a test of members or owners by their xuids in decimal.
-fn push_people(sql: &mut Sql, owners: bool, predicate: &Predicate) {
+fn push_people(sql: &mut Sql, owners: bool, predicate: &Predicate, caller: Option<u64>) {
     let (negative, rest) = match predicate {
         Predicate::Compare(Operator::Ne, literal) => (true, Predicate::Compare(Operator::Eq, literal.clone())),
         other => (false, other.clone()),
     };
-    sql.push(if negative { "not coalesce((" } else { "coalesce((" }).push("select true from members m where m.sid = c.sid");
-    sql.push(if owners { " and m.owner and " } else { " and " });
-    match &rest {
-        Predicate::Compare(Operator::Eq, literal) => {
-            sql.push("m.scid = c.scid and m.xuid = ").push_bind(xuid(literal).map(xuid_to_column));
+    sql.push(if negative { "not coalesce((" } else { "coalesce((" });
+    let xuids: Option<Vec<u64>> = match &rest {
+        Predicate::Compare(Operator::Eq, literal) => Some(xuid(literal).into_iter().collect()),
+        Predicate::In(literals) => Some(literals.iter().filter_map(xuid).collect()),
+        _ => None,
+    };
+    if let Some(xuids) = xuids {
+        sql.push("select true from members m where m.sid = c.sid and m.scid = c.scid and m.xuid = any(")
+            .push_bind(columns(&xuids));
+        if owners {
+            sql.push(") and m.owner");
+        } else {
+            sql.push(") and (m.document is null or m.xuid = ").push_bind(caller.map(xuid_to_column)).push(")");
         }
-        Predicate::In(literals) => {
-            let xuids: Vec<u64> = literals.iter().filter_map(xuid).collect();
-            sql.push("m.scid = c.scid and m.xuid = any(").push_bind(columns(&xuids)).push(")");
-        }
-        other => push_text_test(sql, other, |sql| {
+    } else {
+        sql.push("select true from ");
+        push_members(sql, owners, caller);
+        sql.push(" where ");
+        push_text_test(sql, &rest, |sql| {
             sql.push("xuid_text(m.xuid) collate \"C\"");
-        }),
+        });
     }
     sql.push(" limit 1), false)");
 }

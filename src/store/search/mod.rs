@@ -25,7 +25,7 @@ use self::cover::{Leaf, bounds, cover};
 use self::walk::{Source, Walk, push_after, push_order};
 use super::rows::SearchRow;
 use super::{Store, StoreError};
-use crate::domain::filter::{Filter, Kind, Order, OrderBy, Predicate, Scalar};
+use crate::domain::filter::{Filter, Kind, List, Operator, Order, OrderBy, Predicate, Scalar};
 use crate::domain::search::{KeyValue, SearchKey};
 
 /// How many sessions a condition may give to be fetched, but for the last resort.
@@ -64,7 +64,12 @@ pub struct SearchAsk<'a> {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Searched {
     /// These, in the order.
-    Found(Vec<SearchRow>),
+    Found {
+        /// The results.
+        rows: Vec<SearchRow>,
+        /// Where to go on, if they are fewer than asked for because enough sessions were looked at.
+        rest: Option<SearchKey>,
+    },
     /// Finding them would have taken more sessions to look at than are allowed.
     TooExpensive,
 }
@@ -76,31 +81,46 @@ impl Store {
     /// `Unavailable`, `Database`.
     #[instrument(name = "db.search", level = "debug", skip_all)]
     pub async fn search(&self, ask: SearchAsk<'_>) -> Result<Searched, StoreError> {
+        let scopes = self.listed_scopes(ask.scopes).await?;
+        let ask = SearchAsk { scopes: &scopes, most: ask.most * 8 / weight(ask.filter).max(8), ..ask };
         let (leaves, cover) = cover(ask.filter, ask.beside);
-        let counts = self.count(&leaves, ask.scopes, FETCH_SOON).await?;
-        let mut search = Search { store: self, ask, left: ask.most, walked: 0, found: Vec::new() };
-        let narrow = cover.as_ref().map(|cover| cover.cheapest(&counts)).filter(|(_, count)| *count <= FETCH_SOON);
+        let soon = FETCH_SOON.min(ask.most / 2);
+        let counts = self.count(&leaves, ask.scopes, soon).await?;
+        let mut search = Search { store: self, ask, left: ask.most, walked: 0, found: Vec::new(), rest: None };
+        let narrow = cover.as_ref().map(|cover| cover.cheapest(&counts)).filter(|(_, count)| *count <= soon);
         if let Some((chosen, count)) = narrow {
             search.left = count;
             if count <= FETCH_AT_ONCE || !search.walk(None).await? {
                 search.fetch(&pick(&leaves, &chosen)).await?;
             }
-            return Ok(Searched::Found(search.found));
+            return Ok(search.done());
         }
         if cover.is_some() {
             search.left /= 2;
         }
         // The narrowest condition gives many sessions; if it gives them in the order, only those are walked.
         if search.walk(narrowest(&leaves, &counts, ask)).await? {
-            return Ok(Searched::Found(search.found));
+            return Ok(search.done());
         }
-        let Some(cover) = cover else { return Ok(Searched::TooExpensive) };
-        let (chosen, count) = cover.cheapest(&self.count(&leaves, ask.scopes, ask.most / 2).await?);
-        if count > ask.most / 2 {
-            return Ok(Searched::TooExpensive);
+        if let Some(cover) = cover {
+            let (chosen, count) = cover.cheapest(&self.count(&leaves, ask.scopes, ask.most / 2).await?);
+            if count <= ask.most / 2 {
+                search.fetch(&pick(&leaves, &chosen)).await?;
+                return Ok(search.done());
+            }
         }
-        search.fetch(&pick(&leaves, &chosen)).await?;
-        Ok(Searched::Found(search.found))
+        Ok(if search.rest.is_some() { search.done() } else { Searched::TooExpensive })
+    }
+
+    /// Those of some scopes that have listed sessions at all.
+    async fn listed_scopes(&self, scopes: &Scopes) -> Result<Vec<(Uuid, String)>, StoreError> {
+        if scopes.len() < 2 {
+            return Ok(scopes.to_vec());
+        }
+        let (scids, templates): (Vec<Uuid>, Vec<&str>) = scopes.iter().map(|(scid, template)| (*scid, template.as_str())).unzip();
+        let rows =
+            sqlx::query(include_str!("../sql/find_listed_scopes.sql")).bind(scids).bind(templates).fetch_all(&self.pool).await?;
+        rows.iter().map(|row| Ok((row.try_get("scid")?, row.try_get("template_key")?))).collect()
     }
 
     /// How many sessions each leaf gives, counted up to one more than this.
@@ -166,9 +186,15 @@ struct Search<'a> {
     /// How many were looked at.
     walked: i64,
     found: Vec<SearchRow>,
+    /// Where a walk among the last results stopped.
+    rest: Option<SearchKey>,
 }
 
 impl Search<'_> {
+    fn done(self) -> Searched {
+        Searched::Found { rows: self.found, rest: self.rest }
+    }
+
     fn is_full(&self) -> bool {
         i64::try_from(self.found.len()).is_ok_and(|found| found >= self.ask.take)
     }
@@ -196,7 +222,7 @@ impl Search<'_> {
             names.reverse();
         }
         if let Some(SearchKey { value: KeyValue::Text(at), .. }) = self.ask.after {
-            names.drain(..names.iter().position(|name| name == at).unwrap_or(0));
+            names.retain(|name| if self.ask.order.descending { name <= at } else { name >= at });
         }
         for place in names {
             let scopes: Vec<_> = self.ask.scopes.iter().filter(|scope| name(scope) == place).cloned().collect();
@@ -222,7 +248,7 @@ impl Search<'_> {
                 return Ok(false);
             }
         }
-        if self.is_full() || required || is_always_there(scalar) {
+        if self.is_full() || required || scalar.is_always_there() {
             return Ok(true);
         }
         self.walk_posted(self.ask.scopes, None, Some(&attribute), &KeyValue::None).await
@@ -246,17 +272,22 @@ impl Search<'_> {
     async fn walk_source(&mut self, scopes: &Scopes, source: Source<'_>, after: Option<SearchKey>) -> Result<bool, StoreError> {
         let mut after = after;
         let mut chunk = CHUNK.max(self.ask.take * 2).min(CHUNK_MAX);
+        let places = i64::try_from(scopes.len()).unwrap_or(i64::MAX);
         while !self.is_full() {
             if self.left <= 0 {
+                if matches!(source, Source::Posted { lacking: Some(_), .. }) {
+                    self.rest = after;
+                }
                 return Ok(false);
             }
-            let size = chunk.min(self.left);
+            // Every scope gives as many, of which so many are looked at.
+            let size = (chunk / places).max(1).min(self.left);
             let walk = Walk { scopes, source, after: after.as_ref(), descending: self.ask.order.descending, size };
             let mut sql = self.walk_statement(Sql::default(), &walk);
             let rows = sql.build().persistent(false).fetch_all(&self.store.pool).await?;
             let Some(last) = rows.first() else { return Ok(true) };
             let walked: i64 = last.try_get("walked")?;
-            self.left -= walked;
+            self.left -= walked.max(places * size / 8);
             self.walked += walked;
             after = Some(SearchKey {
                 value: key_value(last.try_get("last_number")?, last.try_get("last_text")?),
@@ -285,6 +316,10 @@ impl Search<'_> {
         walk.push(&mut sql);
         sql.push("), hit as (select c.* from (select c.* from walked c where ");
         condition(&mut sql, self.ask.filter, self.ask.beside);
+        if let Source::Posted { lacking: Some(attribute), .. } = walk.source {
+            sql.push(" and (select true from search_values l where l.sid = c.sid and l.attribute = ");
+            sql.push_bind(attribute.to_owned()).push(") is null");
+        }
         sql.push(" offset 0) c where ");
         is_shown(&mut sql);
         push_order(&mut sql, self.ask.order.descending, false);
@@ -304,6 +339,7 @@ impl Search<'_> {
     /// Fetches what leaves give, and sorts what matches; what a walk has found counts no more.
     async fn fetch(&mut self, leaves: &[&Leaf]) -> Result<(), StoreError> {
         self.found.clear();
+        self.rest = None;
         let rows = self.fetch_statement(Sql::default(), leaves).build().persistent(false).fetch_all(&self.store.pool).await?;
         self.take_rows(&rows)
     }
@@ -372,8 +408,13 @@ impl Search<'_> {
 
     fn take_rows(&mut self, rows: &[PgRow]) -> Result<(), StoreError> {
         for row in rows {
-            if row.try_get::<Option<Uuid>, _>("id")?.is_some() {
-                self.found.push(SearchRow::read(row)?);
+            if row.try_get::<Option<Uuid>, _>("id")?.is_none() {
+                continue;
+            }
+            let found = SearchRow::read(row)?;
+            // What moves in the order between two statements is not to be found twice.
+            if self.found.iter().all(|other| other.key.sid != found.key.sid) {
+                self.found.push(found);
             }
         }
         Ok(())
@@ -386,7 +427,7 @@ impl Store {
     pub(super) async fn explain(&self, ask: SearchAsk<'_>) -> [String; 3] {
         let (leaves, cover) = cover(ask.filter, ask.beside);
         let counts = self.count(&leaves, ask.scopes, FETCH_SOON).await.unwrap();
-        let search = Search { store: self, ask, left: ask.most, walked: 0, found: Vec::new() };
+        let search = Search { store: self, ask, left: ask.most, walked: 0, found: Vec::new(), rest: None };
         let attribute = if let OrderBy::Scalar(scalar) = &ask.order.by { Some((scalar, scalar.key())) } else { None };
         let source = match &attribute {
             Some((scalar, attribute)) => {
@@ -441,14 +482,21 @@ pub(super) fn key_value(number: Option<f64>, text: Option<String>) -> KeyValue {
     }
 }
 
-/// Whether every listed session has this attribute.
-fn is_always_there(scalar: &Scalar) -> bool {
-    matches!(
-        scalar,
-        Scalar::MembersCount
-            | Scalar::MaxMembersCount
-            | Scalar::TargetMembersCount
-            | Scalar::MaxMembersCountRemaining
-            | Scalar::Needs
-    )
+/// What looking at one session costs, in tests; those that look at all its members count as many.
+fn weight(filter: Option<&Filter>) -> i64 {
+    let tests = |predicate: &Predicate| match predicate {
+        Predicate::In(literals) => i64::try_from(literals.len()).unwrap_or(i64::MAX),
+        _ => 1,
+    };
+    match filter {
+        None => 0,
+        Some(Filter::All(parts) | Filter::Any(parts)) => parts.iter().map(|part| weight(Some(part))).sum(),
+        Some(Filter::Not(part)) => weight(Some(part)),
+        Some(Filter::Scalar(_, predicate)) => tests(predicate),
+        Some(Filter::List(List::MemberXuids | List::OwnerXuids, predicate)) => match predicate {
+            Predicate::In(_) | Predicate::Compare(Operator::Eq | Operator::Ne, _) => tests(predicate),
+            _ => 16,
+        },
+        Some(Filter::List(_, predicate)) => tests(predicate),
+    }
 }

@@ -15,7 +15,7 @@ pub(super) enum Source<'a> {
     Posted {
         /// Only those that this leaf gives.
         leaf: Option<&'a Leaf>,
-        /// Only those that lack this attribute.
+        /// Only those that lack this attribute are meant; all are walked.
         lacking: Option<&'a str>,
         /// The value that all of them have.
         value: &'a KeyValue,
@@ -57,7 +57,7 @@ impl Walk<'_> {
         push_scopes(sql, self.scopes);
         sql.push(" cross join lateral (");
         match self.source {
-            Source::Posted { leaf, lacking, value, low, high } => {
+            Source::Posted { leaf, value, low, high, .. } => {
                 let (column, sid) = match leaf {
                     Some(Leaf::Term(_)) => ("t.posted_at", "t.sid"),
                     Some(_) => ("v.posted_at", "v.sid"),
@@ -76,10 +76,6 @@ impl Walk<'_> {
                     if let Some(at) = instant(bound) {
                         sql.push(" and ").push(column).push(sign).push_bind(at);
                     }
-                }
-                if let Some(attribute) = lacking {
-                    sql.push(format_args!(" and (select true from search_values l where l.sid = {sid} and l.attribute = "));
-                    sql.push_bind(attribute.to_owned()).push(") is null");
                 }
                 if let Some(after) = self.after {
                     sql.push(format_args!(" and ({column}, {sid}){}", if self.descending { " < (" } else { " > (" }));

@@ -1,6 +1,12 @@
 -- What sessions are found by, as the saves before it in the same transaction left them; only those that won are named here. Handles
 -- come and go by session, values and terms by their keys.
-with removed_handles as (
+with values_of_unlisted as (
+    delete from search_values v using unnest($1::uuid[]) as r (sid) where v.sid = r.sid
+),
+terms_of_unlisted as (
+    delete from search_terms t using unnest($1::uuid[]) as r (sid) where t.sid = r.sid
+),
+removed_handles as (
     delete from handles h using unnest($1::uuid[]) as r (sid) where h.sid = r.sid and h.type = 2
 ),
 put_handles as (
