@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use tracing::error;
+use uuid::Uuid;
 
 use super::catalog::Service;
 use super::plan::Asked;
@@ -12,10 +13,10 @@ use crate::domain::access::{self, Pass};
 use crate::domain::command::Command;
 use crate::domain::handle::{About, Handle, HandleType, Include, Invite};
 use crate::domain::listing::Listing;
-use crate::domain::names::{HandleId, SessionName, SessionReference};
+use crate::domain::names::{HandleId, Scid, SessionName, SessionReference};
 use crate::domain::principal::{Principal, User};
 use crate::domain::refusal::Refusal;
-use crate::domain::session::Session;
+use crate::domain::session::{Session, Visibility};
 use crate::json::Json;
 use crate::store::projection;
 use crate::store::rows::{HandleReadRow, HandleRow};
@@ -89,7 +90,15 @@ impl Directory {
         let asked =
             Asked { reference, template, principal: principal_of, command, handle: row, pass: Pass::Nothing, nocommit: false };
         self.writer.ask(sid, Wish::Do(Box::new(asked))).await?;
-        self.show_handle(&handle, principal, &Pass::Nothing, include, &service).await
+        match self.show_handle(&handle, principal, &Pass::Nothing, include, &service).await {
+            // The handle is made, which must be said: what its session tells is left out for once.
+            Err(DirectoryError::Busy | DirectoryError::Store(_)) => {
+                let game_types = service.game_types();
+                let bare = Shown { handle: &handle, session: None, readable: false, owners: &[], game_types };
+                Ok(render(&bare, include))
+            }
+            shown => shown,
+        }
     }
 
     /// Shows a handle to those who may see it (H-07).
@@ -119,13 +128,13 @@ impl Directory {
             return Err(Refusal::forbidden("the handle does not concern the caller, who may not read its session either").into());
         }
         let mut handle = handle.clone();
-        if let Some(session) = &view.session {
+        // Whoever is named in the handle of a private session without being a member learns nothing more of it.
+        let server = principal.is_server_for(&handle.reference.scid);
+        let shown = view.session.as_ref().filter(|session| readable || server || session.visibility() != Visibility::Private);
+        if let Some(session) = shown {
             handle.reference = session.reference.clone();
         }
-        Ok(render(
-            &Shown { handle: &handle, session: view.session.as_ref(), readable, owners: &[], game_types: service.game_types() },
-            include,
-        ))
+        Ok(render(&Shown { handle: &handle, session: shown, readable, owners: &[], game_types: service.game_types() }, include))
     }
 
     /// Deletes a handle (H-08).
@@ -133,7 +142,7 @@ impl Directory {
     /// # Errors
     /// 404 when it is unknown; 403 when its type does not let the caller.
     pub async fn delete_handle(&self, id: HandleId, principal: &Arc<Principal>) -> Result<(), DirectoryError> {
-        let row = self.find_handle_row(id, principal).await?;
+        let row = self.settled_handle_row(id, principal).await?;
         let handle = handle_of(&row.handle)?;
         let service = self.catalog.service(&handle.reference.scid, principal)?;
         if handle.kind() == HandleType::Search {
@@ -168,7 +177,9 @@ impl Directory {
     /// 403 for whoever is not one user.
     pub async fn invites(&self, principal: &Arc<Principal>, take: u32) -> Result<Vec<Json>, DirectoryError> {
         let user = inbox_owner(principal)?;
-        let rows = self.store.find_invites(user.xuid.0, self.clock.now(), i64::from(take)).await?;
+        let usable = |scid: &Uuid| self.catalog.service(&Scid::from(*scid), principal).is_ok();
+        let scids: Vec<Uuid> = self.catalog.scids().into_iter().filter(usable).collect();
+        let rows = self.store.find_invites(user.xuid.0, &scids, self.clock.now(), i64::from(take)).await?;
         let mut shown = Vec::with_capacity(rows.len());
         for row in &rows {
             let handle = match handle_of(row) {
@@ -192,7 +203,7 @@ impl Directory {
     /// 404 when there is none with this id; 403 for whoever is not one user.
     pub async fn delete_invite(&self, id: HandleId, principal: &Arc<Principal>) -> Result<(), DirectoryError> {
         let user = inbox_owner(principal)?;
-        let row = self.find_handle_row(id, principal).await?;
+        let row = self.settled_handle_row(id, principal).await?;
         if !handle_of(&row.handle)?.invites(user.xuid) {
             return Err(DirectoryError::UnknownHandle);
         }

@@ -213,15 +213,14 @@ impl Plan {
             return None;
         }
         self.take(decision, rendered, Cause::Request, actor(&asked.principal));
-        if let Some(mut handle) = asked.handle.clone() {
+        // An activity of a session that does not exist is stored apart from the session, whoever makes that next.
+        if let (Some(mut handle), Some(session)) = (asked.handle.clone(), &self.record) {
             self.touched = true;
             if let (Command::Show, Some(owner)) = (&asked.command, handle.owner) {
                 self.activities.insert(owner, Some(handle));
             } else {
                 // An invite leads to the session whatever becomes of that (H-34).
-                if let Some(session) = &self.record {
-                    handle.reference = projection::reference_row(&session.reference);
-                }
+                handle.reference = projection::reference_row(&session.reference);
                 self.handles.push(handle);
             }
         }

@@ -141,7 +141,7 @@ impl Directory {
     /// What a handle adds to the caller's own rights (H-40 to H-43); `row` was read for this caller.
     pub(super) async fn pass_of(&self, row: &HandleReadRow, principal: &Arc<Principal>) -> Result<Pass, DirectoryError> {
         Ok(match (row.handle.kind, row.handle.invited) {
-            (INVITE, Some(invited)) => Pass::Invited(Xuid(invited)),
+            (INVITE, Some(invited)) => Pass::Invited { invited: Xuid(invited), at: row.handle.created_at },
             (SEARCH, _) => Pass::Anybody,
             (TRANSFER, _) => Pass::Origin(self.come_from_origin(row, principal).await?),
             _ => Pass::Nothing,
@@ -196,8 +196,10 @@ impl Directory {
             }
         };
         let large = row.private.is_some();
-        if !readable && large {
-            // Only the whole session tells whether it is a broadcast that the caller's title may look at.
+        let invited = matches!(pass, Pass::Invited { .. }) && visibility == Visibility::Private;
+        if !readable && (large || invited) {
+            // Only the whole session tells whether it is a broadcast that the caller's title may look at, or the one that the
+            // caller was invited into.
             return self.show_settled(row.reference.sid, principal, pass).await;
         }
         if !readable {

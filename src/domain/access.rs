@@ -1,5 +1,7 @@
 //! Who may read a session and who may join it (access.md, A-10 to A-28).
 
+use chrono::{DateTime, Utc};
+
 use super::names::Xuid;
 use super::principal::{Principal, User};
 use super::refusal::Refusal;
@@ -55,7 +57,12 @@ pub enum Pass {
     #[default]
     Nothing,
     /// An invite, for the invited user (H-41).
-    Invited(Xuid),
+    Invited {
+        /// The invited user.
+        invited: Xuid,
+        /// When the invite was made: it shows a private session only if that existed by then.
+        at: DateTime<Utc>,
+    },
     /// A transfer handle, for those of the callers who are accepted members of its origin (H-43).
     Origin(Vec<Xuid>),
     /// A search handle, for everybody (H-42).
@@ -68,24 +75,24 @@ impl Pass {
     pub fn is_for(&self, xuid: Xuid) -> bool {
         match self {
             Self::Nothing => false,
-            Self::Invited(invited) => *invited == xuid,
+            Self::Invited { invited, .. } => *invited == xuid,
             Self::Origin(members) => members.contains(&xuid),
             Self::Anybody => true,
         }
     }
 
-    /// Whether it shows a session of this visibility to the caller. A private session is shown by an invite only: whoever may send
-    /// one might as well reserve.
+    /// Whether it shows every session of this visibility to the caller.
     #[must_use]
     pub fn opens(&self, visibility: Visibility, principal: &Principal) -> bool {
-        let discreet = matches!(self, Self::Invited(_)) || visibility != Visibility::Private;
-        discreet && principal.users().iter().any(|user| self.is_for(user.xuid))
+        visibility != Visibility::Private && principal.users().iter().any(|user| self.is_for(user.xuid))
     }
 
-    /// Whether it shows this session to the caller.
+    /// Whether it shows this session to the caller. A private session is shown by an invite only, and only by one that was sent when it
+    /// was there: its sender might as well have reserved.
     #[must_use]
     pub fn shows(&self, session: &Session, principal: &Principal) -> bool {
-        self.opens(session.visibility(), principal)
+        let sent_into = |invited: Xuid, at| session.start_time <= at && principal.users().iter().any(|user| user.xuid == invited);
+        self.opens(session.visibility(), principal) || matches!(self, Self::Invited { invited, at } if sent_into(*invited, *at))
     }
 }
 

@@ -91,16 +91,24 @@ impl Store {
         if stored.is_some() { Ok(()) } else { Err(StoreError::LostRace) }
     }
 
-    /// Finds the invites of a user that have not expired at `now`, newest first; none of a sender whom the user blocks by now.
+    /// Finds the invites of a user in some service configs that have not expired at `now`, newest first; none of a sender whom the user
+    /// blocks by now.
     ///
     /// # Errors
     /// `Unavailable`, `Database`.
     #[instrument(name = "db.handle.invites", level = "debug", skip_all)]
-    pub async fn find_invites(&self, invited: u64, now: DateTime<Utc>, limit: i64) -> Result<Vec<HandleRow>, StoreError> {
+    pub async fn find_invites(
+        &self,
+        invited: u64,
+        scids: &[Uuid],
+        now: DateTime<Utc>,
+        limit: i64,
+    ) -> Result<Vec<HandleRow>, StoreError> {
         let rows = sqlx::query(include_str!("sql/find_invites.sql"))
             .bind(xuid_to_column(invited))
             .bind(now)
             .bind(limit)
+            .bind(scids)
             .fetch_all(&self.pool)
             .await?;
         rows.iter().map(|row| Ok(HandleRow::read(row)?)).collect()
