@@ -346,6 +346,31 @@ async fn h85_an_expensive_search_names_the_limit() {
     world.end().await;
 }
 
+/// Members of a large session are hidden from each other, so nobody finds out by a search who is there: but for oneself and the owners.
+#[tokio::test]
+async fn m95_h77_a_search_tells_nothing_of_the_members_of_a_large_session() {
+    let world = World::new().await;
+    let (ada, bo, cy) = (world.user(1), world.user(2), world.user(3));
+    let constants = json!({"maxMembersCount": 200, "capabilities": {"searchable": true, "large": true, "hasOwners": true}});
+    ada.put(&open("big"), &creating(&constants, &json!({}))).await.expect(201);
+    bo.put(&open("big"), &crate::story::active()).await.expect(200);
+    listing(&ada, "big", json!({})).await;
+    world.follows(3, 2).await;
+    let none = Vec::<String>::new();
+    let of = |xuid: u64| searching(&format!("session/memberXuids/any(m:m eq '{xuid}')"), "");
+    assert_eq!(found(&cy, &of(2)).await, none);
+    assert_eq!(found(&bo, &of(2)).await, ["big"], "one's own entry is known");
+    let mut wide = searching("session/memberXuids/any(m: startswith(m, '2'))", "");
+    wide["grammar"] = json!("extended");
+    assert_eq!(found(&cy, &wide).await, none);
+    assert_eq!(found(&bo, &wide).await, ["big"]);
+    let people = json!({"type": "search", "scid": SCID, "sessionMembers": {"people": {"moniker": "people"}}});
+    assert_eq!(found(&cy, &people).await, none);
+    assert_eq!(found(&cy, &searching("session/ownerXuids/any(m:m eq '1')", "")).await, ["big"], "H-70 tells the owners");
+    assert_eq!(found(&cy, &searching("session/membersCount eq 2", "")).await, ["big"]);
+    world.end().await;
+}
+
 /// A continuation is made by the service, and yet a value of another kind in it must not reach the database.
 #[tokio::test]
 async fn h78_forged_continuations_are_refused() {

@@ -1,7 +1,7 @@
 //! Searches against what they mean: SQL finds what the filter keeps when it looks at one session after another, in the same order,
 //! page by page.
 //!
-//! `OPENMPSD_SEARCHES` is the number of filters (250 when unset), `OPENMPSD_SEARCH_SEED` the first of their numbers; a failure names
+//! `OPENMPSD_SEARCHES` is the number of filters (2,000 when unset), `OPENMPSD_SEARCH_SEED` the first of their numbers; a failure names
 //! the one that repeats it.
 
 use std::cmp::Ordering;
@@ -258,7 +258,7 @@ async fn h82_h83_h84_sql_finds_what_the_filter_keeps() {
     }
     database.store.put_block(1, 7).await.unwrap();
     let first = from_environment("OPENMPSD_SEARCH_SEED", 1);
-    let count = from_environment("OPENMPSD_SEARCHES", 250);
+    let count = from_environment("OPENMPSD_SEARCHES", 2000);
     let subjects: Vec<_> = sessions.iter().map(|session| (session, Listed::of(session, &[]).unwrap())).collect();
     let checks = stream::iter(first..first + count).map(|number| check(&database.store, &subjects, number));
     let found: Vec<usize> = checks.buffer_unordered(4).collect().await;
