@@ -275,7 +275,6 @@ pub struct People {
 }
 
 /// What a request wants beside the handle itself.
-#[expect(clippy::struct_excessive_bools, reason = "each is a word of its own in the request")]
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a word of its own in the request")]
 pub struct Include {

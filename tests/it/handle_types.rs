@@ -133,13 +133,7 @@ async fn a02_handles_of_any_type_need_a_title_that_may() {
     for body in &bodies {
         made.push(id(ada.post("/handles", body).await));
     }
-    let service = openmpsd::store::rows::ServiceConfigRow {
-        scid: SCID.parse().expect("the scid is a GUID"),
-        titles: vec![7],
-        game_types: None,
-    };
-    world.store.publish_services(&[service], &[]).await.expect("the service config is stored");
-    world.running.directory.refresh_catalog().await.expect("the catalog is read");
+    world.keeps_for_title(7).await;
     let seven = world.actor(Principal::User(User { title_id: Some(TitleId(7)), ..player(1) }));
     for (body, made) in bodies.iter().zip(&made) {
         ada.post("/handles", body).await.expect(403);

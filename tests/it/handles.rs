@@ -494,13 +494,7 @@ async fn h21_m24_a_session_that_is_over_is_none() {
 async fn a02_handles_of_foreign_titles() {
     let world = World::new().await;
     let (ada, made) = playing(&world, 1, "foo").await;
-    let service = openmpsd::store::rows::ServiceConfigRow {
-        scid: SCID.parse().expect("the scid is a GUID"),
-        titles: vec![7],
-        game_types: None,
-    };
-    world.store.publish_services(&[service], &[]).await.expect("the service config is stored");
-    world.running.directory.refresh_catalog().await.expect("the catalog is read");
+    world.keeps_for_title(7).await;
     let everywhere = json!({"type": "activity", "owners": {"xuids": ["1"]}});
     ada.get(&handle(&made)).await.expect(403);
     ada.delete(&handle(&made)).await.expect(403);

@@ -15,6 +15,7 @@ use openmpsd::domain::principal::{Principal, Server, User};
 use openmpsd::http::Rules;
 use openmpsd::services;
 use openmpsd::social::Source;
+use openmpsd::store::rows::ServiceConfigRow;
 use openmpsd::store::{Import, Store, StoreOptions, migrate};
 use reqwest::header::{HeaderMap, HeaderName};
 use reqwest::{Client, Method};
@@ -164,6 +165,14 @@ impl World {
     /// Lets one user follow another.
     pub async fn follows(&self, xuid: u64, followed: u64) {
         self.store.put_follow(xuid, followed, false).await.expect("the edge is stored");
+    }
+
+    /// From now on only this title may use the sample service config.
+    pub async fn keeps_for_title(&self, title: u32) {
+        let scid = SCID.parse().expect("the scid is a GUID");
+        let service = ServiceConfigRow { scid, titles: vec![title], game_types: None };
+        self.store.publish_services(&[service], &[]).await.expect("the service config is stored");
+        self.running.directory.refresh_catalog().await.expect("the catalog is read");
     }
 
     /// Checks that every row says what its session says, and takes the service down. Every test ends with it.

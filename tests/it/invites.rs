@@ -562,13 +562,7 @@ async fn a02_invites_of_foreign_titles() {
     let (ada, bo) = (world.user(1), world.user(2));
     ada.put(&open("foo"), &active()).await.expect(201);
     let a = invite(&ada, "foo", 2).await;
-    let service = openmpsd::store::rows::ServiceConfigRow {
-        scid: SCID.parse().expect("the scid is a GUID"),
-        titles: vec![7],
-        game_types: None,
-    };
-    world.store.publish_services(&[service], &[]).await.expect("the service config is stored");
-    world.running.directory.refresh_catalog().await.expect("the catalog is read");
+    world.keeps_for_title(7).await;
     for actor in [&ada, &bo] {
         actor.get(&handle(&a)).await.expect(403);
         actor.delete(&handle(&a)).await.expect(403);

@@ -477,13 +477,7 @@ async fn one_unreadable_row_does_not_fail_a_result() {
 #[tokio::test]
 async fn a02_a_title_asks_only_where_it_may() {
     let world = World::new().await;
-    let service = openmpsd::store::rows::ServiceConfigRow {
-        scid: SCID.parse().expect("the scid is a GUID"),
-        titles: vec![7],
-        game_types: None,
-    };
-    world.store.publish_services(&[service], &[]).await.expect("the service config is stored");
-    world.running.directory.refresh_catalog().await.expect("the catalog is read");
+    world.keeps_for_title(7).await;
     world.user(1).get(&sessions("xuid=1&take=x")).await.expect(403);
     let seven = world.actor(Principal::User(User { title_id: Some(TitleId(7)), ..player(1) }));
     seven.get(&sessions("xuid=1&take=x")).await.expect(400);

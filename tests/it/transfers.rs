@@ -303,13 +303,7 @@ async fn h08_only_its_creator_and_servers_delete_a_transfer() {
 async fn a02_transfers_of_foreign_titles() {
     let world = World::new().await;
     let (ada, made) = game(&world, &json!({}), &json!({})).await;
-    let service = openmpsd::store::rows::ServiceConfigRow {
-        scid: SCID.parse().expect("the scid is a GUID"),
-        titles: vec![7],
-        game_types: None,
-    };
-    world.store.publish_services(&[service], &[]).await.expect("the service config is stored");
-    world.running.directory.refresh_catalog().await.expect("the catalog is read");
+    world.keeps_for_title(7).await;
     ada.get(&handle(&made)).await.expect(403);
     ada.delete(&handle(&made)).await.expect(403);
     ada.get(&through(&made)).await.expect(403);

@@ -429,16 +429,13 @@ impl Store {
         let counts = self.count(&leaves, ask.scopes, FETCH_SOON).await.unwrap();
         let search = Search { store: self, ask, left: ask.most, walked: 0, found: Vec::new(), rest: None };
         let attribute = if let OrderBy::Scalar(scalar) = &ask.order.by { Some((scalar, scalar.key())) } else { None };
-        let source = match &attribute {
-            Some((scalar, attribute)) => {
-                let (_, low, high) = bounds(ask.filter, scalar);
-                Source::Values { attribute, is_text: scalar.kind() == Kind::Text, low, high }
-            }
-            None => {
-                let leaf = narrowest(&leaves, &counts, ask);
-                let (_, low, high) = bounds(ask.filter, &Scalar::PostedTime);
-                Source::Posted { leaf, lacking: None, value: &KeyValue::None, low, high }
-            }
+        let source = if let Some((scalar, attribute)) = &attribute {
+            let (_, low, high) = bounds(ask.filter, scalar);
+            Source::Values { attribute, is_text: scalar.kind() == Kind::Text, low, high }
+        } else {
+            let leaf = narrowest(&leaves, &counts, ask);
+            let (_, low, high) = bounds(ask.filter, &Scalar::PostedTime);
+            Source::Posted { leaf, lacking: None, value: &KeyValue::None, low, high }
         };
         let walk = Walk { scopes: ask.scopes, source, after: None, descending: ask.order.descending, size: CHUNK_MAX };
         let chosen = cover.unwrap().cheapest(&counts).0;
@@ -492,11 +489,10 @@ fn weight(filter: Option<&Filter>) -> i64 {
         None => 0,
         Some(Filter::All(parts) | Filter::Any(parts)) => parts.iter().map(|part| weight(Some(part))).sum(),
         Some(Filter::Not(part)) => weight(Some(part)),
-        Some(Filter::Scalar(_, predicate)) => tests(predicate),
         Some(Filter::List(List::MemberXuids | List::OwnerXuids, predicate)) => match predicate {
             Predicate::In(_) | Predicate::Compare(Operator::Eq | Operator::Ne, _) => tests(predicate),
             _ => 16,
         },
-        Some(Filter::List(_, predicate)) => tests(predicate),
+        Some(Filter::Scalar(_, predicate) | Filter::List(_, predicate)) => tests(predicate),
     }
 }
