@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::harness::{Actor, Answer, SCID, TITLE, World, answer_of, joining, session};
+use crate::story::{creating, names, open, reserving, sessions};
 
 #[tokio::test]
 async fn w45_an_xsapi_lobby_is_created_after_100_continue() {
@@ -310,5 +311,53 @@ async fn the_examples_that_need_a_session_of_their_own() {
     for name in listed.response["body"]["results"].as_array().expect("names") {
         assert!(found["results"].as_array().is_some_and(|names| names.contains(name)), "{name}");
     }
+    world.end().await;
+}
+
+/// XSAPI asks by GET for one user and by batch for more, over all templates when the title names none.
+#[tokio::test]
+async fn q03_q04_one_user_is_asked_for_as_many_are() {
+    let world = World::new().await;
+    let (ada, bo) = (world.user(1), world.user(2));
+    ada.put(&open("a"), &creating(&json!({}), &json!({}))).await.expect(201);
+    bo.put(&open("b"), &creating(&json!({}), &json!({}))).await.expect(201);
+    for base in [format!("/serviceconfigs/{SCID}"), format!("/serviceconfigs/{SCID}/sessiontemplates/Open")] {
+        let one = ada.get(&format!("{base}/sessions?xuid=1&take=1")).await.expect(200).json();
+        assert_eq!(one, ada.post(&format!("{base}/batch?take=1"), &json!({"xuids": ["1"]})).await.expect(200).json());
+        let two = ada.post(&format!("{base}/batch?take=1"), &json!({"xuids": ["1", "2"]})).await.expect(200).json();
+        assert_eq!(two["results"][0], one["results"][0]);
+        // nothing but results, also where there would be more.
+        for answer in [&one, &two] {
+            assert_eq!(answer.as_object().expect("an object").keys().collect::<Vec<_>>(), ["results"]);
+        }
+    }
+    world.end().await;
+}
+
+/// A title that starts asks for all that its user was left in, and leaves it.
+#[tokio::test]
+async fn q49_r55_a_title_tidies_up_at_its_start() {
+    let world = World::new().await;
+    let (ada, bo) = (world.user(1), world.user(2));
+    let lasting = json!({"inactiveRemovalTimeout": null, "reservedRemovalTimeout": null});
+    let private = json!({"inactiveRemovalTimeout": null, "visibility": "private"});
+    ada.put(&open("active"), &creating(&json!({}), &json!({}))).await.expect(201);
+    let idle = json!({"constants": {"system": lasting}, "members": {"me": {}}});
+    ada.put(&open("inactive"), &idle).await.expect(201);
+    ada.put(&open("private"), &creating(&private, &json!({}))).await.expect(201);
+    bo.put(&open("reserved"), &creating(&lasting, &json!({}))).await.expect(201);
+    bo.put(&open("reserved"), &reserving(&[1])).await.expect(200);
+    let all = sessions("xuid=1&inactive=true&reservations=true&private=true");
+    let mut found = names(ada.get(&all).await);
+    found.sort_unstable();
+    assert_eq!(found, ["active", "inactive", "private", "reserved"]);
+    for name in &found {
+        let status = ada.delete(&format!("{}/members/me", open(name))).await.status;
+        assert_eq!(status, 204, "{name}");
+    }
+    assert_eq!(names(ada.get(&all).await), Vec::<String>::new());
+    // Its activity is gone with that.
+    let asked = json!({"type": "activity", "scid": SCID, "owners": {"xuids": ["1"]}});
+    assert_eq!(ada.post("/handles/query", &asked).await.expect(200).json(), json!({"results": []}));
     world.end().await;
 }
