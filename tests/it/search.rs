@@ -73,6 +73,8 @@ async fn h71_h74_h78_a_search_tells_what_the_example_tells() {
 async fn h71_where_is_searched() {
     let world = World::new().await;
     let ada = world.user(1);
+    let anywhere = json!({"type": "search", "filter": "session/membersCount ge 0"});
+    assert_eq!(found(&ada, &anywhere).await, Vec::<String>::new(), "nothing is listed anywhere");
     listed(&ada, "one", json!({}), json!({"tags": ["a"]})).await;
     world.pass(1);
     let other = "5f0c1a52-7c1e-4b52-9d0e-00007a11b0a8";

@@ -82,6 +82,9 @@ impl Store {
     #[instrument(name = "db.search", level = "debug", skip_all)]
     pub async fn search(&self, ask: SearchAsk<'_>) -> Result<Searched, StoreError> {
         let scopes = self.listed_scopes(ask.scopes).await?;
+        if scopes.is_empty() {
+            return Ok(Searched::Found { rows: Vec::new(), rest: None });
+        }
         let ask = SearchAsk { scopes: &scopes, most: ask.most * 8 / weight(ask.filter).max(8), ..ask };
         let (leaves, cover) = cover(ask.filter, ask.beside);
         let soon = FETCH_SOON.min(ask.most / 2);
