@@ -123,7 +123,14 @@ impl Directory {
             handle.reference = session.reference.clone();
         }
         Ok(render(
-            &Shown { handle: &handle, session: view.session.as_ref(), readable, owners: &[], game_types: service.game_types() },
+            &Shown {
+                handle: &handle,
+                session: view.session.as_ref(),
+                protocol: None,
+                readable,
+                owners: &[],
+                game_types: service.game_types(),
+            },
             include,
         ))
     }
@@ -180,7 +187,7 @@ impl Directory {
             };
             let Ok(service) = self.catalog.service(&handle.reference.scid, principal) else { continue };
             let game_types = service.game_types();
-            let bare = Shown { handle: &handle, session: None, readable: false, owners: &[], game_types };
+            let bare = Shown { handle: &handle, session: None, protocol: None, readable: false, owners: &[], game_types };
             shown.push(render(&bare, Include::default()));
         }
         Ok(shown)

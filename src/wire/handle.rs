@@ -19,6 +19,8 @@ pub struct Shown<'a> {
     pub handle: &'a Handle,
     /// Its session, if it exists.
     pub session: Option<&'a Session>,
+    /// `inviteProtocol` of a session that exists but was not loaded: nothing of it is shown but that.
+    pub protocol: Option<&'a str>,
     /// Whether the reader may read the session (H-57).
     pub readable: bool,
     /// Owners of the session whose entries are not loaded with it: a large one comes without members.
@@ -61,7 +63,8 @@ pub fn render(shown: &Shown, include: Include) -> Json {
     match &handle.about {
         About::Search(attributes) => put("searchAttributes", attributes.clone().into()),
         About::Activity => {
-            if let Some(protocol) = shown.session.and_then(Session::invite_protocol) {
+            let protocol = shown.session.and_then(Session::invite_protocol);
+            if let Some(protocol) = protocol.as_deref().or(shown.protocol) {
                 put("inviteProtocol", protocol.into());
             }
             if !shown.game_types.is_empty() {
