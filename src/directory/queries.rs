@@ -116,13 +116,15 @@ impl Directory {
     async fn extend(&self, search: Search<'_>, list: &mut List, page: &[CandidateRow]) -> Result<(), DirectoryError> {
         list.after = page.last().map(PageKey::from);
         list.done = i64::try_from(page.len()).is_ok_and(|rows| rows < search.limit);
-        for row in page {
-            let Some(candidate) = self.judge(row, list.xuid, search.principal).await? else { continue };
-            if search.query.matches(&candidate, search.principal) {
-                list.found.push(candidate);
-                if list.found.len() == search.query.take as usize {
-                    list.done = true;
-                    break;
+        for part in page.chunks(SETTLED_AT_ONCE) {
+            for candidate in join_all(part.iter().map(|row| self.judge(row, list.xuid, search.principal))).await {
+                let Some(candidate) = candidate? else { continue };
+                if search.query.matches(&candidate, search.principal) {
+                    list.found.push(candidate);
+                    if list.found.len() == search.query.take as usize {
+                        list.done = true;
+                        return Ok(());
+                    }
                 }
             }
         }

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::harness::World;
-use crate::story::{active, creating, names, open, reserving, sessions, sql, tagged};
+use crate::story::{active, create_all, creating, names, open, reserving, sessions, sql, tagged};
 
 /// Copies the session `m` with its members and keywords, under the names m-00001 and so on, behind the service's back.
 async fn copy(world: &World, count: u32) {
@@ -64,5 +64,23 @@ async fn q34_a_list_ends_where_too_much_is_unreadable() {
         assert_eq!(names(eve.get(&sessions(by)).await), ["old"], "{by}");
     }
     remove(&world, "m-%").await;
+    world.end().await;
+}
+
+#[tokio::test]
+async fn q30_m24_many_reservations_that_are_over_bury_nothing_either() {
+    let world = World::new().await;
+    let (ada, bo) = (world.user(1), world.user(2));
+    bo.put(&open("own"), &active()).await.expect(201);
+    world.pass(1);
+    ada.put(&open("m"), &active()).await.expect(201);
+    ada.put(&open("m"), &reserving(&[2])).await.expect(200);
+    let many: Vec<String> = (0..1200).map(|n| open(&format!("m-{n:04}"))).collect();
+    let mut body = active();
+    body["members"]["reserve_0"] = reserving(&[2])["members"]["reserve_0"].clone();
+    create_all(&ada, &many, &body).await;
+    world.pass(30_000);
+    assert_eq!(names(bo.get(&sessions("xuid=2")).await), ["own"]);
+    assert_eq!(names(bo.get(&sessions("xuid=2&reservations=true")).await), ["own"]);
     world.end().await;
 }
