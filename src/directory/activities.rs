@@ -1,6 +1,6 @@
 //! Activities as others find them (H-50 to H-59).
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use tracing::error;
@@ -11,13 +11,13 @@ use super::handles::handle_of;
 use super::sessions::corrupt;
 use super::{Directory, DirectoryError};
 use crate::domain::access::{self, Facts, Nearness};
-use crate::domain::handle::{ActivityQuery, Include, Owners, People};
+use crate::domain::handle::{ActivityQuery, Handle, Include, Owners, People};
 use crate::domain::names::{MemberIndex, Scid, Xuid};
 use crate::domain::principal::Principal;
 use crate::domain::refusal::Refusal;
-use crate::domain::session::Visibility;
+use crate::domain::session::{Session, Visibility};
 use crate::json::Json;
-use crate::store::rows::ActivityRow;
+use crate::store::rows::{ActivityRow, ActivitySessionRow, CandidateRow};
 use crate::store::{ActivitiesAsk, StoreError, projection};
 use crate::wire::handle::{Shown, render};
 use crate::wire::stored;
@@ -25,10 +25,43 @@ use crate::wire::stored;
 /// The code of an active member.
 const ACTIVE: i16 = 3;
 /// The most activities that are looked at for one query, of which the caller may not be shown all.
-const FOUND_MAX: i64 = 1000;
+const FOUND_MAX: i64 = 5000;
+/// The least activities that are settled at a time.
+const PAGE_MIN: usize = 32;
+
+/// Who asks for activities, and for what of them.
+#[derive(Clone, Copy)]
+struct Asker<'a> {
+    principal: &'a Arc<Principal>,
+    /// The users who ask.
+    callers: &'a [u64],
+    /// Their devices.
+    device_ids: &'a [&'a str],
+    include: Include,
+}
+
+impl Asker<'_> {
+    /// Whether the documents of the sessions are needed: for what is included, and nothing else.
+    fn needs_bodies(&self) -> bool {
+        let Include { related_info, custom_properties, role_info, activity_info: _ } = self.include;
+        related_info || custom_properties || role_info
+    }
+
+    /// Whether an activity is to be seen, as far as its columns tell: not in a private session that no caller is a member of (H-57),
+    /// nor, with related data, where its owner does not play (H-21). A session that is due tells nothing yet.
+    fn may_be_shown(&self, row: &ActivityRow, due: bool) -> bool {
+        let Some(ActivitySessionRow { candidate, .. }) = &row.session else { return !self.include.related_info };
+        let server = self.principal.is_server_for(&candidate.reference.scid.into());
+        let hidden = projection::visibility_of(candidate.visibility) == Visibility::Private && candidate.caller_state.is_none();
+        let idle = self.include.related_info && candidate.member_state != Some(ACTIVE);
+        due || !(hidden && !server || idle)
+    }
+}
 
 impl Directory {
     /// Finds the activities of users (H-50 to H-59) and shows them.
+    ///
+    /// They are found and put in order without documents, which are loaded only for as many as are about to be shown.
     ///
     /// # Errors
     /// 403 for somebody else's list of people (H-55) and for service configs the caller may not use.
@@ -45,41 +78,83 @@ impl Directory {
             Owners::Xuids(xuids) => xuids.iter().map(|xuid| xuid.0).collect(),
             Owners::People(people) => self.people(people, query.scid.as_ref().map(Scid::id), principal).await?,
         };
-        let by_people = matches!(query.owners, Owners::People(_));
-        let user = principal.user();
+        if query.take == 0 {
+            return Ok(Vec::new());
+        }
+        let callers: Vec<u64> = principal.users().iter().map(|user| user.xuid.0).collect();
+        let device_ids: Vec<&str> = principal.users().iter().filter_map(|user| user.device_id.as_deref()).collect();
+        let asker = Asker { principal, callers: &callers, device_ids: &device_ids, include };
         let ask = ActivitiesAsk {
             owners: &owners,
             scid: query.scid.map(|scid| scid.id()),
-            caller: user.map(|user| user.xuid.0),
-            device_id: user.and_then(|user| user.device_id.as_deref()),
-            with_body: true,
+            callers: asker.callers,
+            device_ids: asker.device_ids,
+            with_body: false,
+            newest_first: query.owners.people().is_some(),
+            only: None,
             limit: FOUND_MAX,
         };
-        let mut rows = self.store.find_activities(ask, self.clock.now()).await?;
-        if by_people {
-            rows.sort_by_key(|row| std::cmp::Reverse(row.handle.created_at));
-        }
-        let mut results = Vec::new();
+        let mut rows = VecDeque::from(self.store.find_activities(ask, self.clock.now()).await?);
         let mut seen = HashSet::new();
-        for row in rows {
-            if results.len() >= query.take {
-                break;
-            }
-            let scid = row.handle.reference.scid;
-            let Ok(service) = self.catalog.service(&scid.into(), principal) else { continue };
-            if !seen.insert(row.handle.id) {
-                continue;
-            }
-            match self.show_activity(&row, principal, include, &service).await {
-                Ok(shown) => results.extend(shown),
-                // One session that cannot be read must not fail the others.
-                Err(DirectoryError::Store(error @ StoreError::Corrupt { .. })) => {
-                    error!(handle.id = %row.handle.id, %error, "an activity is left out: its session cannot be read");
+        let usable = |scid: Uuid| self.catalog.service(&scid.into(), principal).is_ok();
+        rows.retain(|row| seen.insert(row.handle.id) && usable(row.handle.reference.scid));
+        let mut results = Vec::new();
+        while results.len() < query.take && !rows.is_empty() {
+            let count = (query.take - results.len()).max(PAGE_MIN).min(rows.len());
+            let mut page = VecDeque::from(self.settled_activities(rows.drain(..count).collect(), asker).await?);
+            page.retain(|row| asker.may_be_shown(row, self.is_due_activity(row)));
+            while results.len() < query.take && !page.is_empty() {
+                let count = (query.take - results.len()).min(page.len());
+                let mut part: Vec<ActivityRow> = page.drain(..count).collect();
+                if asker.needs_bodies() {
+                    part = self.read_again(part, asker, true).await?;
                 }
-                Err(error) => return Err(error),
+                for row in part {
+                    results.extend(self.try_show_activity(&row, asker).await?);
+                }
             }
         }
         Ok(results)
+    }
+
+    fn is_due_activity(&self, row: &ActivityRow) -> bool {
+        let due = row.session.as_ref().and_then(|session| session.candidate.next_timer_at);
+        due.is_some_and(|due| due <= self.clock.now())
+    }
+
+    /// Settles what is due among some activities, together, and reads them again if anything was (M-24).
+    async fn settled_activities(&self, rows: Vec<ActivityRow>, asker: Asker<'_>) -> Result<Vec<ActivityRow>, DirectoryError> {
+        let sid = |row: &ActivityRow| Some(row.session.as_ref()?.candidate.reference.sid);
+        let due: BTreeSet<Uuid> = rows.iter().filter(|row| self.is_due_activity(row)).filter_map(sid).collect();
+        if due.is_empty() {
+            return Ok(rows);
+        }
+        self.settle_all(due, asker.principal).await?;
+        self.read_again(rows, asker, false).await
+    }
+
+    /// Reads activities again, in the order they come in; those that ended are left out.
+    async fn read_again(
+        &self,
+        rows: Vec<ActivityRow>,
+        asker: Asker<'_>,
+        with_body: bool,
+    ) -> Result<Vec<ActivityRow>, DirectoryError> {
+        let ids: Vec<Uuid> = rows.iter().map(|row| row.handle.id).collect();
+        let owners: BTreeSet<u64> = rows.iter().filter_map(|row| row.handle.owner).collect();
+        let ask = ActivitiesAsk {
+            owners: &owners.into_iter().collect::<Vec<_>>(),
+            scid: None,
+            callers: asker.callers,
+            device_ids: asker.device_ids,
+            with_body,
+            newest_first: false,
+            only: Some(&ids),
+            limit: FOUND_MAX,
+        };
+        let found = self.store.find_activities(ask, self.clock.now()).await?;
+        let mut found: HashMap<Uuid, ActivityRow> = found.into_iter().map(|row| (row.handle.id, row)).collect();
+        Ok(ids.iter().filter_map(|id| found.remove(id)).collect())
     }
 
     /// The users of a moniker (H-53, H-55); where everybody follows everybody, those who play in a service config or in any.
@@ -103,56 +178,84 @@ impl Directory {
         })
     }
 
+    /// Renders one activity; `None` when it is not to be seen, or cannot be: one session must not fail the others.
+    async fn try_show_activity(&self, row: &ActivityRow, asker: Asker<'_>) -> Result<Option<Json>, DirectoryError> {
+        let Ok(service) = self.catalog.service(&row.handle.reference.scid.into(), asker.principal) else { return Ok(None) };
+        match self.show_activity(row, asker, &service).await {
+            Err(DirectoryError::Store(error @ StoreError::Corrupt { .. })) => {
+                error!(handle.id = %row.handle.id, %error, "an activity is left out: its session cannot be read");
+                Ok(None)
+            }
+            shown => shown,
+        }
+    }
+
     /// Renders one activity for a query; `None` when the caller is not to see it (H-21, H-57, H-58).
     async fn show_activity(
         &self,
         row: &ActivityRow,
-        principal: &Arc<Principal>,
-        include: Include,
+        asker: Asker<'_>,
         service: &Service,
     ) -> Result<Option<Json>, DirectoryError> {
         let mut handle = handle_of(&row.handle)?;
-        let Some(found) = &row.session else {
-            let shown = !include.related_info;
-            let bare = Shown { handle: &handle, session: None, readable: false, owners: &[], game_types: service.game_types() };
-            return Ok(shown.then(|| render(&bare, include)));
-        };
-        let candidate = &found.candidate;
-        let server = principal.is_server_for(&handle.reference.scid);
-        let due = candidate.next_timer_at.is_some_and(|due| due <= self.clock.now());
-        let asks_several = !server && principal.users().len() > 1;
-        let (session, member, lived, readable) = if due || asks_several {
-            let view = self.view_with(candidate.reference.sid, principal, handle.owner.into_iter().collect()).await?;
-            // A session that ended takes the handle along.
-            let Some(session) = view.session else { return Ok(None) };
-            let member = principal.users().iter().any(|user| session.member(user.xuid).is_some());
-            let (lived, readable) = (handle.is_lived(&session), access::may_read(&session, principal, &view.facts));
-            (session, member, lived, readable)
-        } else {
-            let reference = projection::reference_of(&candidate.reference).ok_or_else(|| corrupt(candidate.reference.sid))?;
-            let body = found.body.as_deref().unwrap_or("{}");
-            let session = stored::read(&reference, body, found.private.as_deref().unwrap_or("{}"))
-                .map_err(|error| StoreError::Corrupt { reference: reference.to_string(), why: error.to_string() })?;
-            let near = Nearness {
-                member: candidate.caller_state.is_some(),
-                followed: candidate.facts.followed || self.options.everybody_follows,
-                local: candidate.facts.local,
-            };
-            let readable = near.may_read(session.visibility(), session.read_restriction());
-            // What the document alone allows, be it as a viewer of a broadcast.
-            let readable = readable || access::may_read(&session, principal, &Facts::default());
-            (session, near.member, candidate.member_state == Some(ACTIVE), readable)
-        };
-        handle.reference = session.reference.clone();
-        let hidden = session.visibility() == Visibility::Private && !member && !server;
-        let idle = include.related_info && !lived;
-        if hidden || idle {
+        let owner = |(index, xuid): &(i32, u64)| Some((MemberIndex::try_from(*index).ok()?, Xuid(*xuid)));
+        let owners = row.session.iter().flat_map(|found| found.owners.iter().filter_map(owner)).collect::<Vec<_>>();
+        if self.is_due_activity(row) {
+            return self.show_due_activity(handle, &owners, asker, service).await;
+        }
+        if !asker.may_be_shown(row, false) {
             return Ok(None);
         }
-        let owners: Vec<(MemberIndex, Xuid)> =
-            found.owners.iter().filter_map(|(index, xuid)| Some((u32::try_from(*index).ok()?, Xuid(*xuid)))).collect();
-        let shown =
-            Shown { handle: &handle, session: Some(&session), readable, owners: &owners, game_types: service.game_types() };
+        let (mut session, mut protocol, mut readable) = (None, None, false);
+        if let Some(found) = &row.session {
+            let at = &found.candidate.reference;
+            handle.reference = projection::reference_of(at).ok_or_else(|| corrupt(at.sid))?;
+            protocol = found.invite_protocol.as_deref();
+            if let (Some(body), Some(private)) = (&found.body, &found.private) {
+                let corrupt = |why: String| StoreError::Corrupt { reference: handle.reference.to_string(), why };
+                let loaded = stored::read(&handle.reference, body, private).map_err(|error| corrupt(error.to_string()))?;
+                readable = self.may_read_found(&loaded, &found.candidate, asker.principal);
+                session = Some(loaded);
+            }
+        }
+        let (session, game_types) = (session.as_ref(), service.game_types());
+        let shown = Shown { handle: &handle, session, protocol, readable, owners: &owners, game_types };
+        Ok(Some(render(&shown, asker.include)))
+    }
+
+    /// Whether the caller may read a session, by what its row tells about the caller and by what the document alone allows, be it as a
+    /// viewer of a broadcast.
+    fn may_read_found(&self, session: &Session, row: &CandidateRow, principal: &Principal) -> bool {
+        let near = Nearness {
+            member: row.caller_state.is_some(),
+            followed: row.facts.followed || (self.options.everybody_follows && row.accepted_count > 0),
+            local: row.facts.local,
+        };
+        near.may_read(session.visibility(), session.read_restriction()) || access::may_read(session, principal, &Facts::default())
+    }
+
+    /// Renders an activity whose session is due, though it was settled just now: by its settled state in memory.
+    async fn show_due_activity(
+        &self,
+        mut handle: Handle,
+        owners: &[(MemberIndex, Xuid)],
+        asker: Asker<'_>,
+        service: &Service,
+    ) -> Result<Option<Json>, DirectoryError> {
+        let Asker { principal, include, .. } = asker;
+        let view = self.view_with(handle.reference.sid(), principal, handle.owner.into_iter().collect()).await?;
+        // A session that ended takes the handle along.
+        let Some(session) = view.session else { return Ok(None) };
+        let readable = access::may_read(&session, principal, &view.facts);
+        let server = principal.is_server_for(&handle.reference.scid);
+        let member = principal.users().iter().any(|user| session.member(user.xuid).is_some());
+        let hidden = session.visibility() == Visibility::Private && !member && !server;
+        if hidden || (include.related_info && !handle.is_lived(&session)) {
+            return Ok(None);
+        }
+        handle.reference = session.reference.clone();
+        let game_types = service.game_types();
+        let shown = Shown { handle: &handle, session: Some(&session), protocol: None, readable, owners, game_types };
         Ok(Some(render(&shown, include)))
     }
 }

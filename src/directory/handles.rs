@@ -93,9 +93,7 @@ impl Directory {
         match self.show_handle(&handle, principal, &Pass::Nothing, include, &service).await {
             // The handle is made, which must be said: what its session tells is left out for once.
             Err(DirectoryError::Busy | DirectoryError::Store(_)) => {
-                let game_types = service.game_types();
-                let bare = Shown { handle: &handle, session: None, readable: false, owners: &[], game_types };
-                Ok(render(&bare, include))
+                Ok(render(&Shown::bare(&handle, service.game_types()), include))
             }
             shown => shown,
         }
@@ -134,7 +132,8 @@ impl Directory {
         if let Some(session) = shown {
             handle.reference = session.reference.clone();
         }
-        Ok(render(&Shown { handle: &handle, session: shown, readable, owners: &[], game_types: service.game_types() }, include))
+        let shown = Shown { session: shown, readable, ..Shown::bare(&handle, service.game_types()) };
+        Ok(render(&shown, include))
     }
 
     /// Deletes a handle (H-08).
@@ -190,9 +189,7 @@ impl Directory {
                 }
             };
             let Ok(service) = self.catalog.service(&handle.reference.scid, principal) else { continue };
-            let game_types = service.game_types();
-            let bare = Shown { handle: &handle, session: None, readable: false, owners: &[], game_types };
-            shown.push(render(&bare, Include::default()));
+            shown.push(render(&Shown::bare(&handle, service.game_types()), Include::default()));
         }
         Ok(shown)
     }

@@ -4,21 +4,26 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use futures_util::future::join_all;
+use tracing::warn;
 use uuid::Uuid;
 
 use super::sessions::corrupt;
 use super::{Directory, DirectoryError};
 use crate::domain::access::{self, Nearness};
 use crate::domain::names::{TemplateName, Xuid};
-use crate::domain::principal::{Principal, User};
+use crate::domain::principal::Principal;
 use crate::domain::query::{Candidate, SessionQuery, Status};
 use crate::store::rows::CandidateRow;
 use crate::store::{CandidatesByKeyword, CandidatesByXuid, PageKey, StoreError, XuidAsk, projection};
 
 /// How often a page is read again because something on it was due.
 const ROUNDS: usize = 3;
-/// The least candidates read at a time.
+/// The least candidates read at a time, per list.
 const PAGE_MIN: i64 = 32;
+/// The most candidates read at a time, over all lists, unless `take` needs more.
+const ROWS_AT_ONCE: i64 = 4000;
+/// How many candidates of one list are looked at; there the list ends with what was found.
+const CANDIDATES_MAX: i64 = 20_000;
 
 /// How many sessions are evaluated at a time.
 const SETTLED_AT_ONCE: usize = 128;
@@ -30,6 +35,15 @@ struct Search<'a> {
     principal: &'a Arc<Principal>,
     /// Per list.
     limit: i64,
+}
+
+impl Search<'_> {
+    /// The size of the next page: as many as were looked at before, so that a long walk takes few steps.
+    fn next_limit(&self, looked: i64, lists: usize) -> i64 {
+        let least = PAGE_MIN.max(i64::from(self.query.take) + 1);
+        let fair = ROWS_AT_ONCE / i64::try_from(lists).unwrap_or(1).max(1);
+        looked.min(fair).max(least).min(CANDIDATES_MAX - looked)
+    }
 }
 
 /// One of the lists that a query asks for: of a user, or by keyword alone.
@@ -60,7 +74,8 @@ pub struct Found {
 impl Directory {
     /// Answers a session query whose parameters are sound; judges first whether the caller may ask it.
     ///
-    /// The lists of several users are read together, a page of each in one statement, and come one after another.
+    /// The lists of several users are read together, a page of each in one statement, and come one after another. A list ends
+    /// where too many candidates were looked at, as where a stranger asks for a keyword that thousands of unreadable sessions carry.
     ///
     /// # Errors
     /// 403; what the store cannot do.
@@ -69,20 +84,29 @@ impl Directory {
         if query.take == 0 {
             return Ok(Vec::new());
         }
-        let search = Search { query, principal, limit: PAGE_MIN.max(i64::from(query.take) + 1) };
+        let mut search = Search { query, principal, limit: 0 };
         let mut lists: Vec<List> = query.xuids.iter().map(|xuid| List::of(Some(*xuid))).collect();
         if lists.is_empty() && query.keyword.is_some() {
             lists.push(List::of(None));
         }
+        // Lists that go on have had full pages only: as many candidates were looked at in each of them.
+        let mut looked = 0;
         loop {
             let mut open: Vec<&mut List> = lists.iter_mut().filter(|list| !list.done).collect();
             if open.is_empty() {
                 break;
             }
+            if looked >= CANDIDATES_MAX {
+                let cut = open.len();
+                warn!(session.scid = %query.scid, "{cut} lists of a session query end after {CANDIDATES_MAX} candidates each");
+                break;
+            }
+            search.limit = search.next_limit(looked, open.len());
             let pages = self.settled_pages(search, &open).await?;
             for (list, page) in open.iter_mut().zip(pages) {
                 self.extend(search, list, &page).await?;
             }
+            looked += search.limit;
         }
         let results = |list: List| list.found.into_iter().map(move |candidate| Found { candidate, xuid: list.xuid });
         Ok(lists.into_iter().flat_map(results).collect())
@@ -92,13 +116,15 @@ impl Directory {
     async fn extend(&self, search: Search<'_>, list: &mut List, page: &[CandidateRow]) -> Result<(), DirectoryError> {
         list.after = page.last().map(PageKey::from);
         list.done = i64::try_from(page.len()).is_ok_and(|rows| rows < search.limit);
-        for row in page {
-            let Some(candidate) = self.judge(row, list.xuid, search.principal).await? else { continue };
-            if search.query.matches(&candidate, search.principal) {
-                list.found.push(candidate);
-                if list.found.len() == search.query.take as usize {
-                    list.done = true;
-                    break;
+        for part in page.chunks(SETTLED_AT_ONCE) {
+            for candidate in join_all(part.iter().map(|row| self.judge(row, list.xuid, search.principal))).await {
+                let Some(candidate) = candidate? else { continue };
+                if search.query.matches(&candidate, search.principal) {
+                    list.found.push(candidate);
+                    if list.found.len() == search.query.take as usize {
+                        list.done = true;
+                        return Ok(());
+                    }
                 }
             }
         }
@@ -146,17 +172,26 @@ impl Directory {
         let Search { query, principal, limit } = search;
         let template_key = query.template.as_ref().map(TemplateName::key);
         let template_key = template_key.as_deref();
-        let user = principal.user();
-        let (caller, device_id) = (user.map(|user| user.xuid.0), user.and_then(|user| user.device_id.as_deref()));
+        let callers: Vec<u64> = principal.users().iter().map(|user| user.xuid.0).collect();
+        let device_ids: Vec<&str> = principal.users().iter().filter_map(|user| user.device_id.as_deref()).collect();
+        let (callers, device_ids) = (callers.as_slice(), device_ids.as_slice());
         let (scid, keyword) = (query.scid.id(), query.keyword.as_deref());
         if let ([List { xuid: None, after, .. }], Some(keyword)) = (lists, keyword) {
             let after = after.as_ref();
-            let ask = CandidatesByKeyword { keyword, scid, template_key, after, caller, device_id, limit };
+            let ask = CandidatesByKeyword { keyword, scid, template_key, after, callers, device_ids, limit };
             return Ok(vec![self.store.find_candidates_by_keyword(ask).await?]);
         }
         let ask_of = |list: &&List| Some(XuidAsk { xuid: list.xuid?.0, after: list.after.clone() });
         let asks: Vec<XuidAsk> = lists.iter().filter_map(ask_of).collect();
-        let ask = CandidatesByXuid { asks: &asks, scid, template_key, keyword, caller, device_id, limit };
+        let states: &[i16] = match (query.reservations, query.inactive) {
+            (false, false) => &[3],
+            (false, true) => &[1, 2, 3],
+            (true, false) => &[0, 3],
+            (true, true) => &[0, 1, 2, 3],
+        };
+        let (private, now) = (query.private, self.clock.now());
+        let asks = asks.as_slice();
+        let ask = CandidatesByXuid { asks, scid, template_key, keyword, callers, device_ids, states, private, now, limit };
         self.store.find_candidates_by_xuid(ask).await
     }
 
@@ -172,8 +207,7 @@ impl Directory {
         }
         match self.view_with(row.reference.sid, principal, xuid.into_iter().collect()).await {
             Ok(view) => Ok(view.session.as_ref().map(|session| {
-                let nearness =
-                    principal.user().map(|user: &User| access::nearness(session, user, &view.facts)).unwrap_or_default();
+                let nearness = access::nearness_of_all(session, principal.users(), &view.facts);
                 Candidate::of(session, xuid, nearness)
             })),
             Err(DirectoryError::Store(StoreError::Corrupt { .. })) => Ok(None),

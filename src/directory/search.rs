@@ -186,7 +186,8 @@ impl Directory {
         let owners: Vec<_> = row.owners.iter().filter_map(owner).collect();
         // A search handle lets everybody read its session (H-42, H-57).
         let game_types = &Object::new();
-        let shown = Shown { handle: &handle, session: session.as_ref(), readable: true, owners: &owners, game_types };
+        let shown =
+            Shown { handle: &handle, session: session.as_ref(), protocol: None, readable: true, owners: &owners, game_types };
         Ok(Some(render(&shown, include)))
     }
 }

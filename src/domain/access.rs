@@ -106,6 +106,16 @@ pub fn nearness(session: &Session, user: &User, facts: &Facts) -> Nearness {
     Nearness { member: session.member(user.xuid).is_some(), followed, local }
 }
 
+/// How near several users are to a loaded session, taken together: what one of them may read, all may read.
+#[must_use]
+pub fn nearness_of_all(session: &Session, users: &[User], facts: &Facts) -> Nearness {
+    users.iter().map(|user| nearness(session, user, facts)).fold(Nearness::default(), |one, other| Nearness {
+        member: one.member || other.member,
+        followed: one.followed || other.followed,
+        local: one.local || other.local,
+    })
+}
+
 /// Whether the caller may read the session: servers read everything in their service configs, and a server that acts
 /// for users without rights of its own reads what one of them may read.
 #[must_use]

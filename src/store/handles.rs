@@ -18,18 +18,22 @@ pub struct ActivitiesAsk<'a> {
     pub owners: &'a [u64],
     /// Only in this service config (H-51).
     pub scid: Option<Uuid>,
-    /// Who asks; a server is no user.
-    pub caller: Option<u64>,
-    /// The device of the caller's token.
-    pub device_id: Option<&'a str>,
+    /// Who asks: what one of them is near to, all are. A server is no user.
+    pub callers: &'a [u64],
+    /// The devices of the callers' tokens.
+    pub device_ids: &'a [&'a str],
     /// Whether the documents of the sessions come along.
     pub with_body: bool,
+    /// Newest first of all, instead of one owner after another.
+    pub newest_first: bool,
+    /// Only these handles; `None`: all.
+    pub only: Option<&'a [Uuid]>,
     /// The most activities to find (H-59).
     pub limit: i64,
 }
 
 impl Store {
-    /// Finds activities that have not expired at `now`, with their sessions, in the order of the owners, newest first within one.
+    /// Finds activities that have not expired at `now`, with their sessions, in the order that is asked for.
     ///
     /// # Errors
     /// `Unavailable`, `Database`.
@@ -39,10 +43,12 @@ impl Store {
             .bind(ask.owners.iter().copied().map(xuid_to_column).collect::<Vec<_>>())
             .bind(ask.scid)
             .bind(now)
-            .bind(ask.caller.map(xuid_to_column))
-            .bind(ask.device_id)
+            .bind(ask.callers.iter().copied().map(xuid_to_column).collect::<Vec<_>>())
+            .bind(ask.device_ids)
             .bind(ask.with_body)
             .bind(ask.limit)
+            .bind(ask.newest_first)
+            .bind(ask.only)
             .fetch_all(&self.pool)
             .await?;
         rows.iter().map(|row| Ok(ActivityRow::read(row)?)).collect()

@@ -39,10 +39,16 @@ pub struct CandidatesByXuid<'a> {
     pub template_key: Option<&'a str>,
     /// A keyword in lower case that they must carry as well.
     pub keyword: Option<&'a str>,
-    /// Who asks; a server is no user.
-    pub caller: Option<u64>,
-    /// The device of the caller's token.
-    pub device_id: Option<&'a str>,
+    /// Who asks: what one of them is near to, all are. A server is no user.
+    pub callers: &'a [u64],
+    /// The devices of the callers' tokens.
+    pub device_ids: &'a [&'a str],
+    /// The states of the user that are wanted, as codes.
+    pub states: &'a [i16],
+    /// Whether private sessions are wanted.
+    pub private: bool,
+    /// Sessions that are due at this instant come in any case: what they will be is not known before they are settled (M-24).
+    pub now: DateTime<Utc>,
     /// The size of a page, per user.
     pub limit: i64,
 }
@@ -58,10 +64,10 @@ pub struct CandidatesByKeyword<'a> {
     pub template_key: Option<&'a str>,
     /// Where the page begins; `None`: with the newest.
     pub after: Option<&'a PageKey>,
-    /// Who asks; a server is no user.
-    pub caller: Option<u64>,
-    /// The device of the caller's token.
-    pub device_id: Option<&'a str>,
+    /// Who asks: what one of them is near to, all are. A server is no user.
+    pub callers: &'a [u64],
+    /// The devices of the callers' tokens.
+    pub device_ids: &'a [&'a str],
     /// The size of a page.
     pub limit: i64,
 }
@@ -89,9 +95,12 @@ impl Store {
             .bind(query.scid)
             .bind(query.template_key)
             .bind(query.keyword)
-            .bind(query.caller.map(xuid_to_column))
-            .bind(query.device_id)
+            .bind(query.callers.iter().copied().map(xuid_to_column).collect::<Vec<_>>())
+            .bind(query.device_ids)
             .bind(query.limit)
+            .bind(query.states)
+            .bind(query.private)
+            .bind(query.now)
             .fetch_all(&self.pool)
             .await?;
         let mut lists = vec![Vec::new(); query.asks.len()];
@@ -114,8 +123,8 @@ impl Store {
             .bind(query.after.map(|key| key.start_time))
             .bind(query.after.map(|key| key.name.as_str()))
             .bind(query.after.map(|key| key.sid))
-            .bind(query.caller.map(xuid_to_column))
-            .bind(query.device_id)
+            .bind(query.callers.iter().copied().map(xuid_to_column).collect::<Vec<_>>())
+            .bind(query.device_ids)
             .bind(query.limit)
             .fetch_all(&self.pool)
             .await?;

@@ -298,9 +298,9 @@ pub struct CandidateRow {
     pub member_state: Option<i16>,
     /// Whether it is that user's turn.
     pub member_turn: bool,
-    /// The caller's own state as a member, if it is one.
+    /// The state of a caller as a member, if one is.
     pub caller_state: Option<i16>,
-    /// What a read restriction asks; looked up only for a restricted session whose member the caller is not.
+    /// What a read restriction asks; looked up only for a restricted session that no caller is a member of.
     pub facts: AccessFacts,
 }
 

@@ -19,12 +19,22 @@ pub struct Shown<'a> {
     pub handle: &'a Handle,
     /// Its session, if it exists.
     pub session: Option<&'a Session>,
+    /// `inviteProtocol` of a session that exists but was not loaded: nothing of it is shown but that.
+    pub protocol: Option<&'a str>,
     /// Whether the reader may read the session (H-57).
     pub readable: bool,
     /// Owners of the session whose entries are not loaded with it: a large one comes without members.
     pub owners: &'a [(MemberIndex, Xuid)],
     /// What the title is called on each platform, as far as it is configured (H-19, H-33).
     pub game_types: &'a Object,
+}
+
+impl<'a> Shown<'a> {
+    /// A handle by itself, nothing of its session shown.
+    #[must_use]
+    pub fn bare(handle: &'a Handle, game_types: &'a Object) -> Self {
+        Self { handle, session: None, protocol: None, readable: false, owners: &[], game_types }
+    }
 }
 
 /// Renders a handle (R-50; the tables of the activity and the search handle, H-33, H-37, H-70 to H-75).
@@ -61,7 +71,8 @@ pub fn render(shown: &Shown, include: Include) -> Json {
     match &handle.about {
         About::Search(attributes) => put("searchAttributes", attributes.clone().into()),
         About::Activity => {
-            if let Some(protocol) = shown.session.and_then(Session::invite_protocol) {
+            let protocol = shown.session.and_then(Session::invite_protocol);
+            if let Some(protocol) = protocol.as_deref().or(shown.protocol) {
                 put("inviteProtocol", protocol.into());
             }
             if !shown.game_types.is_empty() {

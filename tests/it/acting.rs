@@ -5,8 +5,9 @@ use openmpsd::domain::principal::{Principal, Server, User};
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use crate::handles::{asking, pointing, query};
 use crate::harness::{Actor, Choices, World, player, publish, session};
-use crate::story::{active, creating, open};
+use crate::story::{active, creating, names, open, reserving, sessions};
 
 const USERS: &str = "X-Xbl-OnBehalfOf-Users";
 const TITLE_OF_USERS: &str = "X-Xbl-OnBehalfOf-Title";
@@ -342,5 +343,40 @@ async fn a33_titles_that_view_a_broadcast_read_it() {
     world.actor(of(2, 77)).get(&path).await.expect(200);
     world.actor(of(2, 77)).put(&path, &active()).await.expect(403);
     world.server().with(USERS, "3").with(TITLE_OF_USERS, "77").with(DENY_SCOPE, MANAGE).get(&path).await.expect(200);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn r16_q34_a50_queries_find_what_one_of_several_may_read() {
+    let world = World::new().await;
+    let (ada, eve) = (world.user(1), world.user(9));
+    for restriction in ["local", "followed"] {
+        let properties = json!({"joinRestriction": restriction, "readRestriction": restriction, "keywords": ["eu"]});
+        ada.put(&open(restriction), &creating(&json!({}), &properties)).await.expect(201);
+    }
+    ada.put(&open("local"), &reserving(&[2])).await.expect(200);
+    world.follows(1, 8).await;
+    let all = ["followed", "local"];
+    for (users, found) in [(&[7, 1][..], &all[..]), (&[7, 2], &all[1..]), (&[7, 8], &all[..1]), (&[8, 2], &all), (&[6, 7], &[])] {
+        let several = denied(&world, users);
+        for name in all {
+            several.get(&open(name)).await.expect(if found.contains(&name) { 200 } else { 403 });
+        }
+        for by in ["keyword=eu", "xuid=1", "xuid=1&keyword=eu"] {
+            assert_eq!(names(several.get(&sessions(by)).await), found, "{users:?} {by}");
+        }
+    }
+    assert_eq!(names(acting(&world, &[6, 7]).get(&sessions("keyword=eu")).await), all, "A-04");
+    denied(&world, &[1, 2]).get(&sessions("xuid=1&private=true")).await.expect(403);
+
+    // Activities are shown by the same measure (H-57).
+    let mut hidden = creating(&json!({"visibility": "private"}), &json!({}));
+    hidden["properties"]["custom"] = json!({"map": "harbor"});
+    eve.put(&open("hidden"), &hidden).await.expect(201);
+    eve.put(&open("hidden"), &reserving(&[2])).await.expect(200);
+    eve.post("/handles", &pointing("hidden")).await.expect(201);
+    assert_eq!(query(&denied(&world, &[7, 2]), &asking(&[9])).await[0]["customProperties"], json!({"map": "harbor"}));
+    assert_eq!(names(denied(&world, &[7, 2]).post("/handles/query", &asking(&[9])).await), ["hidden"]);
+    assert_eq!(query(&denied(&world, &[7, 8]), &asking(&[9])).await, Vec::<Value>::new());
     world.end().await;
 }

@@ -3,6 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use crate::acting::{acting, denied};
 use crate::handles::{ALL, asking, playing, pointing, query};
 use crate::harness::{Actor, Choices, SCID, World, publish};
 use crate::story::{active, creating, names, open, reserving, results, sessions, sql};
@@ -85,6 +86,74 @@ async fn h53_h55_the_activities_of_people_one_follows() {
     eve.post("/handles/query", &of(1)).await.expect(403);
     assert_eq!(names(world.server().post("/handles/query", &of(9)).await), ["s3", "s1"], "H-55: a server may");
     world.server().post("/handles/query", &people("people")).await.expect(403);
+
+    // Whoever acts for users has their own lists, and those of others only by the rights of a server.
+    world.follows(8, 1).await;
+    world.follows(6, 3).await;
+    for users in [&[5, 6][..], &[5]] {
+        denied(&world, users).post("/handles/query", &of(8)).await.expect(403);
+        assert_eq!(names(acting(&world, users).post("/handles/query", &of(8)).await), ["s1"]);
+    }
+    assert_eq!(names(denied(&world, &[5, 6]).post("/handles/query", &of(6)).await), ["s3"]);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn h59_newest_first_of_thousands_and_at_most_a_hundred() {
+    let world = World::new().await;
+    let made = format!(
+        "insert into handles (id, sid, scid, owner, created_at, expires_at, type, template, name)
+         select md5('h' || n)::uuid, md5('s' || n)::uuid, '{SCID}', n, timestamptz '2031-04-05T17:00:00Z' + n * interval '1 ms',
+            '2031-04-06', 0, 'Open', 's' || n
+         from generate_series(1001, 7000) n;
+         insert into follows select 9, n, false from generate_series(1001, 7000) n"
+    );
+    sql(&world, &made).await;
+    let eve = world.user(9);
+    let newest: Vec<String> = (6901..=7000).rev().map(|n| format!("s{n}")).collect();
+    let ask = async |take: &str| names(eve.post(&format!("/handles/query{take}"), &people("people")).await);
+    assert_eq!(ask("").await, newest);
+    assert_eq!(ask("?take=100").await, newest);
+    assert_eq!(ask("?take=3").await, newest[..3]);
+    assert_eq!(ask("?take=0").await, NONE);
+    assert_eq!(query(&eve, &people("people")).await, Vec::<Value>::new(), "H-21: nobody plays there");
+    // One owner after another, there are a hundred at most as well.
+    let xuids: Vec<u64> = (1001..=1100).collect();
+    let elsewhere = "insert into handles (id, sid, scid, owner, created_at, expires_at, type, template, name)
+         select md5('m' || n)::uuid, md5('t' || n)::uuid, '4fc10100-5f7a-4470-899b-280835760c07', n, '2031-04-05', '2031-04-06', 0,
+            'MinecraftLobby', 'm' || n
+         from generate_series(1001, 1100) n";
+    sql(&world, elsewhere).await;
+    let mut anywhere = asking(&xuids);
+    anywhere.as_object_mut().expect("an object").remove("scid");
+    let found = names(eve.post("/handles/query", &anywhere).await);
+    assert_eq!((found.len(), found[0].as_str(), found[1].as_str(), found[99].as_str()), (100, "s1001", "m1001", "m1050"));
+    sql(&world, "delete from handles").await;
+    world.end().await;
+}
+
+#[tokio::test]
+async fn h57_h59_what_is_hidden_takes_no_place() {
+    let world = World::new().await;
+    let hidden = creating(&json!({"visibility": "private"}), &json!({}));
+    for xuid in 1..=80 {
+        let (actor, name) = (world.user(xuid), format!("s{xuid}"));
+        let body = if xuid % 20 == 0 { active() } else { hidden.clone() };
+        actor.put(&open(&name), &body).await.expect(201);
+        actor.post("/handles", &pointing(&name)).await.expect(201);
+    }
+    // What is due is evaluated first, and what ends by that takes no place either.
+    world.user(40).put(&open("s40"), &reserving(&[90])).await.expect(200);
+    world.pass(30_000);
+    let xuids: Vec<u64> = (1..=80).collect();
+    let eve = world.user(99);
+    for include in ["", "&include=relatedInfo", "&include=customProperties", "&include=roleInfo"] {
+        let ask = async |take: &str| names(eve.post(&format!("/handles/query?take={take}{include}"), &asking(&xuids)).await);
+        assert_eq!(ask("100").await, ["s20", "s40", "s60", "s80"]);
+        assert_eq!(ask("3").await, ["s20", "s40", "s60"]);
+        assert_eq!(ask("1").await, ["s20"]);
+    }
+    assert_eq!(query(&eve, &asking(&[40])).await[0]["relatedInfo"]["membersCount"], 1, "M-24");
     world.end().await;
 }
 
@@ -185,6 +254,19 @@ async fn a40_everybody_may_count_as_follower_of_owners() {
     ada.post("/handles", &pointing("foo")).await.expect(201);
     assert_eq!(query(&world.user(9), &asking(&[1])).await[0]["customProperties"], json!({"map": "harbor"}));
     assert_eq!(names(world.user(9).get(&sessions("xuid=1")).await), ["foo"]);
+
+    // Nobody follows anybody where nobody is accepted (A-23).
+    let cy = world.user(3);
+    cy.post("/handles", &pointing("waiting")).await.expect(201);
+    body["members"] = reserving(&[3])["members"].clone();
+    world.server().put(&open("waiting"), &body).await.expect(201);
+    let shown = async |actor: &Actor| {
+        let answer = actor.post("/handles/query?include=customProperties", &asking(&[3])).await;
+        results(answer)[0]["customProperties"].clone()
+    };
+    world.user(9).get(&open("waiting")).await.expect(403);
+    assert_eq!(shown(&world.user(9)).await, json!({}));
+    assert_eq!(shown(&cy).await, json!({"map": "harbor"}));
     world.end().await;
 }
 

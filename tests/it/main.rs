@@ -29,6 +29,7 @@ mod model;
 mod process;
 mod proxy;
 mod queries;
+mod queries_at_scale;
 mod replicas;
 mod routes;
 mod search;

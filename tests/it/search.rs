@@ -4,6 +4,7 @@ use openmpsd::domain::names::TitleId;
 use openmpsd::domain::principal::{Principal, User};
 use serde_json::{Value, json};
 
+use crate::acting::{acting, denied};
 use crate::handles::pointing;
 use crate::harness::{Actor, Choices, SCID, World, player, publish, session};
 use crate::story::{creating, leaving, open, results};
@@ -189,6 +190,10 @@ async fn h73_h77_people() {
     assert_eq!(found(&cy, &with(json!({"moniker": "friends", "monikerXuid": 3}))).await, ["ada", "bo"]);
     assert_eq!(found(&world.server(), &with(json!({"moniker": "people", "monikerXuid": "3"}))).await, ["ada", "bo"]);
     cy.post("/handles/query", &with(json!({"moniker": "people", "monikerXuid": "1"}))).await.expect(403);
+    let of_cy = with(json!({"moniker": "people", "monikerXuid": "3"}));
+    denied(&world, &[5, 6]).post("/handles/query", &of_cy).await.expect(403);
+    assert_eq!(found(&acting(&world, &[5]), &of_cy).await, ["ada", "bo"], "H-55: by the rights of a server");
+    assert_eq!(found(&denied(&world, &[5, 3]), &of_cy).await, ["ada", "bo"], "H-55: the own list of one of them");
     cy.post("/handles/query", &mine("foes")).await.expect(400);
     // Neither scid nor template is needed beside people.
     let only = json!({"type": "search", "sessionMembers": {"people": {"moniker": "favorites"}}});

@@ -1,5 +1,6 @@
--- Activities of some owners in the order of the owners, newest first within one, with what relatedInfo tells of their sessions
--- (H-57, H-58, H-59, H-70). The body comes only when it is asked for, and with that of a large session the xuids of its owners.
+-- Activities of some owners in the order of the owners, newest first within one, or newest first of all ($8), with what relatedInfo
+-- tells of their sessions (H-57, H-58, H-59, H-70); only these ($9), if any are named. The body comes only when it is asked for, and
+-- with that of a large session the xuids of its owners.
 select h.id, h.type, h.owner, h.title_id, h.invited, h.created_at, h.expires_at, h.document, h.origin_sid, h.origin_scid,
     h.sid as handle_sid, h.scid as handle_scid, h.scid_spelling as handle_scid_spelling, h.template as handle_template,
     h.name as handle_name,
@@ -11,23 +12,29 @@ select h.id, h.type, h.owner, h.title_id, h.invited, h.created_at, h.expires_at,
     case when s.read_restriction = 1 and c.state is null then exists (
         select
         from members e
-        join follows f on f.xuid = e.xuid and f.followed = $4
+        join follows f on f.xuid = e.xuid and f.followed = any($4)
         where e.sid = s.sid and e.state > 0
     ) else false end as followed,
     case when s.read_restriction > 0 and c.state is null then exists (
-        select from members e where e.sid = s.sid and e.state = 3 and e.device_id = $5
+        select from members e where e.sid = s.sid and e.state = 3 and e.device_id = any($5)
     ) else false end as local
 from unnest($1::bigint[]) with ordinality as ask (owner, n)
 cross join lateral (
     -- One owner after another, whatever the size of the table when this is planned: hence the offset.
-    select * from handles where owner = ask.owner and type = 0 and ($2::uuid is null or scid = $2) offset 0
+    select *
+    from handles
+    where owner = ask.owner and type = 0 and ($2::uuid is null or scid = $2) and ($9::uuid[] is null or id = any($9))
+    offset 0
 ) h
 left join sessions s on s.sid = h.sid
 left join lateral (
     select state, turn from members where xuid = h.owner and scid = h.scid and sid = h.sid limit 1
 ) o on true
 left join lateral (
-    select state from members where xuid = $4 and scid = h.scid and sid = h.sid limit 1
+    select own.state
+    from unnest($4::bigint[]) as caller (xuid)
+    cross join lateral (select state from members where xuid = caller.xuid and scid = h.scid and sid = h.sid limit 1) own
+    limit 1
 ) c on true
 left join lateral (
     select array_agg(m.index) as indices, array_agg(m.xuid) as xuids
@@ -35,5 +42,5 @@ left join lateral (
     where $6 and s.large and m.sid = s.sid and m.owner
 ) owners on true
 where h.expires_at is null or h.expires_at > $3 or (o.state = 3 and s.start_time < h.expires_at)
-order by ask.n, h.created_at desc, h.id
+order by case when not $8 then ask.n end, h.created_at desc, h.id
 limit $7

@@ -5,11 +5,11 @@ select s.sid, s.scid, s.scid_spelling, s.template, s.name, s.start_time, s.visib
     case when s.read_restriction = 1 and c.state is null then exists (
         select
         from members e
-        join follows f on f.xuid = e.xuid and f.followed = $7
+        join follows f on f.xuid = e.xuid and f.followed = any($7)
         where e.sid = s.sid and e.state > 0
     ) else false end as followed,
     case when s.read_restriction > 0 and c.state is null then exists (
-        select from members e where e.sid = s.sid and e.state = 3 and e.device_id = $8
+        select from members e where e.sid = s.sid and e.state = 3 and e.device_id = any($8)
     ) else false end as local
 from (
     select sid, start_time, name
@@ -23,6 +23,9 @@ from (
 ) k
 join sessions s on s.sid = k.sid
 left join lateral (
-    select state from members where xuid = $7 and scid = $1 and sid = s.sid limit 1
+    select own.state
+    from unnest($7::bigint[]) as caller (xuid)
+    cross join lateral (select state from members where xuid = caller.xuid and scid = $1 and sid = s.sid limit 1) own
+    limit 1
 ) c on true
 order by k.start_time desc, k.name, k.sid

@@ -9,11 +9,22 @@ fn names(rows: &[CandidateRow]) -> Vec<&str> {
 }
 
 fn by_xuid(asks: &[XuidAsk]) -> CandidatesByXuid<'_> {
-    CandidatesByXuid { asks, scid: SCID, template_key: None, keyword: None, caller: None, device_id: None, limit: 10 }
+    CandidatesByXuid {
+        asks,
+        scid: SCID,
+        template_key: None,
+        keyword: None,
+        callers: &[],
+        device_ids: &[],
+        states: &[0, 1, 2, ACTIVE],
+        private: true,
+        now: start(),
+        limit: 10,
+    }
 }
 
 fn by_keyword(keyword: &str) -> CandidatesByKeyword<'_> {
-    CandidatesByKeyword { keyword, scid: SCID, template_key: None, after: None, caller: None, device_id: None, limit: 10 }
+    CandidatesByKeyword { keyword, scid: SCID, template_key: None, after: None, callers: &[], device_ids: &[], limit: 10 }
 }
 
 fn ask(xuid: u64) -> XuidAsk {
@@ -91,11 +102,11 @@ async fn q32_filters_go_together() {
 async fn facts_are_looked_up_for_strangers_of_restricted_sessions() {
     let store = seeded().await;
     store.put_follow(ALICE, 10, false).await.unwrap();
-    let facts = async |caller, device_id| {
-        let query = CandidatesByKeyword { caller: Some(caller), device_id, ..by_keyword("eu") };
+    let facts = async |callers: &[u64], device_ids: &[&str]| {
+        let query = CandidatesByKeyword { callers, device_ids, ..by_keyword("eu") };
         let found = store.find_candidates_by_keyword(query).await.unwrap();
         let asks = [ask(ALICE)];
-        let query = CandidatesByXuid { caller: Some(caller), device_id, ..by_xuid(&asks) };
+        let query = CandidatesByXuid { callers, device_ids, ..by_xuid(&asks) };
         assert_eq!(
             store.find_candidates_by_xuid(query).await.unwrap()[0].iter().map(|row| row.facts).collect::<Vec<_>>(),
             found.iter().map(|row| row.facts).collect::<Vec<_>>()
@@ -103,7 +114,39 @@ async fn facts_are_looked_up_for_strangers_of_restricted_sessions() {
         assert!(found[1..].iter().all(|row| row.facts == AccessFacts::default()), "unrestricted");
         (found[0].caller_state, found[0].facts)
     };
-    assert_eq!(facts(ALICE, Some("console")).await, (Some(ACTIVE), AccessFacts::default()));
-    assert_eq!(facts(10, None).await, (None, AccessFacts { followed: true, local: false }));
-    assert_eq!(facts(11, Some("console")).await, (None, AccessFacts { followed: false, local: true }));
+    assert_eq!(facts(&[ALICE], &["console"]).await, (Some(ACTIVE), AccessFacts::default()));
+    assert_eq!(facts(&[10], &[]).await, (None, AccessFacts { followed: true, local: false }));
+    assert_eq!(facts(&[11], &["console"]).await, (None, AccessFacts { followed: false, local: true }));
+    // Several callers are as near as the nearest of them.
+    assert_eq!(facts(&[11, ALICE], &["phone", "console"]).await, (Some(ACTIVE), AccessFacts::default()));
+    assert_eq!(facts(&[11, 10], &["phone", "console"]).await, (None, AccessFacts { followed: true, local: true }));
+    assert_eq!(facts(&[], &[]).await, (None, AccessFacts::default()));
+}
+
+#[tokio::test]
+async fn q30_q33_only_wanted_sessions_come_and_those_that_are_due() {
+    let store = Database::new().await.store;
+    let rows =
+        [("active", ACTIVE), ("ready", 2), ("inactive", 1), ("reserved", 0), ("private", ACTIVE), ("due", 0), ("later", 0)];
+    for (name, state) in rows {
+        let mut row = session(name);
+        row.visibility = if name == "private" || name == "due" { 2 } else { 0 };
+        row.next_timer_at = match name {
+            "due" => Some(start()),
+            "later" => Some(start() + seconds(1)),
+            _ => None,
+        };
+        created(&store, row, vec![member(0, ALICE, state)]).await;
+    }
+    let asks = [ask(ALICE)];
+    let found = async |states: &[i16], private, late| {
+        let query = CandidatesByXuid { states, private, now: start() + seconds(late), ..by_xuid(&asks) };
+        store.find_candidates_by_xuid(query).await.unwrap()[0].iter().map(|row| row.reference.name.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(found(&[ACTIVE], false, -1).await, ["active"]);
+    assert_eq!(found(&[ACTIVE], false, 0).await, ["active", "due"], "what is due comes, be it private");
+    assert_eq!(found(&[ACTIVE], false, 1).await, ["active", "due", "later"]);
+    assert_eq!(found(&[ACTIVE], true, -1).await, ["active", "private"]);
+    assert_eq!(found(&[1, 2, ACTIVE], false, -1).await, ["active", "inactive", "ready"]);
+    assert_eq!(found(&[0, ACTIVE], false, -1).await, ["active", "later", "reserved"]);
 }

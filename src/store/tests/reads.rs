@@ -79,21 +79,27 @@ async fn h21_an_unbound_activity_lives_on_once_its_owner_is_active() {
     created(&store, session("One"), vec![member(0, ALICE, ACTIVE), member(1, BOB, 1)]).await;
     assert!(matches!(store.put_unbound_activity(&of("One", 9)).await, Err(StoreError::LostRace)), "the session exists by now");
 
-    let ask = |caller| ActivitiesAsk {
+    let ask = |callers| ActivitiesAsk {
         owners: &[BOB, 3, ALICE],
         scid: Some(SCID),
-        caller,
-        device_id: None,
+        callers,
+        device_ids: &[],
         with_body: true,
+        newest_first: false,
+        only: None,
         limit: 100,
     };
-    let found = store.find_activities(ask(Some(BOB)), start()).await.unwrap();
+    let found = store.find_activities(ask(&[9, BOB]), start()).await.unwrap();
     assert_eq!(found.iter().map(|row| row.handle.id).collect::<Vec<_>>(), [bobs.id, carols.id, alices.id]);
     assert!(found[1].session.is_none());
     let session = found[2].session.as_ref().unwrap();
     assert_eq!((session.candidate.member_state, session.candidate.caller_state), (Some(3), Some(1)));
     assert!(session.body.is_some());
-    let found = store.find_activities(ask(None), late).await.unwrap();
+    let only = ActivitiesAsk { only: Some(&[alices.id]), with_body: false, ..ask(&[]) };
+    let found = store.find_activities(only, start()).await.unwrap();
+    assert_eq!(found.iter().map(|row| row.handle.id).collect::<Vec<_>>(), [alices.id]);
+    assert!(found[0].session.as_ref().unwrap().body.is_none());
+    let found = store.find_activities(ask(&[]), late).await.unwrap();
     assert_eq!(found.iter().map(|row| row.handle.id).collect::<Vec<_>>(), [alices.id]);
 
     assert_eq!(store.delete_expired_handles(start(), 10).await.unwrap(), 0);
