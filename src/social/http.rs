@@ -33,8 +33,8 @@ const USERS_MAX: usize = 100_000;
 /// How the endpoint is asked.
 #[derive(Debug, Clone)]
 pub struct HttpOptions {
-    /// What a user's xuid is appended to, behind a slash.
-    pub url: String,
+    /// What a user's xuid is appended to, behind a slash. It may hold a password and is not shown.
+    pub url: SecretString,
     /// A bearer token to send along.
     pub bearer: Option<SecretString>,
     /// How long a call may take in all.
@@ -43,13 +43,10 @@ pub struct HttpOptions {
     pub cache: TimeDelta,
 }
 
-/// The endpoint's URL is none.
+/// The endpoint's URL is none; it may hold a password and is not told.
 #[derive(Debug, thiserror::Error)]
-#[error("{url}: {why}")]
-pub struct BadUrl {
-    url: String,
-    why: String,
-}
+#[error("{0}")]
+pub struct BadUrl(String);
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
@@ -100,6 +97,8 @@ pub struct Endpoint(Arc<Inner>);
 
 struct Inner {
     options: HttpOptions,
+    /// The URL without a slash at its end.
+    url: String,
     client: Client,
     store: Store,
     clock: Clock,
@@ -119,9 +118,9 @@ impl Endpoint {
     ///
     /// # Errors
     /// When the URL is none.
-    pub fn open(mut options: HttpOptions, store: Store, clock: Clock) -> Result<Self, BadUrl> {
-        options.url.truncate(options.url.trim_end_matches('/').len());
-        Url::parse(&options.url).map_err(|error| BadUrl { url: options.url.clone(), why: error.to_string() })?;
+    pub fn open(options: HttpOptions, store: Store, clock: Clock) -> Result<Self, BadUrl> {
+        let url = options.url.expose_secret().trim_end_matches('/').to_owned();
+        Url::parse(&url).map_err(|error| BadUrl(error.to_string()))?;
         let client = Client::builder()
             .timeout(options.timeout)
             // The settings say where to ask; neither the answer nor the environment does.
@@ -129,8 +128,8 @@ impl Endpoint {
             .no_proxy()
             .user_agent(concat!("openmpsd/", env!("CARGO_PKG_VERSION")))
             .build()
-            .map_err(|error| BadUrl { url: options.url.clone(), why: error.to_string() })?;
-        Ok(Self(Arc::new(Inner { options, client, store, clock, users: Mutex::default(), trouble: Mutex::default() })))
+            .map_err(|error| BadUrl(error.without_url().to_string()))?;
+        Ok(Self(Arc::new(Inner { options, url, client, store, clock, users: Mutex::default(), trouble: Mutex::default() })))
     }
 }
 
@@ -200,7 +199,7 @@ impl Inner {
     }
 
     async fn ask(&self, xuid: Xuid) -> Result<Neighbours, Failure> {
-        let mut call = self.client.get(format!("{}/{xuid}", self.options.url)).header(ACCEPT, "application/json");
+        let mut call = self.client.get(format!("{}/{xuid}", self.url)).header(ACCEPT, "application/json");
         if let Some(bearer) = &self.options.bearer {
             call = call.bearer_auth(bearer.expose_secret());
         }

@@ -56,7 +56,7 @@ impl Endpoint {
     /// The source that asks here; its answers are good for half a minute.
     pub fn source(&self, timeout: Duration) -> Source {
         Source::Http(HttpOptions {
-            url: format!("{}/", self.url),
+            url: format!("{}/", self.url).into(),
             bearer: Some("sesame".to_owned().into()),
             timeout,
             cache: TimeDelta::seconds(30),

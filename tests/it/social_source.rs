@@ -313,11 +313,25 @@ async fn a40_an_https_endpoint_is_spoken_to_in_tls() {
         let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n{}").await;
         first
     });
-    let source = Source::Http(HttpOptions { url, bearer: None, timeout: IN_TIME, cache: TimeDelta::seconds(30) });
+    let source = Source::Http(HttpOptions { url: url.into(), bearer: None, timeout: IN_TIME, cache: TimeDelta::seconds(30) });
     let world = World::with(Choices { social: source, ..Choices::default() }).await;
     let log = Log::listen();
     world.user(1).get(&open("nothing")).await.expect(204);
     assert_eq!(first.await.expect("the endpoint ends well"), 22, "the beginning of a handshake");
     assert_eq!(log.messages(Level::WARN, "failed to ask the social source"), 1, "plain words are no answer");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_password_in_the_url_is_not_told() {
+    let world = World::new().await;
+    for (url, is_one) in [("https://me:hunter2@people.example/", true), ("https://me:hunter2@people.example:x/", false)] {
+        let source = Source::Http(HttpOptions { url: url.into(), bearer: None, timeout: IN_TIME, cache: TimeDelta::seconds(30) });
+        assert!(!format!("{source:?}").contains("hunter2"), "{source:?}");
+        let refused = social::open(source, &world.store, &world.clock).err();
+        assert_eq!(refused.is_none(), is_one);
+        let told = refused.map(|refused| format!("{refused} {refused:?}")).unwrap_or_default();
+        assert!(!told.contains("hunter2") && (is_one || told.contains("port")), "{told}");
+    }
     world.end().await;
 }
