@@ -29,6 +29,8 @@ const FAILURE_MAX: TimeDelta = TimeDelta::seconds(5);
 const QUIET: TimeDelta = TimeDelta::minutes(1);
 /// Of how many users it is remembered when they were asked about.
 const USERS_MAX: usize = 100_000;
+/// Of how many it still is after room was made, so that it is not made for each new one.
+const USERS_KEPT: usize = USERS_MAX / 10 * 9;
 
 /// How the endpoint is asked.
 #[derive(Debug, Clone)]
@@ -158,17 +160,20 @@ impl Social for Endpoint {
     }
 }
 
-/// The slot of a user, made if need be. When there are too many, those that are good no longer go, and if need be all that nobody
-/// uses: forgetting costs no more than asking again.
+/// The slot of a user, made if need be. When there are too many, those that are good no longer go, and if need be some of the others
+/// that nobody uses: forgetting costs no more than asking again.
 fn slot_of(users: &mut HashMap<Xuid, Slot>, xuid: Xuid, now: DateTime<Utc>) -> Slot {
     if users.len() >= USERS_MAX && !users.contains_key(&xuid) {
         let is_used = |slot: &Slot| Arc::strong_count(slot) > 1;
         users.retain(|_, slot| {
             is_used(slot) || slot.try_lock().is_ok_and(|known| known.is_some_and(|known| now < known.good_until))
         });
-        if users.len() >= USERS_MAX {
-            users.retain(|_, slot| is_used(slot));
-        }
+        let mut surplus = users.len().saturating_sub(USERS_KEPT);
+        users.retain(|_, slot| {
+            let goes = surplus > 0 && !is_used(slot);
+            surplus -= usize::from(goes);
+            !goes
+        });
     }
     Arc::clone(users.entry(xuid).or_default())
 }
@@ -274,8 +279,11 @@ mod tests {
         assert_eq!(users.len(), USERS_MAX / 2 + 2, "the stale ones go, but for one that is just asked about");
         assert!(Arc::ptr_eq(&asked, &users[&Xuid(3)]));
 
+        drop(asked);
         users.extend((1..=USERS_MAX as u64).map(|xuid| (Xuid(1 << 32 | xuid), good(1))));
+        let asked = slot_of(&mut users, Xuid(1 << 32 | 7), now);
         slot_of(&mut users, Xuid(u64::MAX), now);
-        assert_eq!(users.len(), 2, "if all are good, all go that are not in use");
+        assert_eq!(users.len(), USERS_KEPT + 1, "if all are good, some go, so that there is room for a while");
+        assert!(Arc::ptr_eq(&asked, &users[&Xuid(1 << 32 | 7)]), "but none that is in use");
     }
 }
