@@ -143,17 +143,6 @@ impl Store {
         Ok(changed.await?)
     }
 
-    /// Ends all follows from and to a user.
-    ///
-    /// # Errors
-    /// `Unavailable`, `Database`.
-    #[instrument(name = "db.social.end_follows", level = "debug", skip_all)]
-    pub async fn end_follows(&self, xuid: u64) -> Result<(), StoreError> {
-        let end = sqlx::query(include_str!("sql/end_follows.sql")).bind(xuid_to_column(xuid)).bind(SOCIAL_LOCK);
-        end.execute(&self.pool).await?;
-        Ok(())
-    }
-
     /// Notes that one user follows another, as a favourite or not.
     ///
     /// # Errors
@@ -184,6 +173,9 @@ impl Store {
     /// `Unavailable`, `Database`.
     #[instrument(name = "db.follow.list", level = "debug", skip_all)]
     pub async fn list_follows(&self, xuid: u64, favorites: bool) -> Result<Vec<u64>, StoreError> {
+        if self.distrust.holds(xuid) {
+            return Ok(Vec::new());
+        }
         let rows = sqlx::query(include_str!("sql/list_follows.sql"))
             .bind(xuid_to_column(xuid))
             .bind(favorites)

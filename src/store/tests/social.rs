@@ -7,7 +7,10 @@ use futures_util::future::join_all;
 use sqlx::Executor as _;
 use tokio::time::timeout;
 
-use crate::store::{EdgeKey, EdgeRow, EdgeTable, Neighbourhood};
+use crate::store::rows::CandidateRow;
+use crate::store::{
+    ActivitiesAsk, CandidatesByKeyword, CandidatesByXuid, EdgeKey, EdgeRow, EdgeTable, FactsAsk, Neighbourhood, XuidAsk,
+};
 
 /// What a statement may take that touches thousands of edges.
 const SOON: Duration = Duration::from_secs(10);
@@ -128,4 +131,52 @@ async fn a40_of_two_imports_at_once_one_is_sent_away() {
     assert_eq!(database.store.list_follows(1, false).await.unwrap(), [] as [u64; 0]);
     first.execute("select pg_advisory_unlock_all()").await.unwrap();
     assert!(database.store.import_edges(&edges, &[], false).await.unwrap());
+}
+
+#[tokio::test]
+async fn a40_no_statement_counts_follows_of_users_who_are_distrusted() {
+    const CAROL: u64 = 3;
+    let database = Database::new().await;
+    let store = &database.store;
+    for (name, large) in [("One", false), ("Big", true)] {
+        let restricted =
+            SessionRow { join_restriction: 1, read_restriction: 1, large, keywords: vec!["eu".into()], ..session(name) };
+        let mut save = create(restricted, vec![member(0, ALICE, ACTIVE)]);
+        save.handles = vec![activity(name, ALICE)];
+        save_one(store, save).await.unwrap();
+    }
+    store.put_follow(ALICE, CAROL, true).await.unwrap();
+    store.put_follow(CAROL, ALICE, true).await.unwrap();
+
+    // By every statement that reads follows: whether somebody follows Carol, and whom she follows.
+    let told = async || {
+        let followed = |rows: &[CandidateRow]| rows.iter().all(|row| row.facts.followed) && !rows.is_empty();
+        let facts = FactsAsk { sid: sid_of("One"), caller: CAROL, device_id: None };
+        let asks = [XuidAsk { xuid: ALICE, after: None }];
+        let (scid, template_key, caller, device_id, limit) = (SCID, None, Some(CAROL), None, 10);
+        let by_xuid = CandidatesByXuid { asks: &asks, scid, template_key, keyword: None, caller, device_id, limit };
+        let by_keyword = CandidatesByKeyword { keyword: "eu", scid, template_key, after: None, caller, device_id, limit };
+        let activities = ActivitiesAsk { owners: &[ALICE], scid: None, caller, device_id, with_body: false, limit };
+        let found = store.find_activities(activities, start()).await.unwrap();
+        let sessions: Vec<CandidateRow> = found.into_iter().map(|row| row.session.unwrap().candidate).collect();
+        let mut lock = store.lock_session(sid_of("One")).await.unwrap();
+        let locked = lock.load(&ask("One", &[CAROL]), start()).await.unwrap();
+        drop(lock);
+        [
+            !store.load_sessions(&[ask("One", &[CAROL])], start()).await.unwrap()[0].follows.is_empty(),
+            !locked.follows.is_empty(),
+            store.access_facts(&[facts]).await.unwrap()[0].followed,
+            followed(&store.find_candidates_by_xuid(by_xuid).await.unwrap()[0]),
+            followed(&store.find_candidates_by_keyword(by_keyword).await.unwrap()),
+            followed(&sessions),
+            !store.list_follows(CAROL, false).await.unwrap().is_empty(),
+        ]
+    };
+    assert_eq!(told().await, [true; 7]);
+    store.distrust_follows(CAROL, start());
+    assert_eq!(told().await, [false; 7]);
+    let others = store.load_sessions(&[ask("One", &[CAROL, ALICE])], start()).await.unwrap()[0].follows.clone();
+    assert_eq!(others.iter().map(|edge| (edge.from, edge.to)).collect::<Vec<_>>(), [(CAROL, ALICE)], "what others say counts");
+    store.trust_follows(CAROL);
+    assert_eq!(told().await, [true; 7]);
 }
