@@ -245,7 +245,7 @@ fn social_source(settings: &SocialSettings) -> social::Source {
     match settings.source {
         SocialSource::Table => social::Source::Table,
         SocialSource::Http => social::Source::Http(HttpOptions {
-            url: settings.url.clone(),
+            url: settings.url.clone().unwrap_or_default(),
             bearer: settings.bearer.clone(),
             timeout: Duration::from_millis(settings.timeout_ms),
             cache: TimeDelta::seconds(settings.cache_s.into()),

@@ -47,11 +47,12 @@ impl Directory {
         Ok((lines, from.behind(&page)))
     }
 
-    /// Adds edges to the graph, or makes them the whole graph: all of it or nothing.
+    /// Adds edges to the graph, or makes them the whole graph: all of it or nothing, and says whether it did:
+    /// it does not while another import is under way.
     ///
     /// # Errors
     /// `Unavailable`, `Database`.
-    pub async fn import_edges(&self, edges: &Edges, replace: bool) -> Result<(), StoreError> {
+    pub async fn import_edges(&self, edges: &Edges, replace: bool) -> Result<bool, StoreError> {
         let edge = |(xuid, other): (Xuid, Xuid), favorite| EdgeRow { xuid: xuid.0, other: other.0, favorite };
         let follows: Vec<EdgeRow> = edges.follows.iter().map(|(pair, favorite)| edge(*pair, *favorite)).collect();
         let blocks: Vec<EdgeRow> = edges.blocks.iter().map(|pair| edge(*pair, false)).collect();

@@ -31,7 +31,6 @@ use crate::directory::Directory;
 use crate::domain::names::Xuid;
 use crate::domain::principal::Principal;
 use crate::social::Social;
-use crate::store::StoreError;
 
 use error::ApiError;
 use reply::Reply;
@@ -99,10 +98,9 @@ impl Service {
 
 impl Service {
     /// Brings up to date what is known about whom users follow and block, before anything is decided by it.
-    async fn know(&self, xuids: &[Xuid]) -> Result<(), StoreError> {
-        match self.social.refresh(xuids) {
-            Some(work) => self.run(work).await,
-            None => Ok(()),
+    async fn know(&self, xuids: &[Xuid]) {
+        if let Some(work) = self.social.refresh(xuids) {
+            self.run(work).await;
         }
     }
 }
@@ -167,7 +165,7 @@ async fn answer(
     };
     if route.asks_for_edges() {
         let users: Vec<Xuid> = principal.users().iter().map(|user| user.xuid).collect();
-        service.know(&users).await?;
+        service.know(&users).await;
     }
     let call = Call { service, request, payload, principal, minor };
     match (route, request.method()) {

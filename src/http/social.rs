@@ -102,7 +102,10 @@ pub async fn import(mut call: Call<'_>) -> Answer {
     counts.insert("follows".into(), (edges.follows.len() as u64).into());
     counts.insert("blocks".into(), (edges.blocks.len() as u64).into());
     let directory = Arc::clone(&call.service.directory);
-    call.service.run(async move { directory.import_edges(&edges, replace).await }).await?;
+    if !call.service.run(async move { directory.import_edges(&edges, replace).await }).await? {
+        let why = "another import is under way, and nothing was done: try again when it has ended";
+        return Err(Refusal::conflict("social.edges", why).into());
+    }
     Ok(reply::value(StatusCode::OK, &counts.into()).into())
 }
 

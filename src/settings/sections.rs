@@ -146,8 +146,9 @@ pub struct SocialSettings {
     /// Where it is known who follows and blocks whom.
     #[serde(deserialize_with = "parse::word")]
     pub source: SocialSource,
-    /// The endpoint of the source `http`; a user's xuid is appended behind a slash.
-    pub url: String,
+    /// The endpoint of the source `http`; a user's xuid is appended behind a slash. It may hold a password.
+    #[serde(deserialize_with = "parse::secret")]
+    pub url: Option<SecretString>,
     /// A bearer token for it.
     #[serde(deserialize_with = "parse::secret")]
     pub bearer: Option<SecretString>,

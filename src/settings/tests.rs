@@ -101,6 +101,8 @@ fn a_social_endpoint_has_an_address_and_perhaps_a_secret() {
     let social = load(&variables("https://people.example/edges")).unwrap().settings.social;
     assert_eq!((social.source, social.timeout_ms, social.cache_s), (SocialSource::Http, 500, 30));
     assert!(!format!("{social:?}").contains("hunter2"));
+    let social = load(&variables("https://me:hunter3@people.example/edges")).unwrap().settings.social;
+    assert!(!format!("{social:?}").contains("hunter"), "{social:?}");
     let refused = load(&variables("https://people.example/edges?of=")).unwrap_err();
     assert_eq!(refused.to_string(), "social.url: must not hold ? or #: the xuid is appended to it");
 }

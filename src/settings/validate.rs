@@ -31,7 +31,7 @@ pub fn check(settings: &Settings) -> Result<(), SettingsError> {
     problems.range("auth.leeway_s", auth.leeway_s, 0..=600);
     problems.range("auth.cache_bytes", auth.cache_bytes, 0..=1024 * MIB);
     problems.range("timers.sweep_interval_ms", timers.sweep_interval_ms, 10..=60_000);
-    problems.endpoint("social.url", social.source, &social.url);
+    problems.endpoint("social.url", social.source, social.url.as_ref());
     if social.bearer.is_some() && social.source != SocialSource::Http {
         problems.add("social.bearer", "needs social.source = \"http\"");
     }
@@ -84,7 +84,8 @@ impl Problems {
     }
 
     /// A URL that something is appended to; it may hold a password and is not shown.
-    fn endpoint(&mut self, key: &str, source: SocialSource, url: &str) {
+    fn endpoint(&mut self, key: &str, source: SocialSource, url: Option<&SecretString>) {
+        let url = url.map_or("", SecretString::expose_secret);
         let is_http = url.starts_with("http://") || url.starts_with("https://");
         match source {
             SocialSource::Table if !url.is_empty() => self.add(key, "needs social.source = \"http\""),

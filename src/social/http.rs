@@ -1,6 +1,8 @@
 //! An endpoint of the operator's that is asked about each user: `GET {url}/{xuid}` (docs/social.md).
 //!
 //! An answer is good for a while, a failure for a short one. Whoever asks about a user who is being asked about waits for that answer.
+//! Only so many calls are under way at a time, and only one answer is written: neither the endpoint nor the database, which has other
+//! things to do, is ever asked by everybody at once.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -8,10 +10,12 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::FutureExt as _;
-use futures_util::future::{BoxFuture, try_join_all};
+use futures_util::future::{BoxFuture, join_all};
 use reqwest::header::ACCEPT;
 use reqwest::{Client, Url, redirect};
 use secrecy::{ExposeSecret as _, SecretString};
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout, timeout_at};
 use tracing::{debug, info, warn};
 
 use super::Social;
@@ -29,12 +33,18 @@ const FAILURE_MAX: TimeDelta = TimeDelta::seconds(5);
 const QUIET: TimeDelta = TimeDelta::minutes(1);
 /// Of how many users it is remembered when they were asked about.
 const USERS_MAX: usize = 100_000;
+/// Of how many it still is after room was made, so that it is not made for each new one.
+const USERS_KEPT: usize = USERS_MAX / 10 * 9;
+/// How many calls are under way at a time.
+const CALLS_MAX: usize = 32;
+/// How long a request waits until an answer is written, before it goes on without.
+const WRITE_MAX: Duration = Duration::from_secs(2);
 
 /// How the endpoint is asked.
 #[derive(Debug, Clone)]
 pub struct HttpOptions {
-    /// What a user's xuid is appended to, behind a slash.
-    pub url: String,
+    /// What a user's xuid is appended to, behind a slash. It may hold a password and is not shown.
+    pub url: SecretString,
     /// A bearer token to send along.
     pub bearer: Option<SecretString>,
     /// How long a call may take in all.
@@ -43,13 +53,10 @@ pub struct HttpOptions {
     pub cache: TimeDelta,
 }
 
-/// The endpoint's URL is none.
+/// The endpoint's URL is none; it may hold a password and is not told.
 #[derive(Debug, thiserror::Error)]
-#[error("{url}: {why}")]
-pub struct BadUrl {
-    url: String,
-    why: String,
-}
+#[error("{0}")]
+pub struct BadUrl(String);
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
@@ -66,6 +73,15 @@ enum Failure {
     /// It is not what was agreed upon.
     #[error("the answer is malformed: {0}")]
     Malformed(#[from] Refusal),
+    /// Too many calls are under way, and have been for as long as a call may take.
+    #[error("too many users are asked about at once")]
+    Crowded,
+    /// There is an answer, but it does not get into the tables.
+    #[error("the answer cannot be written: {0}")]
+    Unwritten(#[from] StoreError),
+    /// The same, because it takes longer than [`WRITE_MAX`].
+    #[error("the answer could not be written in time")]
+    Late,
 }
 
 impl From<reqwest::Error> for Failure {
@@ -100,9 +116,14 @@ pub struct Endpoint(Arc<Inner>);
 
 struct Inner {
     options: HttpOptions,
+    /// The URL without a slash at its end.
+    url: String,
     client: Client,
     store: Store,
     clock: Clock,
+    calls: Semaphore,
+    /// Held while an answer is written. Writers take turns in the database as well, but there each has a connection of the pool.
+    writing: Arc<Semaphore>,
     users: Mutex<HashMap<Xuid, Slot>>,
     trouble: Mutex<Trouble>,
 }
@@ -119,9 +140,9 @@ impl Endpoint {
     ///
     /// # Errors
     /// When the URL is none.
-    pub fn open(mut options: HttpOptions, store: Store, clock: Clock) -> Result<Self, BadUrl> {
-        options.url.truncate(options.url.trim_end_matches('/').len());
-        Url::parse(&options.url).map_err(|error| BadUrl { url: options.url.clone(), why: error.to_string() })?;
+    pub fn open(options: HttpOptions, store: Store, clock: Clock) -> Result<Self, BadUrl> {
+        let url = options.url.expose_secret().trim_end_matches('/').to_owned();
+        Url::parse(&url).map_err(|error| BadUrl(error.to_string()))?;
         let client = Client::builder()
             .timeout(options.timeout)
             // The settings say where to ask; neither the answer nor the environment does.
@@ -129,13 +150,23 @@ impl Endpoint {
             .no_proxy()
             .user_agent(concat!("openmpsd/", env!("CARGO_PKG_VERSION")))
             .build()
-            .map_err(|error| BadUrl { url: options.url.clone(), why: error.to_string() })?;
-        Ok(Self(Arc::new(Inner { options, client, store, clock, users: Mutex::default(), trouble: Mutex::default() })))
+            .map_err(|error| BadUrl(error.without_url().to_string()))?;
+        Ok(Self(Arc::new(Inner {
+            options,
+            url,
+            client,
+            store,
+            clock,
+            calls: Semaphore::new(CALLS_MAX),
+            writing: Arc::new(Semaphore::new(1)),
+            users: Mutex::default(),
+            trouble: Mutex::default(),
+        })))
     }
 }
 
 impl Social for Endpoint {
-    fn refresh(&self, xuids: &[Xuid]) -> Option<BoxFuture<'static, Result<(), StoreError>>> {
+    fn refresh(&self, xuids: &[Xuid]) -> Option<BoxFuture<'static, ()>> {
         let now = self.0.clock.real();
         let is_good = |slot: &Slot| slot.try_lock().is_ok_and(|known| known.is_some_and(|known| now < known.good_until));
         let stale: Vec<(Xuid, Slot)> = {
@@ -151,7 +182,7 @@ impl Social for Endpoint {
             async move { inner.refresh(xuid, slot).await }
         };
         let refreshed: Vec<_> = stale.into_iter().map(refresh).collect();
-        Some(async move { try_join_all(refreshed).await.map(drop) }.boxed())
+        Some(join_all(refreshed).map(drop).boxed())
     }
 
     fn is_administered(&self) -> bool {
@@ -159,48 +190,78 @@ impl Social for Endpoint {
     }
 }
 
-/// The slot of a user, made if need be. When there are too many, those that are good no longer go, and if need be all that nobody
-/// uses: forgetting costs no more than asking again.
+/// The slot of a user, made if need be. When there are too many, those that are good no longer go, and if need be some of the others
+/// that nobody uses: forgetting costs no more than asking again.
 fn slot_of(users: &mut HashMap<Xuid, Slot>, xuid: Xuid, now: DateTime<Utc>) -> Slot {
     if users.len() >= USERS_MAX && !users.contains_key(&xuid) {
         let is_used = |slot: &Slot| Arc::strong_count(slot) > 1;
         users.retain(|_, slot| {
             is_used(slot) || slot.try_lock().is_ok_and(|known| known.is_some_and(|known| now < known.good_until))
         });
-        if users.len() >= USERS_MAX {
-            users.retain(|_, slot| is_used(slot));
-        }
+        let mut surplus = users.len().saturating_sub(USERS_KEPT);
+        users.retain(|_, slot| {
+            let goes = surplus > 0 && !is_used(slot);
+            surplus -= usize::from(goes);
+            !goes
+        });
     }
     Arc::clone(users.entry(xuid).or_default())
 }
 
 impl Inner {
     /// Asks about a user and writes through what is said, unless somebody else has just done so.
-    async fn refresh(&self, xuid: Xuid, slot: Slot) -> Result<(), StoreError> {
+    async fn refresh(&self, xuid: Xuid, slot: Slot) {
         let mut known = slot.lock().await;
         if known.is_some_and(|known| self.clock.real() < known.good_until) {
-            return Ok(());
+            return;
         }
         let failed_before = known.is_some_and(|known| known.failed);
-        let (failed, good) = match self.ask(xuid).await {
-            Ok(neighbours) => {
-                let changed = self.store.put_neighbours(&rows(xuid, &neighbours)).await?;
+        let (failed, good) = match self.learn(xuid).await {
+            Ok(changed) => {
+                self.store.trust_follows(xuid.0);
                 debug!(principal.xuid = %xuid, changed, "the social source spoke about a user");
                 self.tell_success(failed_before);
                 (false, self.options.cache)
             }
             Err(failure) => {
-                self.store.end_follows(xuid.0).await?;
+                // What the tables say was good once. They stay as they are, for the endpoint will probably say the same again.
+                self.store.distrust_follows(xuid.0, self.clock.real());
                 self.tell_failure(xuid, &failure);
                 (true, self.options.cache.min(FAILURE_MAX))
             }
         };
         *known = Some(Known { good_until: self.clock.real() + good, failed });
-        Ok(())
+    }
+
+    /// Asks about a user and writes through what is said; returns how many edges changed.
+    async fn learn(&self, xuid: Xuid) -> Result<i64, Failure> {
+        let neighbours = {
+            let turn = timeout(self.options.timeout, self.calls.acquire()).await;
+            let _turn = turn.map_err(|_| Failure::Crowded)?.expect("nobody closes it");
+            self.ask(xuid).await?
+        };
+        self.write(rows(xuid, &neighbours)).await
+    }
+
+    /// Writes in turn, before anybody who comes later. What has begun is finished though nobody waits for it any more: a connection is
+    /// not free before, and so no other is taken.
+    async fn write(&self, around: Neighbourhood) -> Result<i64, Failure> {
+        let deadline = Instant::now() + WRITE_MAX;
+        let turn = timeout_at(deadline, Arc::clone(&self.writing).acquire_owned()).await;
+        let turn = turn.map_err(|_| Failure::Late)?.expect("nobody closes it");
+        let store = self.store.clone();
+        let written = tokio::spawn(async move {
+            let written = store.put_neighbours(&around).await;
+            drop(turn);
+            written
+        });
+        let written = timeout_at(deadline, written).await.map_err(|_| Failure::Late)?;
+        // At the end of the service nothing is finished.
+        Ok(written.map_err(|_| Failure::Late)??)
     }
 
     async fn ask(&self, xuid: Xuid) -> Result<Neighbours, Failure> {
-        let mut call = self.client.get(format!("{}/{xuid}", self.options.url)).header(ACCEPT, "application/json");
+        let mut call = self.client.get(format!("{}/{xuid}", self.url)).header(ACCEPT, "application/json");
         if let Some(bearer) = &self.options.bearer {
             call = call.bearer_auth(bearer.expose_secret());
         }
@@ -275,8 +336,11 @@ mod tests {
         assert_eq!(users.len(), USERS_MAX / 2 + 2, "the stale ones go, but for one that is just asked about");
         assert!(Arc::ptr_eq(&asked, &users[&Xuid(3)]));
 
+        drop(asked);
         users.extend((1..=USERS_MAX as u64).map(|xuid| (Xuid(1 << 32 | xuid), good(1))));
+        let asked = slot_of(&mut users, Xuid(1 << 32 | 7), now);
         slot_of(&mut users, Xuid(u64::MAX), now);
-        assert_eq!(users.len(), 2, "if all are good, all go that are not in use");
+        assert_eq!(users.len(), USERS_KEPT + 1, "if all are good, some go, so that there is room for a while");
+        assert!(Arc::ptr_eq(&asked, &users[&Xuid(1 << 32 | 7)]), "but none that is in use");
     }
 }

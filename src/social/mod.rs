@@ -14,7 +14,7 @@ use futures_util::future::BoxFuture;
 
 use crate::ambient::Clock;
 use crate::domain::names::Xuid;
-use crate::store::{Store, StoreError};
+use crate::store::Store;
 
 pub use http::{BadUrl, HttpOptions};
 
@@ -22,8 +22,8 @@ pub use http::{BadUrl, HttpOptions};
 pub trait Social: Send + Sync {
     /// Brings the edges of users up to date. `None` when there is nothing to do; else work for the runtime of the directory.
     ///
-    /// A source that fails is no error: then nobody follows those users, and they follow nobody.
-    fn refresh(&self, xuids: &[Xuid]) -> Option<BoxFuture<'static, Result<(), StoreError>>>;
+    /// A source that fails is no error, nor is a store that is busy: then nobody follows those users, and they follow nobody.
+    fn refresh(&self, xuids: &[Xuid]) -> Option<BoxFuture<'static, ()>>;
 
     /// Whether edges are written by administration, and not by the source.
     fn is_administered(&self) -> bool;

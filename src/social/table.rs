@@ -4,13 +4,12 @@ use futures_util::future::BoxFuture;
 
 use super::Social;
 use crate::domain::names::Xuid;
-use crate::store::StoreError;
 
 /// Nothing but the tables.
 pub struct Table;
 
 impl Social for Table {
-    fn refresh(&self, _: &[Xuid]) -> Option<BoxFuture<'static, Result<(), StoreError>>> {
+    fn refresh(&self, _: &[Xuid]) -> Option<BoxFuture<'static, ()>> {
         None
     }
 

@@ -51,7 +51,11 @@ impl Store {
             .bind(ask.only)
             .fetch_all(&self.pool)
             .await?;
-        rows.iter().map(|row| Ok(ActivityRow::read(row)?)).collect()
+        let mut activities = rows.iter().map(ActivityRow::read).collect::<Result<Vec<_>, _>>()?;
+        for session in activities.iter_mut().filter_map(|activity| activity.session.as_mut()) {
+            self.distrust.facts(ask.caller, &mut session.candidate.facts);
+        }
+        Ok(activities)
     }
 
     /// Lists who has an activity, but for one user, each once, the owner of the newest activity first.

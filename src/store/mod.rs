@@ -8,6 +8,7 @@
 //! Not here: any rule about sessions, the clock (every instant is a parameter), the meaning of `body` and `private`, and NOTIFY,
 //! which would make all commits of the database take turns.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -16,6 +17,7 @@ use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 
 mod columns;
 mod decode;
+mod distrust;
 mod due;
 mod error;
 mod everything;
@@ -34,6 +36,8 @@ mod templates;
 #[cfg(test)]
 mod tests;
 mod verify;
+
+use distrust::Distrust;
 
 pub use due::Shard;
 pub use error::StoreError;
@@ -72,6 +76,8 @@ pub struct StoreOptions {
 #[derive(Debug, Clone)]
 pub struct Store {
     pool: PgPool,
+    /// Shared by all clones.
+    distrust: Arc<Distrust>,
 }
 
 impl Store {
@@ -105,7 +111,7 @@ impl Store {
             .connect_with(connect)
             .await
             .map_err(|error| StoreError::Unavailable(error.into()))?;
-        Ok(Self { pool })
+        Ok(Self { pool, distrust: Arc::default() })
     }
 
     /// Closes every connection, after the statements under way.

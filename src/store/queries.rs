@@ -105,7 +105,9 @@ impl Store {
             .await?;
         let mut lists = vec![Vec::new(); query.asks.len()];
         for row in &rows {
-            lists[place(row)?].push(CandidateRow::read(row)?);
+            let mut candidate = CandidateRow::read(row)?;
+            self.distrust.facts(query.caller, &mut candidate.facts);
+            lists[place(row)?].push(candidate);
         }
         Ok(lists)
     }
@@ -128,6 +130,10 @@ impl Store {
             .bind(query.limit)
             .fetch_all(&self.pool)
             .await?;
-        rows.iter().map(|row| Ok(CandidateRow::read(row)?)).collect()
+        let mut candidates = rows.iter().map(CandidateRow::read).collect::<Result<Vec<_>, _>>()?;
+        for candidate in &mut candidates {
+            self.distrust.facts(query.caller, &mut candidate.facts);
+        }
+        Ok(candidates)
     }
 }

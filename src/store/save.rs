@@ -9,6 +9,7 @@ use tracing::{instrument, warn};
 use uuid::Uuid;
 
 use super::columns::{SaveColumns, Scope, SearchColumns};
+use super::distrust::Distrust;
 use super::error::{Kind, kind};
 use super::rows::{ChangeRow, HandleRow, Loaded, MemberRow, SearchValueRow, SessionRow};
 use super::sessions::load_on;
@@ -211,7 +212,7 @@ impl Store {
     pub async fn lock_session(&self, sid: Uuid) -> Result<SessionLock, StoreError> {
         let mut transaction = self.pool.begin().await?;
         sqlx::query(include_str!("sql/lock_session.sql")).bind(sid).execute(&mut *transaction).await?;
-        Ok(SessionLock { transaction })
+        Ok(SessionLock { transaction, distrust: Arc::clone(&self.distrust) })
     }
 }
 
@@ -219,6 +220,7 @@ impl Store {
 #[derive(Debug)]
 pub struct SessionLock {
     transaction: Transaction<'static, Postgres>,
+    distrust: Arc<Distrust>,
 }
 
 impl SessionLock {
@@ -227,7 +229,7 @@ impl SessionLock {
     /// # Errors
     /// `Unavailable`, `Database`.
     pub async fn load(&mut self, ask: &LoadAsk, now: DateTime<Utc>) -> Result<Loaded, StoreError> {
-        let loaded = load_on(&mut self.transaction, std::slice::from_ref(ask), now).await?;
+        let loaded = load_on(&mut self.transaction, std::slice::from_ref(ask), now, &self.distrust).await?;
         Ok(loaded.into_iter().next().expect("every ask is answered"))
     }
 

@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::columns::Slices;
 use super::decode::place;
+use super::distrust::Distrust;
 use super::rows::{AccessFacts, Edge, HandleReadRow, Loaded, ReadRow, StoredSession, xuid_from_column, xuid_to_column};
 use super::{Store, StoreError};
 
@@ -109,7 +110,9 @@ impl Store {
             .await?;
         let mut answers = vec![AccessFacts::default(); asks.len()];
         for row in &rows {
-            answers[place(row)?] = AccessFacts { followed: row.try_get("followed")?, local: row.try_get("local")? };
+            let at = place(row)?;
+            answers[at] = AccessFacts { followed: row.try_get("followed")?, local: row.try_get("local")? };
+            self.distrust.facts(Some(asks[at].caller), &mut answers[at]);
         }
         Ok(answers)
     }
@@ -121,7 +124,7 @@ impl Store {
     /// `Unavailable`, `Database`.
     #[instrument(name = "db.session.load", level = "debug", skip_all, fields(asks = asks.len()))]
     pub async fn load_sessions(&self, asks: &[LoadAsk], now: DateTime<Utc>) -> Result<Vec<Loaded>, StoreError> {
-        load_on(&mut *self.pool.acquire().await?, asks, now).await
+        load_on(&mut *self.pool.acquire().await?, asks, now, &self.distrust).await
     }
 }
 
@@ -130,7 +133,16 @@ pub(super) async fn load_on(
     connection: &mut PgConnection,
     asks: &[LoadAsk],
     now: DateTime<Utc>,
+    distrust: &Distrust,
 ) -> Result<Vec<Loaded>, StoreError> {
+    let mut answers = load_as_stored(connection, asks, now).await?;
+    for loaded in &mut answers {
+        distrust.follows(&mut loaded.follows);
+    }
+    Ok(answers)
+}
+
+async fn load_as_stored(connection: &mut PgConnection, asks: &[LoadAsk], now: DateTime<Utc>) -> Result<Vec<Loaded>, StoreError> {
     let rows =
         LoadColumns::of(asks.iter()).bind(sqlx::query(include_str!("sql/load_sessions.sql"))).fetch_all(&mut *connection).await?;
     let mut answers = vec![Loaded { stored: None, follows: Vec::new(), blocks: Vec::new() }; asks.len()];

@@ -85,14 +85,18 @@ impl Store {
         rows.iter().map(edge).collect::<Result<_, sqlx::Error>>().map_err(StoreError::from)
     }
 
-    /// Adds edges, all or none, or makes them the whole graph. No edge may be given twice. What is there already stays untouched.
+    /// Adds edges, all or none, or makes them the whole graph, and says whether it did: it does not while another import is under way.
+    /// No edge may be given twice. What is there already stays untouched.
     ///
     /// # Errors
     /// `Unavailable`, `Database`.
     #[instrument(name = "db.social.import", level = "debug", skip_all, fields(follows = follows.len(), blocks = blocks.len()))]
-    pub async fn import_edges(&self, follows: &[EdgeRow], blocks: &[EdgeRow], replace: bool) -> Result<(), StoreError> {
+    pub async fn import_edges(&self, follows: &[EdgeRow], blocks: &[EdgeRow], replace: bool) -> Result<bool, StoreError> {
         let mut transaction = self.pool.begin().await?;
-        sqlx::query(include_str!("sql/lock_social.sql")).bind(SOCIAL_LOCK).execute(&mut *transaction).await?;
+        let lock = sqlx::query_scalar(include_str!("sql/lock_social.sql")).bind(SOCIAL_LOCK);
+        if !lock.fetch_one(&mut *transaction).await? {
+            return Ok(false);
+        }
         if replace {
             for (statement, edges) in [
                 (sqlx::query(include_str!("sql/keep_follows.sql")), follows),
@@ -117,7 +121,7 @@ impl Store {
                 .await?;
         }
         transaction.commit().await?;
-        Ok(())
+        Ok(true)
     }
 
     /// Makes a neighbourhood the only edges of its user, and returns how many edges changed; the others stay untouched.
@@ -137,17 +141,6 @@ impl Store {
             .bind(SOCIAL_LOCK)
             .fetch_one(&self.pool);
         Ok(changed.await?)
-    }
-
-    /// Ends all follows from and to a user.
-    ///
-    /// # Errors
-    /// `Unavailable`, `Database`.
-    #[instrument(name = "db.social.end_follows", level = "debug", skip_all)]
-    pub async fn end_follows(&self, xuid: u64) -> Result<(), StoreError> {
-        let end = sqlx::query(include_str!("sql/end_follows.sql")).bind(xuid_to_column(xuid)).bind(SOCIAL_LOCK);
-        end.execute(&self.pool).await?;
-        Ok(())
     }
 
     /// Notes that one user follows another, as a favourite or not.
@@ -180,6 +173,9 @@ impl Store {
     /// `Unavailable`, `Database`.
     #[instrument(name = "db.follow.list", level = "debug", skip_all)]
     pub async fn list_follows(&self, xuid: u64, favorites: bool) -> Result<Vec<u64>, StoreError> {
+        if self.distrust.holds(xuid) {
+            return Ok(Vec::new());
+        }
         let rows = sqlx::query(include_str!("sql/list_follows.sql"))
             .bind(xuid_to_column(xuid))
             .bind(favorites)

@@ -37,6 +37,8 @@ struct Told {
     answers: Mutex<HashMap<u64, Says>>,
     /// The heads of the calls.
     calls: Mutex<Vec<String>>,
+    /// How many calls are under way, and how many there have been at once at most.
+    open: Mutex<(usize, usize)>,
 }
 
 impl Endpoint {
@@ -56,7 +58,7 @@ impl Endpoint {
     /// The source that asks here; its answers are good for half a minute.
     pub fn source(&self, timeout: Duration) -> Source {
         Source::Http(HttpOptions {
-            url: format!("{}/", self.url),
+            url: format!("{}/", self.url).into(),
             bearer: Some("sesame".to_owned().into()),
             timeout,
             cache: TimeDelta::seconds(30),
@@ -77,6 +79,11 @@ impl Endpoint {
         std::mem::take(&mut *self.told.calls.lock().expect("telling does not panic"))
     }
 
+    /// How many calls there have been at once at most.
+    pub fn most_at_once(&self) -> usize {
+        self.told.open.lock().expect("telling does not panic").1
+    }
+
     /// Nobody listens any more.
     pub fn stop(&self) {
         self.serving.abort();
@@ -89,6 +96,24 @@ impl Drop for Endpoint {
     }
 }
 
+/// A call that is under way.
+struct Open<'a>(&'a Told);
+
+impl<'a> Open<'a> {
+    fn count(told: &'a Told) -> Self {
+        let mut open = told.open.lock().expect("telling does not panic");
+        open.0 += 1;
+        open.1 = open.1.max(open.0);
+        Self(told)
+    }
+}
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        self.0.open.lock().expect("telling does not panic").0 -= 1;
+    }
+}
+
 async fn answer(mut stream: TcpStream, told: Arc<Told>) {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
@@ -98,12 +123,17 @@ async fn answer(mut stream: TcpStream, told: Arc<Told>) {
     let head = String::from_utf8(head).expect("calls are ASCII");
     let xuid = head.split(' ').nth(1).and_then(|path| path.strip_prefix("/people/")?.parse().ok());
     told.calls.lock().expect("telling does not panic").push(head);
+    let _open = Open::count(&told);
     let says = told.answers.lock().expect("telling does not panic").get(&xuid.expect("a xuid is asked about")).cloned();
     let (status, body) = match says {
         None => (404, String::new()),
         Some(Says::Edges(edges)) => (200, edges.to_string()),
         Some(Says::Text(status, body)) => (status, body),
-        Some(Says::Nothing) => std::future::pending().await,
+        Some(Says::Nothing) => {
+            // Until the other side gives up.
+            let _ = stream.read_u8().await;
+            return;
+        }
         Some(Says::Half) => {
             let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{\"follows\"").await;
             return;

@@ -3,12 +3,12 @@
 //! A test's thread is the runtime of its service, so nothing of other tests is heard.
 
 use std::fmt::{Debug, Write as _};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id};
-use tracing::subscriber::{DefaultGuard, set_default};
-use tracing::{Event, Level, Subscriber};
+use tracing::subscriber::{DefaultGuard, NoSubscriber, set_default};
+use tracing::{Dispatch, Event, Level, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::{Context, SubscriberExt as _};
 
@@ -26,6 +26,9 @@ struct Heard {
 
 impl Log {
     pub fn listen() -> Self {
+        // With a single subscriber in the process, a message that is first met in a thread without one counts as unwanted everywhere.
+        static ANOTHER: OnceLock<Dispatch> = OnceLock::new();
+        ANOTHER.get_or_init(|| Dispatch::new(NoSubscriber::new()));
         let heard = Arc::new(Heard::default());
         let subscriber = tracing_subscriber::registry().with(Listener(Arc::clone(&heard)));
         Self { heard, _listening: set_default(subscriber) }

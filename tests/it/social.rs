@@ -3,6 +3,7 @@
 use reqwest::Method;
 use rstest::rstest;
 use serde_json::json;
+use sqlx::Connection as _;
 
 use crate::harness::{Actor, Answer, Choices, World};
 use crate::log::Log;
@@ -133,5 +134,23 @@ async fn a40_an_import_has_a_bound_and_types_of_its_own() {
     for kind in ["text/csv", "application/x-www-form-urlencoded"] {
         admin.send(Method::POST, EDGES, &[("content-type", kind)], Some(lines(30))).await.expect(400);
     }
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a40_an_import_beside_another_is_refused_at_once() {
+    let world = World::new().await;
+    let admin = world.admin();
+    let mut other = sqlx::PgConnection::connect(world.database.url()).await.expect("the database is there");
+    sqlx::query("select pg_advisory_lock(8030029660659082089)").execute(&mut other).await.expect("it is free");
+    for method in [Method::POST, Method::PUT] {
+        let refused = import(&admin, method, GRAPH).await.expect(409);
+        assert!(refused.text.contains("another import is under way"), "{refused:?}");
+    }
+    assert_eq!(export(&admin).await, "");
+    admin.put("/admin/social/1/follows/2", &json!({})).await.expect(204);
+    sqlx::query("select pg_advisory_unlock_all()").execute(&mut other).await.expect("it is held");
+    import(&admin, Method::POST, GRAPH).await.expect(200);
+    assert_eq!(export(&admin).await, GRAPH);
     world.end().await;
 }

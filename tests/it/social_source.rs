@@ -9,6 +9,7 @@ use openmpsd::social::{self, HttpOptions, Source};
 use reqwest::Method;
 use rstest::rstest;
 use serde_json::json;
+use sqlx::Connection as _;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tracing::Level;
@@ -182,14 +183,14 @@ async fn a40_while_the_endpoint_fails_nobody_follows(#[case] says: Says, #[case]
     bo.put(&open("foo"), &active()).await.expect(200);
     sql(&world, "insert into follows values (7, 8, true)").await;
 
-    let log = Log::listen();
+    let (log, before) = (Log::listen(), tables(&world).await);
     later(&world, 30);
     endpoint.says(2, says);
     endpoint.calls();
     bo.put(&open("bar"), &active()).await.expect(403);
     bo.get(&open("foo")).await.expect(200);
     assert_eq!(endpoint.calls().len(), 1, "the failure is good for a while as well");
-    assert_eq!(tables(&world).await, "2!7 7*8", "blocks stay, and so do others");
+    assert_eq!(tables(&world).await, before, "nothing is forgotten, for it will probably be said again");
     for _ in 0..2 {
         later(&world, 5);
         bo.put(&open("bar"), &active()).await.expect(403);
@@ -268,13 +269,11 @@ async fn a40_those_who_ask_at_once_share_a_call() {
     let source = social::open(endpoint.source(IN_TIME), &world.store, &world.clock).expect("the URL is sound");
     // All of them wait before the endpoint, which shares their thread, can say anything.
     let waiting: Vec<_> = (0..10).map(|_| source.refresh(&[Xuid(1), Xuid(2)]).expect("nothing is known yet")).collect();
-    for done in join_all(waiting).await {
-        done.expect("the database answers");
-    }
+    join_all(waiting).await;
     assert_eq!(endpoint.calls().len(), 2, "one for each user");
     assert!(source.refresh(&[Xuid(1), Xuid(2)]).is_none());
     later(&world, 30);
-    source.refresh(&[Xuid(1)]).expect("it is stale").await.expect("the database answers");
+    source.refresh(&[Xuid(1)]).expect("it is stale").await;
     assert_eq!(endpoint.calls().len(), 1);
     world.end().await;
 }
@@ -313,11 +312,90 @@ async fn a40_an_https_endpoint_is_spoken_to_in_tls() {
         let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n{}").await;
         first
     });
-    let source = Source::Http(HttpOptions { url, bearer: None, timeout: IN_TIME, cache: TimeDelta::seconds(30) });
+    let source = Source::Http(HttpOptions { url: url.into(), bearer: None, timeout: IN_TIME, cache: TimeDelta::seconds(30) });
     let world = World::with(Choices { social: source, ..Choices::default() }).await;
     let log = Log::listen();
     world.user(1).get(&open("nothing")).await.expect(204);
     assert_eq!(first.await.expect("the endpoint ends well"), 22, "the beginning of a handshake");
     assert_eq!(log.messages(Level::WARN, "failed to ask the social source"), 1, "plain words are no answer");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_password_in_the_url_is_not_told() {
+    let world = World::new().await;
+    for (url, is_one) in [("https://me:hunter2@people.example/", true), ("https://me:hunter2@people.example:x/", false)] {
+        let source = Source::Http(HttpOptions { url: url.into(), bearer: None, timeout: IN_TIME, cache: TimeDelta::seconds(30) });
+        assert!(!format!("{source:?}").contains("hunter2"), "{source:?}");
+        let refused = social::open(source, &world.store, &world.clock).err();
+        assert_eq!(refused.is_none(), is_one);
+        let told = refused.map(|refused| format!("{refused} {refused:?}")).unwrap_or_default();
+        assert!(!told.contains("hunter2") && (is_one || told.contains("port")), "{told}");
+    }
+    world.end().await;
+}
+
+/// The lock that writers of the social graph take turns by.
+const TURN: &str = "8030029660659082089";
+
+#[tokio::test]
+async fn a40_users_who_wait_for_the_database_are_in_nobodys_way() {
+    const USERS: std::ops::Range<u64> = 10..70;
+    let endpoint = Endpoint::start().await;
+    let world = asking(&endpoint, IN_TIME).await;
+    followed(&world.user(1), "foo").await;
+    for xuid in USERS {
+        endpoint.edges(xuid, json!({"followers": ["1"], "follows": ["1"]}));
+    }
+    endpoint.calls();
+    let mut other = sqlx::PgConnection::connect(world.database.url()).await.expect("the database is there");
+    sqlx::query(sqlx::AssertSqlSafe(format!("select pg_advisory_lock({TURN})"))).execute(&mut other).await.expect("it is free");
+
+    let log = Log::listen();
+    let look = async |xuid: u64| world.user(xuid).get(&open("foo")).await.status;
+    let beside = async {
+        while endpoint.calls().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        let begun = std::time::Instant::now();
+        for _ in 0..20 {
+            world.server().get(&open("foo")).await.expect(200);
+            world.admin().get("/admin/social/edges").await.expect(200);
+        }
+        begun.elapsed()
+    };
+    let (statuses, beside) = tokio::join!(join_all(USERS.map(look)), beside);
+    assert!(beside < IN_TIME / 2, "nobody else waits: {beside:?}");
+    assert!(statuses.iter().all(|status| *status == 403), "nobody follows them, as far as is known: {statuses:?}");
+    assert_eq!(log.messages(Level::WARN, "failed to ask the social source"), 1, "told once");
+    assert_eq!(log.messages(Level::WARN, "could not be written in time"), 1);
+
+    // It is not tried again at once, and what was written too late decides nothing until it is heard again.
+    sqlx::query("select pg_advisory_unlock_all()").execute(&mut other).await.expect("it is held");
+    endpoint.calls();
+    assert_eq!(join_all(USERS.map(look)).await, vec![403; 60]);
+    assert_eq!(endpoint.calls().len(), 0);
+    later(&world, 5);
+    assert_eq!(join_all(USERS.map(look)).await, vec![200; 60]);
+    assert_eq!(endpoint.calls().len(), 60);
+    assert_eq!(log.messages(Level::INFO, "the social source works again"), 1);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a40_only_so_many_calls_are_under_way() {
+    let endpoint = Endpoint::start().await;
+    let world = asking(&endpoint, SHORT).await;
+    for xuid in 1..=1000 {
+        endpoint.says(xuid, Says::Nothing);
+    }
+    let source = social::open(endpoint.source(SHORT), &world.store, &world.clock).expect("the URL is sound");
+    let everybody: Vec<Xuid> = (1..=1000).map(Xuid).collect();
+    let begun = std::time::Instant::now();
+    source.refresh(&everybody).expect("nothing is known yet").await;
+    assert!(begun.elapsed() < 10 * SHORT, "nobody waits until all others had their turn");
+    // The endpoint may see a call begin before it sees that one is given up.
+    let most = endpoint.most_at_once();
+    assert!((32..64).contains(&most), "{most}");
     world.end().await;
 }

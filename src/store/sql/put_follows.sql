@@ -2,7 +2,9 @@
 insert into follows (xuid, followed, favorite)
 select given.xuid, given.followed, given.favorite
 from unnest($1::bigint[], $2::bigint[], $3::boolean[]) as given (xuid, followed, favorite)
-where not exists (
-    select from follows f where f.xuid = given.xuid and f.followed = given.followed and f.favorite = given.favorite
-)
+-- Edge by edge through the key, whatever the planner believes about the table; offset keeps it from looking further.
+left join lateral (
+    select favorite from follows where xuid = given.xuid and followed = given.followed offset 0
+) f on true
+where f.favorite is distinct from given.favorite
 on conflict (xuid, followed) do update set favorite = excluded.favorite

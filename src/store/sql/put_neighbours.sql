@@ -27,11 +27,18 @@ turn as materialized (
     where exists (select from gone_follows) or exists (select from gone_blocks)
         or exists (select from new_follows) or exists (select from new_blocks)
 ),
+-- Not by joining what is gone, which takes the square of it if the planner believes that there is little.
 ended_follows as (
-    delete from follows f using gone_follows gone, turn where f.xuid = gone.xuid and f.followed = gone.followed
+    delete from follows f using turn where f.xuid = $1 and f.followed not in (select unnest($2))
+),
+ended_followers as (
+    delete from follows f using turn where f.followed = $1 and f.xuid not in (select unnest($4))
 ),
 ended_blocks as (
-    delete from blocks b using gone_blocks gone, turn where b.xuid = gone.xuid and b.blocked = gone.blocked
+    delete from blocks b using turn where b.xuid = $1 and b.blocked not in (select unnest($5))
+),
+ended_blocked_by as (
+    delete from blocks b using turn where b.blocked = $1 and b.xuid not in (select unnest($6))
 ),
 begun_follows as (
     insert into follows (xuid, followed, favorite) select new_follows.* from new_follows, turn

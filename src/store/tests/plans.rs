@@ -92,7 +92,6 @@ async fn every_path_takes_its_index() {
         path!("keep_blocks"),
         path!("put_follows", "follows_pkey"),
         path!("put_neighbours", "follows_pkey", "follows_followed", "blocks_pkey", "blocks_blocked"),
-        path!("end_follows", "follows_pkey", "follows_followed"),
         path!("find_due", "timers_due"),
         path!("find_writes", "changes_default_pkey", "handles_pkey"),
         path!("load_changes", "changes_default_pkey"),
