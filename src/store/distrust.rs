@@ -43,9 +43,10 @@ impl Distrust {
         self.0.read().expect("nobody panics while holding the users").since.contains_key(&xuid)
     }
 
-    /// Facts that were found for a caller: nobody follows one who is distrusted.
-    pub(super) fn facts(&self, caller: Option<u64>, facts: &mut AccessFacts) {
-        facts.followed = facts.followed && !caller.is_some_and(|caller| self.holds(caller));
+    /// Facts that were found for callers: nobody follows one who is distrusted. Of several it is not known which of them is followed, so
+    /// none counts as followed when one is distrusted.
+    pub(super) fn facts(&self, callers: &[u64], facts: &mut AccessFacts) {
+        facts.followed = facts.followed && !callers.iter().any(|caller| self.holds(*caller));
     }
 
     /// Edges that were found to callers: those to callers who are distrusted go.

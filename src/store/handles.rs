@@ -53,7 +53,7 @@ impl Store {
             .await?;
         let mut activities = rows.iter().map(ActivityRow::read).collect::<Result<Vec<_>, _>>()?;
         for session in activities.iter_mut().filter_map(|activity| activity.session.as_mut()) {
-            self.distrust.facts(ask.caller, &mut session.candidate.facts);
+            self.distrust.facts(ask.callers, &mut session.candidate.facts);
         }
         Ok(activities)
     }

@@ -106,7 +106,7 @@ impl Store {
         let mut lists = vec![Vec::new(); query.asks.len()];
         for row in &rows {
             let mut candidate = CandidateRow::read(row)?;
-            self.distrust.facts(query.caller, &mut candidate.facts);
+            self.distrust.facts(query.callers, &mut candidate.facts);
             lists[place(row)?].push(candidate);
         }
         Ok(lists)
@@ -132,7 +132,7 @@ impl Store {
             .await?;
         let mut candidates = rows.iter().map(CandidateRow::read).collect::<Result<Vec<_>, _>>()?;
         for candidate in &mut candidates {
-            self.distrust.facts(query.caller, &mut candidate.facts);
+            self.distrust.facts(query.callers, &mut candidate.facts);
         }
         Ok(candidates)
     }

@@ -112,7 +112,7 @@ impl Store {
         for row in &rows {
             let at = place(row)?;
             answers[at] = AccessFacts { followed: row.try_get("followed")?, local: row.try_get("local")? };
-            self.distrust.facts(Some(asks[at].caller), &mut answers[at]);
+            self.distrust.facts(&[asks[at].caller], &mut answers[at]);
         }
         Ok(answers)
     }

@@ -153,10 +153,31 @@ async fn a40_no_statement_counts_follows_of_users_who_are_distrusted() {
         let followed = |rows: &[CandidateRow]| rows.iter().all(|row| row.facts.followed) && !rows.is_empty();
         let facts = FactsAsk { sid: sid_of("One"), caller: CAROL, device_id: None };
         let asks = [XuidAsk { xuid: ALICE, after: None }];
-        let (scid, template_key, caller, device_id, limit) = (SCID, None, Some(CAROL), None, 10);
-        let by_xuid = CandidatesByXuid { asks: &asks, scid, template_key, keyword: None, caller, device_id, limit };
-        let by_keyword = CandidatesByKeyword { keyword: "eu", scid, template_key, after: None, caller, device_id, limit };
-        let activities = ActivitiesAsk { owners: &[ALICE], scid: None, caller, device_id, with_body: false, limit };
+        let (scid, callers, limit) = (SCID, &[CAROL][..], 10);
+        let by_xuid = CandidatesByXuid {
+            asks: &asks,
+            scid,
+            template_key: None,
+            keyword: None,
+            callers,
+            device_ids: &[],
+            states: &[ACTIVE],
+            private: false,
+            now: start(),
+            limit,
+        };
+        let by_keyword =
+            CandidatesByKeyword { keyword: "eu", scid, template_key: None, after: None, callers, device_ids: &[], limit };
+        let activities = ActivitiesAsk {
+            owners: &[ALICE],
+            scid: None,
+            callers,
+            device_ids: &[],
+            with_body: false,
+            newest_first: false,
+            only: None,
+            limit,
+        };
         let found = store.find_activities(activities, start()).await.unwrap();
         let sessions: Vec<CandidateRow> = found.into_iter().map(|row| row.session.unwrap().candidate).collect();
         let mut lock = store.lock_session(sid_of("One")).await.unwrap();
