@@ -41,6 +41,8 @@ const HOUSEKEEPING_INTERVAL: Duration = Duration::from_mins(10);
 /// How long the lease of the development clock lasts, and how often it is renewed.
 const LEASE: TimeDelta = TimeDelta::seconds(5);
 const LEASE_INTERVAL: Duration = Duration::from_secs(1);
+/// How many searches run at a time where connections abound.
+const SEARCHES_MAX: usize = 6;
 /// The most connections of the private server: the pool, and room for people with psql.
 const SPARE_CONNECTIONS: u32 = 20;
 
@@ -273,6 +275,7 @@ fn directory_options(settings: &Settings) -> directory::Options {
         },
         everybody_follows: settings.social.everybody_follows_everybody,
         search_rows: settings.search.rows_max.into(),
+        searches: (settings.database.pool_max as usize / 2).min(SEARCHES_MAX),
         gatherers: directory::GATHERERS,
         queue_per_session: settings.queues.per_session,
         queue_total: settings.queues.total,

@@ -141,7 +141,7 @@ impl Directory {
     /// # Errors
     /// 404 when it is unknown; 403 when its type does not let the caller.
     pub async fn delete_handle(&self, id: HandleId, principal: &Arc<Principal>) -> Result<(), DirectoryError> {
-        let row = self.settled_handle_row(id, principal).await?;
+        let row = self.deletable_handle_row(id, principal).await?;
         let handle = handle_of(&row.handle)?;
         let service = self.catalog.service(&handle.reference.scid, principal)?;
         if handle.kind() == HandleType::Search {
@@ -200,7 +200,7 @@ impl Directory {
     /// 404 when there is none with this id; 403 for whoever is not one user.
     pub async fn delete_invite(&self, id: HandleId, principal: &Arc<Principal>) -> Result<(), DirectoryError> {
         let user = inbox_owner(principal)?;
-        let row = self.settled_handle_row(id, principal).await?;
+        let row = self.deletable_handle_row(id, principal).await?;
         if !handle_of(&row.handle)?.invites(user.xuid) {
             return Err(DirectoryError::UnknownHandle);
         }
@@ -220,6 +220,16 @@ impl Directory {
         }
         self.view(row.handle.reference.sid, principal).await?;
         self.find_handle_row(id, principal).await
+    }
+
+    /// The same for a handle that is to go: that its session cannot be evaluated keeps nobody from deleting it.
+    async fn deletable_handle_row(&self, id: HandleId, principal: &Arc<Principal>) -> Result<HandleReadRow, DirectoryError> {
+        match self.settled_handle_row(id, principal).await {
+            Err(DirectoryError::Busy | DirectoryError::Store(StoreError::Corrupt { .. })) => {
+                self.find_handle_row(id, principal).await
+            }
+            found => found,
+        }
     }
 
     /// Finds a handle as it is stored.

@@ -45,9 +45,6 @@ use writer::Writer;
 /// How many tasks gather reads, and how many gather writes: enough to keep the database busy, few enough for batches to form.
 pub const GATHERERS: usize = 2;
 
-/// How many searches run at a time: they take longer than anything else, and the connections are needed for writes.
-const SEARCHES: usize = 6;
-
 /// How the directory works; plain values from the settings.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -57,6 +54,8 @@ pub struct Options {
     pub everybody_follows: bool,
     /// How many sessions one search may look at.
     pub search_rows: i64,
+    /// How many searches run at a time: they take longer than anything else, and the connections are needed for writes.
+    pub searches: usize,
     /// How many tasks gather reads, and how many gather writes.
     pub gatherers: usize,
     /// How many writes may wait for one session.
@@ -119,6 +118,7 @@ impl Directory {
     #[must_use]
     pub fn start(store: Store, clock: Clock, ids: Ids, options: Options) -> Self {
         let options = Arc::new(options);
+        let searches = options.searches.max(1);
         let gatherers = options.gatherers.max(1);
         let read = |_| {
             let store = store.clone();
@@ -146,7 +146,7 @@ impl Directory {
             writer: Writer::start(&store, &clock, &ids, &options),
             catalog: Arc::default(),
             sweeping: tokio::sync::Mutex::default(),
-            searching: tokio::sync::Semaphore::new(SEARCHES),
+            searching: tokio::sync::Semaphore::new(searches),
             started: OnceCell::new(),
             store,
             clock,

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
+use tokio::time::timeout;
 use tracing::error;
 use uuid::Uuid;
 
@@ -25,6 +27,8 @@ use crate::wire::stored;
 
 /// How often a page is read again because something on it was due.
 const ROUNDS: usize = 3;
+/// How long a search waits for its turn.
+const TURN_MAX: Duration = Duration::from_secs(3);
 
 /// A page of search handles.
 #[derive(Debug, Clone)]
@@ -56,13 +60,14 @@ impl Directory {
             },
             owners: query.owners.as_ref().map(|owners| owners.iter().map(|owner| owner.0).collect()),
             unblocked: principal.users().iter().filter(|_| query.unblocked).map(|user| user.xuid.0).collect(),
-            caller: principal.xuid().map(|xuid| xuid.0),
+            callers: principal.users().iter().map(|user| user.xuid.0).collect(),
         };
         if query.take == 0 || scopes.is_empty() {
             return Ok(FoundListings { results: Vec::new(), continuation: None });
         }
-        let _turn = self.searching.acquire().await.map_err(|_| DirectoryError::Busy)?;
         self.settle_listed(principal).await?;
+        let turn = timeout(TURN_MAX, self.searching.acquire()).await;
+        let _turn = turn.map_err(|_| DirectoryError::Busy)?.map_err(|_| DirectoryError::Busy)?;
         let take = i64::from(query.take);
         let ask = SearchAsk {
             scopes: &scopes,

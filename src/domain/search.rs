@@ -91,7 +91,10 @@ impl Subject for Listed<'_> {
 
     fn list(&self, list: List) -> Vec<Cow<'_, str>> {
         let owners = self.session.owners();
-        let known = |member: &Member| !self.session.is_large() || self.callers.iter().any(|caller| caller.xuid == member.xuid);
+        let known = |member: &Member| {
+            let of_caller = self.callers.iter().any(|caller| caller.xuid == member.xuid);
+            !self.session.is_large() || of_caller || owners.contains(&member.index)
+        };
         let people = |of: &dyn Fn(&Member) -> bool| {
             let members = self.session.members.iter().filter(|member| of(member));
             members.map(|member| Cow::Owned(member.xuid.to_string())).collect()

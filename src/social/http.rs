@@ -29,6 +29,8 @@ use crate::wire::social::{Neighbours, read_neighbours};
 const ANSWER_MAX: usize = 1 << 20;
 /// How long a failure is good at most.
 const FAILURE_MAX: TimeDelta = TimeDelta::seconds(5);
+/// How many answers are written through at a time. Most change nothing and are only compared; of those that do one waits for the other.
+const WRITES_MAX: usize = 3;
 /// After which time without failures the endpoint counts as working, even if nobody who failed was asked about again.
 const QUIET: TimeDelta = TimeDelta::minutes(1);
 /// Of how many users it is remembered when they were asked about.
@@ -104,6 +106,7 @@ impl From<reqwest::Error> for Failure {
 /// What is known of one user.
 #[derive(Debug, Clone, Copy)]
 struct Known {
+    learned: DateTime<Utc>,
     good_until: DateTime<Utc>,
     failed: bool,
 }
@@ -158,7 +161,7 @@ impl Endpoint {
             store,
             clock,
             calls: Semaphore::new(CALLS_MAX),
-            writing: Arc::new(Semaphore::new(1)),
+            writing: Arc::new(Semaphore::new(WRITES_MAX)),
             users: Mutex::default(),
             trouble: Mutex::default(),
         })))
@@ -223,6 +226,13 @@ impl Inner {
                 self.tell_success(failed_before);
                 (false, self.options.cache)
             }
+            // The endpoint has not failed, there is a crowd here: what it said a moment ago is better than nothing.
+            Err(failure @ (Failure::Crowded | Failure::Late)) if known.is_some_and(|known| self.was_good_lately(known)) => {
+                self.tell_failure(xuid, &failure);
+                let Some(known) = known.as_mut() else { return };
+                known.good_until = self.clock.real() + self.options.cache.min(FAILURE_MAX);
+                return;
+            }
             Err(failure) => {
                 // What the tables say was good once. They stay as they are, for the endpoint will probably say the same again.
                 self.store.distrust_follows(xuid.0, self.clock.real());
@@ -230,7 +240,13 @@ impl Inner {
                 (true, self.options.cache.min(FAILURE_MAX))
             }
         };
-        *known = Some(Known { good_until: self.clock.real() + good, failed });
+        let learned = self.clock.real();
+        *known = Some(Known { learned, good_until: learned + good, failed });
+    }
+
+    /// Whether what is known of a user was good until a while ago, no longer than it is good for.
+    fn was_good_lately(&self, known: Known) -> bool {
+        !known.failed && self.clock.real() < known.learned + self.options.cache * 2
     }
 
     /// Asks about a user and writes through what is said; returns how many edges changed.
@@ -243,7 +259,7 @@ impl Inner {
         self.write(rows(xuid, &neighbours)).await
     }
 
-    /// Writes in turn, before anybody who comes later. What has begun is finished though nobody waits for it any more: a connection is
+    /// Writes with few others at a time, before anybody who comes later. What has begun is finished though nobody waits for it any more: a connection is
     /// not free before, and so no other is taken.
     async fn write(&self, around: Neighbourhood) -> Result<i64, Failure> {
         let deadline = Instant::now() + WRITE_MAX;
@@ -325,7 +341,11 @@ mod tests {
     fn a40_only_so_many_users_are_remembered() {
         let now = DateTime::UNIX_EPOCH;
         let good = |seconds| {
-            Arc::new(tokio::sync::Mutex::new(Some(Known { good_until: now + TimeDelta::seconds(seconds), failed: false })))
+            Arc::new(tokio::sync::Mutex::new(Some(Known {
+                learned: now,
+                good_until: now + TimeDelta::seconds(seconds),
+                failed: false,
+            })))
         };
         let mut users: HashMap<Xuid, Slot> =
             (1..=USERS_MAX as u64).map(|xuid| (Xuid(xuid), good(i64::from(xuid % 2 == 0)))).collect();

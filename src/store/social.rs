@@ -60,6 +60,8 @@ pub struct Neighbourhood {
 
 /// The key of the lock that imports, and changes of neighbourhoods, take turns by.
 const SOCIAL_LOCK: i64 = 0x6f70_656e_736f_6369;
+/// The advisory lock of whoever imports.
+const IMPORT_LOCK: i64 = 0x6f70_656e_696d_706f;
 /// How many edges of an import one statement writes.
 const IMPORT_CHUNK: usize = 10_000;
 
@@ -93,7 +95,7 @@ impl Store {
     #[instrument(name = "db.social.import", level = "debug", skip_all, fields(follows = follows.len(), blocks = blocks.len()))]
     pub async fn import_edges(&self, follows: &[EdgeRow], blocks: &[EdgeRow], replace: bool) -> Result<bool, StoreError> {
         let mut transaction = self.pool.begin().await?;
-        let lock = sqlx::query_scalar(include_str!("sql/lock_social.sql")).bind(SOCIAL_LOCK);
+        let lock = sqlx::query_scalar(include_str!("sql/lock_social.sql")).bind(IMPORT_LOCK).bind(SOCIAL_LOCK);
         if !lock.fetch_one(&mut *transaction).await? {
             return Ok(false);
         }

@@ -59,6 +59,7 @@ impl Default for Choices {
                 limits: Limits::default(),
                 everybody_follows: false,
                 search_rows: 40_000,
+                searches: 4,
                 gatherers: 2,
                 queue_per_session: 256,
                 queue_total: 8192,

@@ -373,6 +373,11 @@ async fn m95_h77_a_search_tells_nothing_of_the_members_of_a_large_session() {
     assert_eq!(found(&bo, &wide).await, ["big"]);
     let people = json!({"type": "search", "scid": SCID, "sessionMembers": {"people": {"moniker": "people"}}});
     assert_eq!(found(&cy, &people).await, none);
+    // The owners are told by H-70 anyway.
+    assert_eq!(found(&cy, &of(1)).await, ["big"]);
+    assert_eq!(found(&cy, &searching("session/memberXuids/any(m:m ne '1')", "")).await, none);
+    world.follows(3, 1).await;
+    assert_eq!(found(&cy, &people).await, ["big"]);
     assert_eq!(found(&cy, &searching("session/ownerXuids/any(m:m eq '1')", "")).await, ["big"], "H-70 tells the owners");
     assert_eq!(found(&cy, &searching("session/membersCount eq 2", "")).await, ["big"]);
     world.end().await;

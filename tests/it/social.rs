@@ -142,7 +142,7 @@ async fn a40_an_import_beside_another_is_refused_at_once() {
     let world = World::new().await;
     let admin = world.admin();
     let mut other = sqlx::PgConnection::connect(world.database.url()).await.expect("the database is there");
-    sqlx::query("select pg_advisory_lock(8030029660659082089)").execute(&mut other).await.expect("it is free");
+    sqlx::query("select pg_advisory_lock(8030029660491182191)").execute(&mut other).await.expect("it is free");
     for method in [Method::POST, Method::PUT] {
         let refused = import(&admin, method, GRAPH).await.expect(409);
         assert!(refused.text.contains("another import is under way"), "{refused:?}");

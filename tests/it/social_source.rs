@@ -382,6 +382,28 @@ async fn a40_users_who_wait_for_the_database_are_in_nobodys_way() {
     world.end().await;
 }
 
+/// A crowd here is no failure of the endpoint: what it said a moment ago counts on for a while, but not for ever.
+#[tokio::test]
+async fn a40_who_was_known_a_moment_ago_is_known_in_a_crowd() {
+    let endpoint = Endpoint::start().await;
+    let world = asking(&endpoint, IN_TIME).await;
+    followed(&world.user(1), "foo").await;
+    endpoint.edges(2, json!({"followers": ["1"]}));
+    let look = async || world.user(2).get(&open("foo")).await.status;
+    assert_eq!(look().await, 200);
+    endpoint.edges(2, json!({"followers": ["1"], "follows": ["9"]}));
+    let mut other = sqlx::PgConnection::connect(world.database.url()).await.expect("the database is there");
+    sqlx::query(sqlx::AssertSqlSafe(format!("select pg_advisory_lock({TURN})"))).execute(&mut other).await.expect("it is free");
+    later(&world, 31);
+    assert_eq!(look().await, 200, "it cannot be written, and was good half a minute ago");
+    later(&world, 31);
+    assert_eq!(look().await, 403, "that is long ago");
+    sqlx::query("select pg_advisory_unlock_all()").execute(&mut other).await.expect("it is held");
+    later(&world, 6);
+    assert_eq!(look().await, 200);
+    world.end().await;
+}
+
 #[tokio::test]
 async fn a40_only_so_many_calls_are_under_way() {
     let endpoint = Endpoint::start().await;

@@ -23,8 +23,8 @@ pub struct Beside {
     pub owners: Option<Vec<u64>>,
     /// No owner blocks one of these users (H-73).
     pub unblocked: Vec<u64>,
-    /// Who asks: of a large session, whose members are hidden from each other, nobody else is found among them (M-95).
-    pub caller: Option<u64>,
+    /// Who asks: of a large session, whose members are hidden from each other, only they and the owners are found among them (M-95).
+    pub callers: Vec<u64>,
 }
 
 /// Writes the condition that a session is what was asked for.
@@ -32,13 +32,13 @@ pub(super) fn condition(sql: &mut Sql, filter: Option<&Filter>, beside: &Beside)
     sql.push("true");
     if let Some(filter) = filter {
         sql.push(" and ");
-        push_filter(sql, filter, beside.caller);
+        push_filter(sql, filter, &beside.callers);
     }
     for (users, owners) in [(&beside.members, false), (&beside.owners, true)] {
         if let Some(users) = users {
             // The members of the session one by one, each looked up among the users, which are many at times.
             sql.push(" and coalesce((select true from ");
-            push_members(sql, owners, beside.caller);
+            push_members(sql, owners, &beside.callers);
             sql.push(" where m.xuid in (select unnest(").push_bind(columns(users)).push("::bigint[])) limit 1), false)");
         }
     }
@@ -53,26 +53,26 @@ pub(super) fn is_shown(sql: &mut Sql) {
     sql.push("(select s.visibility from sessions s where s.sid = c.sid) <> 2");
 }
 
-fn push_filter(sql: &mut Sql, filter: &Filter, caller: Option<u64>) {
+fn push_filter(sql: &mut Sql, filter: &Filter, callers: &[u64]) {
     match filter {
-        Filter::All(parts) => push_parts(sql, parts, " and ", caller),
-        Filter::Any(parts) => push_parts(sql, parts, " or ", caller),
+        Filter::All(parts) => push_parts(sql, parts, " and ", callers),
+        Filter::Any(parts) => push_parts(sql, parts, " or ", callers),
         Filter::Not(part) => {
             sql.push("not ");
-            push_filter(sql, part, caller);
+            push_filter(sql, part, callers);
         }
         Filter::Scalar(scalar, predicate) => push_scalar(sql, scalar, predicate),
-        Filter::List(List::MemberXuids, predicate) => push_people(sql, false, predicate, caller),
-        Filter::List(List::OwnerXuids, predicate) => push_people(sql, true, predicate, caller),
+        Filter::List(List::MemberXuids, predicate) => push_people(sql, false, predicate, callers),
+        Filter::List(List::OwnerXuids, predicate) => push_people(sql, true, predicate, callers),
         Filter::List(list, predicate) => push_terms(sql, *list, predicate),
     }
 }
 
-fn push_parts(sql: &mut Sql, parts: &[Filter], between: &str, caller: Option<u64>) {
+fn push_parts(sql: &mut Sql, parts: &[Filter], between: &str, callers: &[u64]) {
     sql.push("(");
     for (n, part) in parts.iter().enumerate() {
         sql.push(if n == 0 { "" } else { between });
-        push_filter(sql, part, caller);
+        push_filter(sql, part, callers);
     }
     sql.push(")");
 }
@@ -223,19 +223,20 @@ fn push_text_test(sql: &mut Sql, predicate: &Predicate, value: impl FnOnce(&mut 
 }
 
 /// Writes the members of a session, or its owners, as rows `m`: of a large one those that the caller may know of.
-fn push_members(sql: &mut Sql, owners: bool, caller: Option<u64>) {
+fn push_members(sql: &mut Sql, owners: bool, callers: &[u64]) {
     if owners {
         sql.push("(select xuid, scid from members where sid = c.sid and owner offset 0) m");
         return;
     }
-    // A session that is not large has a hundred members at most; of a large one all are hidden but the caller.
+    // A session that is not large has a hundred members at most; of a large one all are hidden but owners and callers.
     sql.push("(select xuid from (select xuid, document from members where sid = c.sid limit 101) one where document is null");
-    sql.push(" union all select xuid from members where xuid = ").push_bind(caller.map(xuid_to_column));
-    sql.push(" and scid = c.scid and sid = c.sid and document is not null) m");
+    sql.push(" union all select xuid from members where xuid = any(").push_bind(columns(callers));
+    sql.push(") and scid = c.scid and sid = c.sid and document is not null");
+    sql.push(" union all select xuid from members where sid = c.sid and owner and document is not null) m");
 }
 
 /// Writes a test of members or owners by their xuids in decimal.
-fn push_people(sql: &mut Sql, owners: bool, predicate: &Predicate, caller: Option<u64>) {
+fn push_people(sql: &mut Sql, owners: bool, predicate: &Predicate, callers: &[u64]) {
     let (negative, rest) = match predicate {
         Predicate::Compare(Operator::Ne, literal) => (true, Predicate::Compare(Operator::Eq, literal.clone())),
         other => (false, other.clone()),
@@ -252,11 +253,11 @@ fn push_people(sql: &mut Sql, owners: bool, predicate: &Predicate, caller: Optio
         if owners {
             sql.push(") and m.owner");
         } else {
-            sql.push(") and (m.document is null or m.xuid = ").push_bind(caller.map(xuid_to_column)).push(")");
+            sql.push(") and (m.document is null or m.owner or m.xuid = any(").push_bind(columns(callers)).push("))");
         }
     } else {
         sql.push("select true from ");
-        push_members(sql, owners, caller);
+        push_members(sql, owners, callers);
         sql.push(" where ");
         push_text_test(sql, &rest, |sql| {
             sql.push("xuid_text(m.xuid) collate \"C\"");

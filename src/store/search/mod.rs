@@ -16,7 +16,7 @@ mod walk;
 use chrono::{DateTime, Utc};
 use sqlx::Row as _;
 use sqlx::postgres::PgRow;
-use tracing::instrument;
+use tracing::{debug, instrument};
 use uuid::Uuid;
 
 pub use self::compile::Beside;
@@ -35,6 +35,8 @@ const FETCH_AT_ONCE: i64 = 200;
 /// How many sessions the first statement of a walk looks at, and how many any other at most.
 const CHUNK: i64 = 256;
 const CHUNK_MAX: i64 = 4096;
+/// How many sessions a statement looks at at least, however many places are searched.
+const SIZE_MIN: i64 = 64;
 
 /// Service configs and templates in lower case that are searched.
 pub(super) type Scopes = [(Uuid, String)];
@@ -85,11 +87,11 @@ impl Store {
         if scopes.is_empty() {
             return Ok(Searched::Found { rows: Vec::new(), rest: None });
         }
-        let ask = SearchAsk { scopes: &scopes, most: ask.most * 8 / weight(ask.filter).max(8), ..ask };
+        let ask = SearchAsk { scopes: &scopes, most: (ask.most * 8 / weight(ask.filter).max(8)).max(1), ..ask };
         let (leaves, cover) = cover(ask.filter, ask.beside);
         let soon = FETCH_SOON.min(ask.most / 2);
         let counts = self.count(&leaves, ask.scopes, soon).await?;
-        let mut search = Search { store: self, ask, left: ask.most, walked: 0, found: Vec::new(), rest: None };
+        let mut search = Search { store: self, ask, left: ask.most, walked: 0, statements: 0, found: Vec::new(), rest: None };
         let narrow = cover.as_ref().map(|cover| cover.cheapest(&counts)).filter(|(_, count)| *count <= soon);
         if let Some((chosen, count)) = narrow {
             search.left = count;
@@ -188,6 +190,8 @@ struct Search<'a> {
     left: i64,
     /// How many were looked at.
     walked: i64,
+    /// In how many statements.
+    statements: usize,
     found: Vec<SearchRow>,
     /// Where a walk among the last results stopped.
     rest: Option<SearchKey>,
@@ -195,6 +199,7 @@ struct Search<'a> {
 
 impl Search<'_> {
     fn done(self) -> Searched {
+        debug!(self.walked, self.statements, found = self.found.len(), "searched");
         Searched::Found { rows: self.found, rest: self.rest }
     }
 
@@ -276,15 +281,19 @@ impl Search<'_> {
         let mut after = after;
         let mut chunk = CHUNK.max(self.ask.take * 2).min(CHUNK_MAX);
         let places = i64::try_from(scopes.len()).unwrap_or(i64::MAX);
+        let mut first = true;
         while !self.is_full() {
-            if self.left <= 0 {
-                if matches!(source, Source::Posted { lacking: Some(_), .. }) {
+            let lacks = matches!(source, Source::Posted { lacking: Some(_), .. });
+            // A walk among the last results looks at some in any case, so that every page gets on.
+            if self.left <= 0 && !(lacks && first) {
+                if lacks {
                     self.rest = after;
                 }
                 return Ok(false);
             }
+            first = false;
             // Every scope gives as many, of which so many are looked at.
-            let size = (chunk / places).max(1).min(self.left);
+            let size = (chunk / places).max(SIZE_MIN).min(self.left.max(1));
             let walk = Walk { scopes, source, after: after.as_ref(), descending: self.ask.order.descending, size };
             let mut sql = self.walk_statement(Sql::default(), &walk);
             let rows = sql.build().persistent(false).fetch_all(&self.store.pool).await?;
@@ -292,6 +301,7 @@ impl Search<'_> {
             let walked: i64 = last.try_get("walked")?;
             self.left -= walked.max(places * size / 8);
             self.walked += walked;
+            self.statements += 1;
             after = Some(SearchKey {
                 value: key_value(last.try_get("last_number")?, last.try_get("last_text")?),
                 posted_at: last.try_get("last_posted_at")?,
@@ -301,7 +311,7 @@ impl Search<'_> {
             if walked < size {
                 return Ok(true);
             }
-            chunk = self.next_chunk(size);
+            chunk = self.next_chunk(chunk);
         }
         Ok(true)
     }
@@ -426,11 +436,18 @@ impl Search<'_> {
 
 #[cfg(test)]
 impl Store {
+    /// In how many statements the walk of a search ends.
+    pub(super) async fn walk_statements(&self, ask: SearchAsk<'_>) -> usize {
+        let mut search = Search { store: self, ask, left: ask.most, walked: 0, statements: 0, found: Vec::new(), rest: None };
+        assert!(search.walk(None).await.unwrap(), "it is not refused");
+        search.statements
+    }
+
     /// The statements of a search: counting its conditions, walking and fetching, as plans that were run like this.
     pub(super) async fn explain(&self, ask: SearchAsk<'_>) -> [String; 3] {
         let (leaves, cover) = cover(ask.filter, ask.beside);
         let counts = self.count(&leaves, ask.scopes, FETCH_SOON).await.unwrap();
-        let search = Search { store: self, ask, left: ask.most, walked: 0, found: Vec::new(), rest: None };
+        let search = Search { store: self, ask, left: ask.most, walked: 0, statements: 0, found: Vec::new(), rest: None };
         let attribute = if let OrderBy::Scalar(scalar) = &ask.order.by { Some((scalar, scalar.key())) } else { None };
         let source = if let Some((scalar, attribute)) = &attribute {
             let (_, low, high) = bounds(ask.filter, scalar);

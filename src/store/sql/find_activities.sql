@@ -9,13 +9,13 @@ select h.id, h.type, h.owner, h.title_id, h.invited, h.created_at, h.expires_at,
     case when $6 then s.body end as body, case when $6 then s.private end as private, owners.indices as owner_indices,
     owners.xuids as owner_xuids,
     o.state as member_state, coalesce(o.turn, false) as member_turn, c.state as caller_state,
-    case when s.read_restriction = 1 and c.state is null then exists (
+    case when $6 and s.read_restriction = 1 and c.state is null then exists (
         select
         from members e
         join follows f on f.xuid = e.xuid and f.followed = any($4)
         where e.sid = s.sid and e.state > 0
     ) else false end as followed,
-    case when s.read_restriction > 0 and c.state is null then exists (
+    case when $6 and s.read_restriction > 0 and c.state is null then exists (
         select from members e where e.sid = s.sid and e.state = 3 and e.device_id = any($5)
     ) else false end as local
 from unnest($1::bigint[]) with ordinality as ask (owner, n)

@@ -153,7 +153,7 @@ fn case(number: u64) -> Case {
             members: if dice.percent(8) { Some(users(dice)) } else { None },
             owners: if dice.percent(8) { Some(users(dice)) } else { None },
             unblocked: if dice.percent(8) { vec![7] } else { Vec::new() },
-            caller: None,
+            callers: Vec::new(),
         },
         scopes: if dice.percent(30) { all } else { vec![pick(dice, &all)] },
         take: pick(dice, &[1, 7, 100, 6000]),
@@ -277,7 +277,7 @@ async fn every_search_takes_its_indexes() {
     let all = "tags/any(t: t eq 'x') and strings/map ne 'x' and numbers/level ge 1 and language eq 'en' and
         session/memberXuids/any(m: m eq '1') and session/ownerXuids/any(m: m ne '2') and session/keywords/any(k: k gt 'e') and
         session/membersCount lt 9 and session/scheduledTime gt '2020-01-01T00:00:00Z' and session/templateName eq 'x'";
-    let people = Beside { members: Some(vec![1, 2]), owners: Some(vec![3]), unblocked: vec![4], caller: Some(1) };
+    let people = Beside { members: Some(vec![1, 2]), owners: Some(vec![3]), unblocked: vec![4], callers: vec![1] };
     for (filter, order, beside, walked) in [
         (all, "numbers/level desc", &Beside::default(), "search_values_number"),
         (all, "strings/map", &people, "search_values_text"),
@@ -312,5 +312,44 @@ async fn every_search_takes_its_indexes() {
                 assert!(bitmap[1].contains("(sid = "), "{filter:?} may read a whole index:\n{plan}");
             }
         }
+    }
+}
+
+/// However many service configs and templates are searched, a walk takes few statements.
+#[tokio::test]
+async fn h71_many_places_are_walked_in_few_statements() {
+    let database = Database::new().await;
+    let mut saves = Vec::new();
+    let mut scopes = Vec::new();
+    for place in 0..12 {
+        let template = TemplateName::parse(&format!("T{place}")).unwrap();
+        scopes.push((SCID, template.key()));
+        for number in 0..40 {
+            let mut session = listed(place * 40 + number);
+            session.reference.scid = SCID.into();
+            session.reference.template = template.clone();
+            session.constants.system.insert("visibility".into(), "open".into());
+            saves.push(saving(&session));
+        }
+    }
+    for outcome in database.store.save_sessions(&saves).await {
+        outcome.unwrap();
+    }
+    let filter =
+        parse("tags/any(t: t ne 'x') and session/membersCount ge 100 and strings/map ne 'nowhere'", Grammar::Mpsd).unwrap();
+    let not = Filter::not(parse("session/membersCount ge 0", Grammar::Mpsd).unwrap().unwrap());
+    for filter in [filter, Some(not)] {
+        let ask = SearchAsk {
+            scopes: &scopes,
+            filter: filter.as_ref(),
+            beside: &Beside::default(),
+            order: &Order::parse(Some("Timestamp")),
+            after: None,
+            take: 100,
+            with_body: false,
+            most: 40_000,
+        };
+        let walked = database.store.walk_statements(ask).await;
+        assert!(walked <= 12, "{walked} statements for 480 sessions in 12 places");
     }
 }

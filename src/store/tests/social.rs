@@ -125,7 +125,7 @@ async fn a40_a_user_with_thousands_of_neighbours_is_written_soon() {
 async fn a40_of_two_imports_at_once_one_is_sent_away() {
     let database = Database::new().await;
     let mut first = database.connection().await;
-    first.execute("select pg_advisory_lock(8030029660659082089)").await.unwrap();
+    first.execute("select pg_advisory_lock(8030029660491182191)").await.unwrap();
     let edges = [edge(1, 2)];
     assert!(!timeout(SOON, database.store.import_edges(&edges, &[], false)).await.expect("at once").unwrap());
     assert_eq!(database.store.list_follows(1, false).await.unwrap(), [] as [u64; 0]);
@@ -173,7 +173,8 @@ async fn a40_no_statement_counts_follows_of_users_who_are_distrusted() {
             scid: None,
             callers,
             device_ids: &[],
-            with_body: false,
+            // Facts come with the documents only.
+            with_body: true,
             newest_first: false,
             only: None,
             limit,
