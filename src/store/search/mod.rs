@@ -464,7 +464,7 @@ impl Store {
         let settings = "load 'auto_explain'; set auto_explain.log_min_duration = 0; set auto_explain.log_analyze = on;
             set auto_explain.log_buffers = on; set auto_explain.log_timing = off";
         sqlx::raw_sql(settings).execute(&mut *connection).await.unwrap();
-        let log = format!("/dev/shm/openmpsd-store-{}/log", std::process::id());
+        let log = super::tests::log();
         let mut plans = Vec::new();
         for mut statement in [
             count_statement(&leaves, ask.scopes, FETCH_SOON),

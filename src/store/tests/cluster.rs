@@ -74,6 +74,11 @@ pub async fn empty() -> String {
     empty_from("template0").await
 }
 
+/// What the server logs.
+pub fn log() -> PathBuf {
+    cluster().folder.join("log")
+}
+
 async fn empty_from(template: &str) -> String {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     let name = format!("test_{}", NUMBER.fetch_add(1, Ordering::Relaxed));

@@ -21,7 +21,7 @@ mod search;
 mod search_cost;
 mod social;
 
-pub use cluster::Database;
+pub use cluster::{Database, log};
 
 const SCID: Uuid = Uuid::from_u128(0x5f0c_1a52_7c1e_4b52_9d0e_0000_7a11_b0a7);
 const ALICE: u64 = 2_533_274_800_000_001;
