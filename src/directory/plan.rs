@@ -20,13 +20,10 @@ use crate::domain::template::Template;
 use crate::domain::timers;
 use crate::json::{Json, Object};
 use crate::store::projection;
-use crate::store::rows::{ChangeRow, HandleRow};
+use crate::store::rows::{ChangeRow, HandleRow, handle_code};
 use crate::store::{HandleRemoval, SessionSave, Version};
 use crate::wire::stored::{self, Stored};
 use crate::wire::{delta, large};
-
-/// The code of an invite, the one handle that outlives its session (H-34).
-const INVITE: i16 = 1;
 
 /// What a command needs beside the record.
 #[derive(Debug, Clone)]
@@ -261,7 +258,8 @@ impl Plan {
         };
         if self.record.is_none() {
             self.activities.clear();
-            self.handles.retain(|handle| handle.kind == INVITE);
+            // The one kind that outlives its session (H-34).
+            self.handles.retain(|handle| handle.kind == handle_code::INVITE);
             self.ended = true;
         }
         let text = match (&before, &self.record) {

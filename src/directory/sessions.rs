@@ -14,16 +14,9 @@ use crate::domain::principal::Principal;
 use crate::domain::refusal::Refusal;
 use crate::domain::session::{Restriction, Visibility};
 use crate::domain::template::Template;
-use crate::store::rows::{HandleReadRow, ReadRow};
+use crate::store::rows::{HandleReadRow, ReadRow, handle_code};
 use crate::store::{FactsAsk, HandleAsk, ReadAsk, StoreError, projection};
 use crate::wire::large;
-
-/// The code of an invite.
-const INVITE: i16 = 1;
-/// The code of a search handle.
-const SEARCH: i16 = 2;
-/// The code of a transfer handle.
-const TRANSFER: i16 = 3;
 
 /// A write on one session.
 #[derive(Debug, Clone)]
@@ -113,7 +106,7 @@ impl Directory {
         match row.session {
             // A session that ends as it is evaluated takes the handle along (H-22), but for an invite (H-34).
             Some(session) => match self.show(session, principal, &pass).await? {
-                None if row.handle.kind != INVITE => Err(DirectoryError::UnknownHandle),
+                None if row.handle.kind != handle_code::INVITE => Err(DirectoryError::UnknownHandle),
                 shown => Ok(shown),
             },
             None => Ok(None),
@@ -141,9 +134,9 @@ impl Directory {
     /// What a handle adds to the caller's own rights (H-40 to H-43); `row` was read for this caller.
     pub(super) async fn pass_of(&self, row: &HandleReadRow, principal: &Arc<Principal>) -> Result<Pass, DirectoryError> {
         Ok(match (row.handle.kind, row.handle.invited) {
-            (INVITE, Some(invited)) => Pass::Invited { invited: Xuid(invited), at: row.handle.created_at },
-            (SEARCH, _) => Pass::Anybody,
-            (TRANSFER, _) => Pass::Origin(self.come_from_origin(row, principal).await?),
+            (handle_code::INVITE, Some(invited)) => Pass::Invited { invited: Xuid(invited), at: row.handle.created_at },
+            (handle_code::SEARCH, _) => Pass::Anybody,
+            (handle_code::TRANSFER, _) => Pass::Origin(self.come_from_origin(row, principal).await?),
             _ => Pass::Nothing,
         })
     }

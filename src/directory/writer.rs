@@ -23,7 +23,7 @@ use crate::ambient::{Clock, Ids};
 use crate::domain::access::Facts;
 use crate::domain::command::Command;
 use crate::domain::names::Xuid;
-use crate::store::rows::{Edge, HandleRow, Loaded};
+use crate::store::rows::{Edge, HandleRow, Loaded, handle_code};
 use crate::store::{LoadAsk, SessionSave, Store, StoreError, Version, WriteAsk, projection};
 
 /// How many commands one round takes at most.
@@ -446,6 +446,6 @@ type ActivityKeys = HashSet<(u64, Uuid)>;
 
 /// The activities a save binds.
 fn activity_keys(save: &SessionSave) -> ActivityKeys {
-    let activities = save.handles.iter().filter(|handle| handle.kind == 0);
+    let activities = save.handles.iter().filter(|handle| handle.kind == handle_code::ACTIVITY);
     activities.filter_map(|activity| Some((activity.owner?, activity.reference.scid))).collect()
 }

@@ -3,7 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::rows::{HandleRow, LargeMember, LoadedMember, MemberRow, ReferenceRow, SearchValueRow, SessionRow, StoredSession};
+use super::rows::{
+    HandleRow, LargeMember, LoadedMember, MemberRow, ReferenceRow, SearchValueRow, SessionRow, StoredSession, handle_code,
+};
 use super::{HandleChange, KeywordDiff, MemberDiff, SearchDiff, SearchPlace, TimerChange};
 use crate::domain::handle::{About, Handle, HandleType};
 use crate::domain::listing::{Finding, Sought};
@@ -16,19 +18,19 @@ use crate::wire::stored::{self, Stored};
 
 /// The code of a type of handle.
 #[must_use]
-pub fn handle_code(kind: HandleType) -> i16 {
+pub fn handle_code_of(kind: HandleType) -> i16 {
     match kind {
-        HandleType::Activity => 0,
-        HandleType::Invite => 1,
-        HandleType::Search => 2,
-        HandleType::Transfer => 3,
+        HandleType::Activity => handle_code::ACTIVITY,
+        HandleType::Invite => handle_code::INVITE,
+        HandleType::Search => handle_code::SEARCH,
+        HandleType::Transfer => handle_code::TRANSFER,
     }
 }
 
 /// The type of handle behind a code.
 #[must_use]
 pub fn handle_type_of(code: i16) -> Option<HandleType> {
-    HandleType::ALL.into_iter().find(|kind| handle_code(*kind) == code)
+    HandleType::ALL.into_iter().find(|kind| handle_code_of(*kind) == code)
 }
 
 /// The row of a handle. When an activity ends that is never bound is not known to it: `expires_at` is `None` but for invites.
@@ -37,7 +39,7 @@ pub fn handle_row(handle: &Handle) -> HandleRow {
     let invite = if let About::Invite(invite) = &handle.about { Some(invite) } else { None };
     HandleRow {
         id: handle.id.0,
-        kind: handle_code(handle.kind()),
+        kind: handle_code_of(handle.kind()),
         reference: reference_row(&handle.reference),
         owner: handle.owner.map(|owner| owner.0),
         title_id: handle.title_id.map(|title| title.0),

@@ -219,6 +219,18 @@ pub struct SearchValueRow {
     pub text: Option<String>,
 }
 
+/// The codes of the types of handle, see above.
+pub mod handle_code {
+    /// Shows where its owner plays.
+    pub const ACTIVITY: i16 = 0;
+    /// Invites one user.
+    pub const INVITE: i16 = 1;
+    /// Lets everybody find the session.
+    pub const SEARCH: i16 = 2;
+    /// Leads the members of another session.
+    pub const TRANSFER: i16 = 3;
+}
+
 /// A handle of any type.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HandleRow {

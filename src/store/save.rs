@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::columns::{SaveColumns, Scope, SearchColumns};
 use super::distrust::Distrust;
 use super::error::{Kind, kind};
-use super::rows::{ChangeRow, HandleRow, Loaded, MemberRow, SearchValueRow, SessionRow};
+use super::rows::{ChangeRow, HandleRow, Loaded, MemberRow, SearchValueRow, SessionRow, handle_code};
 use super::sessions::load_on;
 use super::{BATCH_MAX, LoadAsk, Store, StoreError};
 
@@ -278,7 +278,7 @@ fn are_disjoint(saves: &[SessionSave]) -> bool {
     let mut sids = HashSet::new();
     let mut activities = HashSet::new();
     saves.iter().all(|save| {
-        let mut shown = save.handles.iter().filter(|handle| handle.kind == 0);
+        let mut shown = save.handles.iter().filter(|handle| handle.kind == handle_code::ACTIVITY);
         sids.insert(save.sid) && shown.all(|handle| activities.insert((handle.owner, handle.reference.scid)))
     })
 }

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::everything::Holding;
 use super::projection::{keyword_keys, loaded_session, member_rows, search_rows, session_row};
-use super::rows::{LoadedMember, SessionRow, StoredSession};
+use super::rows::{LoadedMember, SessionRow, StoredSession, handle_code};
 use super::{Store, StoreError};
 use crate::domain::session::{Crowd, Session};
 use crate::domain::timers;
@@ -119,7 +119,7 @@ fn compare(session: &Session, holding: &Holding, report: &mut Report) {
 /// What a session is found by; one without a search handle has none of it.
 fn compare_search(session: &Session, holding: &Holding, report: &mut Report) {
     let expected = search_rows(session);
-    let stored = holding.handles.iter().find(|handle| handle.kind == 2);
+    let stored = holding.handles.iter().find(|handle| handle.kind == handle_code::SEARCH);
     report.check(stored == expected.as_ref().map(|rows| &rows.handle), "its search handle differs from its document");
     let (values, terms) = expected.as_ref().map(|rows| (rows.values.clone(), rows.terms.clone())).unwrap_or_default();
     let stored: BTreeMap<_, _> =
@@ -141,6 +141,8 @@ fn leftovers(holding: &Holding, report: &mut Report) {
     report.check(holding.former_members.is_empty(), "there are former members of a session that does not exist");
     let sought = !holding.search_values.is_empty() || !holding.search_terms.is_empty();
     report.check(!sought, "a session that does not exist can be found");
-    let waiting = holding.handles.iter().all(|handle| handle.kind == 1 || (handle.kind == 0 && handle.expires_at.is_some()));
+    let waiting = holding.handles.iter().all(|handle| {
+        handle.kind == handle_code::INVITE || (handle.kind == handle_code::ACTIVITY && handle.expires_at.is_some())
+    });
     report.check(waiting, "there is a handle of a session that does not exist");
 }
