@@ -14,6 +14,7 @@ pub mod domain;
 pub mod embedded;
 pub mod http;
 pub mod json;
+pub mod notify;
 pub mod services;
 pub mod settings;
 pub mod social;

@@ -1,0 +1,49 @@
+-- Sockets, who lives and who is lost, and what taps need to know about a change.
+--
+-- Whether an instance is alive is judged by its peers, by watching its beat; no clocks are compared. Whether a socket is alive is a
+-- row: an instance marks its own as lost, or a peer marks all of an instance that is gone. A row of a lost socket stays for a while,
+-- so that a write which still names it finds out.
+
+alter table instances
+    drop column lease_expires_at,
+    add column beat         bigint      not null default 0,
+    add column seen_at      timestamptz,
+    add column place        text,
+    add column backend      int,
+    add column backend_from timestamptz;
+
+comment on table instances is 'service processes that live, or whose end nobody has noticed yet';
+comment on column instances.beat is 'rises every second while the process is well';
+comment on column instances.seen_at is 'when it last rose, for people; real time';
+comment on column instances.place is 'what only one process at a time can hold: its listening address on its machine';
+comment on column instances.backend is 'the server process of its own database connection, with when that began: both end with the instance';
+
+alter table connections
+    add column lost_at  timestamptz,
+    add column check_at timestamptz,
+    add column checks   smallint not null default 0;
+
+create index connections_check on connections (check_at) where check_at is not null;
+
+comment on table connections is 'sockets with a connection id: those that live, and for a day those that are lost';
+comment on column connections.lost_at is 'when it was found to be lost, in real time; null while it lives';
+comment on column connections.check_at is 'when sessions are next searched for members that are registered with the lost connection';
+
+alter table members add column grace_until timestamptz;
+
+comment on column members.grace_until is 'large sessions only: when the member becomes inactive because its connection is lost';
+
+alter table changes add column exempt int;
+
+comment on column changes.exempt is 'the member who only wrote how it is to be reached: it is not tapped for that';
+
+-- Tickets for sockets that are opened without a credential: each works once, on any instance.
+create table nonces (
+    digest     bytea       primary key,
+    principal  text        not null,
+    expires_at timestamptz not null
+);
+
+create index nonces_expiry on nonces (expires_at);
+
+comment on table nonces is 'tickets for sockets: the SHA-256 of each, and for whom it stands';

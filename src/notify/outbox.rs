@@ -1,0 +1,135 @@
+//! What waits to be sent on one socket: bounded, because taps for one session merge, and never awaited by those who fill it.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use chrono::{DateTime, Utc};
+use indexmap::IndexMap;
+use tokio::sync::Notify;
+use uuid::Uuid;
+
+use crate::domain::names::{Branch, TitleId};
+
+/// The most sessions, in lives of theirs, that taps wait for on one socket: a connection is registered in 10 at most (N-36), and a
+/// member that was removed is tapped once more.
+const TAPS_MAX: usize = 256;
+/// The most invites that wait on one socket.
+const INVITES_MAX: usize = 64;
+
+/// Tells a member that its session has changed (N-53).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tap {
+    /// When the change was decided.
+    pub at: DateTime<Utc>,
+    /// The id of the member's subscription (N-31).
+    pub subscription: Arc<str>,
+    /// The session: its service config, template and name, joined by `~`.
+    pub resource: Arc<str>,
+    /// The session's id.
+    pub sid: Uuid,
+    /// Which life of the session.
+    pub branch: Branch,
+    /// The number of the change.
+    pub change_number: u64,
+}
+
+/// An invite for whoever listens for one title (N-60).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Invite {
+    /// The title.
+    pub title_id: TitleId,
+    /// The H-33 document, as JSON.
+    pub document: Arc<str>,
+}
+
+/// Why a socket is to be closed by the service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Farewell {
+    /// The service ends.
+    Ending,
+    /// The instance was taken for dead, so that its connection ids are dead too.
+    Forgotten,
+}
+
+/// What waited, in the order it came.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Parcel {
+    /// One tap per session and life, each with its last number (N-55).
+    pub taps: Vec<Tap>,
+    /// Invites.
+    pub invites: Vec<Invite>,
+    /// Whether something did not fit and is lost (N-44).
+    pub lost: bool,
+    /// Whether nothing will come after this.
+    pub farewell: Option<Farewell>,
+}
+
+/// What waits to be sent on one socket.
+#[derive(Debug, Default)]
+pub struct Outbox {
+    waiting: Mutex<Waiting>,
+    filled: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    taps: IndexMap<(Uuid, Branch), Tap>,
+    invites: VecDeque<Invite>,
+    lost: bool,
+    farewell: Option<Farewell>,
+}
+
+impl Outbox {
+    /// Adds a tap, in place of an older one for the same life of the session.
+    pub fn tap(&self, tap: Tap) {
+        self.put(|waiting| {
+            let key = (tap.sid, tap.branch);
+            if waiting.taps.len() < TAPS_MAX || waiting.taps.contains_key(&key) {
+                waiting.taps.insert(key, tap);
+            } else {
+                waiting.lost = true;
+            }
+        });
+    }
+
+    /// Adds an invite.
+    pub fn invite(&self, invite: Invite) {
+        self.put(|waiting| {
+            if waiting.invites.len() < INVITES_MAX {
+                waiting.invites.push_back(invite);
+            } else {
+                waiting.lost = true;
+            }
+        });
+    }
+
+    /// Asks for the socket to be closed.
+    pub fn close(&self, farewell: Farewell) {
+        self.put(|waiting| waiting.farewell = waiting.farewell.or(Some(farewell)));
+    }
+
+    /// Takes all that waits.
+    pub fn take(&self) -> Parcel {
+        let mut waiting = self.lock();
+        Parcel {
+            taps: std::mem::take(&mut waiting.taps).into_values().collect(),
+            invites: std::mem::take(&mut waiting.invites).into(),
+            lost: std::mem::take(&mut waiting.lost),
+            farewell: waiting.farewell,
+        }
+    }
+
+    /// Waits until something is there. To be awaited by one task only, the socket's own.
+    pub async fn filled(&self) {
+        self.filled.notified().await;
+    }
+
+    fn put(&self, change: impl FnOnce(&mut Waiting)) {
+        change(&mut self.lock());
+        self.filled.notify_one();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
