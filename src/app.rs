@@ -27,6 +27,7 @@ use crate::directory::{self, Directory};
 use crate::domain::limits::{Limits, UnknownFields};
 use crate::embedded::{EmbeddedOptions, EmbeddedPostgres};
 use crate::http::{self, Rules, Service};
+use crate::notify::{self, Notifier};
 use crate::services;
 use crate::settings::{self, Settings, SocialSettings, SocialSource};
 use crate::social::{self, HttpOptions};
@@ -34,6 +35,8 @@ use crate::store::{Store, StoreError, StoreOptions, migrate};
 
 /// How long an idle connection is kept: game clients come back every half minute or so.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// How often it is compared with the database what sockets were told.
+const RECONCILE_INTERVAL: Duration = Duration::from_millis(500);
 /// How often the catalog is compared with the database.
 const CATALOG_INTERVAL: Duration = Duration::from_secs(1);
 /// How often partitions are made ahead and expired handles removed.
@@ -68,6 +71,10 @@ pub struct Parts {
     pub workers: usize,
     /// How long running requests may take at shutdown.
     pub shutdown: Duration,
+    /// How often it is compared with the database what sockets were told.
+    pub reconcile: Duration,
+    /// Whether no other instance can be on the database.
+    pub alone: bool,
 }
 
 /// A service that answers requests.
@@ -76,6 +83,8 @@ pub struct Running {
     pub address: SocketAddr,
     /// The use cases.
     pub directory: Arc<Directory>,
+    /// Who listens to what.
+    pub notifier: Notifier,
     server: ServerHandle,
     served: tokio::task::JoinHandle<std::io::Result<()>>,
 }
@@ -89,6 +98,10 @@ impl Parts {
         let social = social::open(self.social, &self.store, &self.clock).context("social.url is no URL")?;
         let directory = Arc::new(Directory::start(self.store, self.clock.clone(), self.ids, self.options));
         directory.ready().await.context("failed to load the service configs")?;
+        let listener = TcpListener::bind(self.listen).with_context(|| format!("failed to listen on {}", self.listen))?;
+        let address = listener.local_addr()?;
+        let notify = notify::Options { reconcile: self.reconcile, place: place(address), alone: self.alone };
+        let notifier = Notifier::start(&directory, notify).await.context("failed to join other instances")?;
         let service = web::Data::new(Service {
             directory: Arc::clone(&directory),
             verifier: self.verifier,
@@ -97,8 +110,6 @@ impl Parts {
             runtime: Handle::current(),
             rules: self.rules,
         });
-        let listener = TcpListener::bind(self.listen).with_context(|| format!("failed to listen on {}", self.listen))?;
-        let address = listener.local_addr()?;
         let mut server = HttpServer::new(move || App::new().app_data(service.clone()).configure(http::configure))
             .disable_signals()
             .backlog(4096)
@@ -109,17 +120,19 @@ impl Parts {
         }
         let server = server.listen(listener)?.run();
         let handle = server.handle();
-        Ok(Running { address, directory, server: handle, served: tokio::spawn(server) })
+        Ok(Running { address, directory, notifier, server: handle, served: tokio::spawn(server) })
     }
 }
 
 impl Running {
-    /// Stops accepting, lets running requests finish, and closes the pool.
+    /// Stops accepting, closes the sockets, lets running requests finish, and closes the pool.
     pub async fn stop(self) {
+        self.notifier.hub().close_all();
         self.server.stop(true).await;
         if let Ok(Err(error)) = self.served.await {
             error!(%error, "the server did not end well");
         }
+        self.notifier.stop().await;
         self.directory.store().close().await;
     }
 }
@@ -226,11 +239,21 @@ async fn serve_on(
         listen: settings.server.listen,
         workers: settings.server.workers,
         shutdown: Duration::from_millis(settings.server.shutdown_ms),
+        reconcile: RECONCILE_INTERVAL,
+        alone: private,
     };
     let running = parts.start().await?;
     let chores = start_chores(&running.directory, settings, dev.then_some(instance));
     info!("openmpsd {} listens on http://{}", env!("CARGO_PKG_VERSION"), running.address);
     Ok(Some((running, chores)))
+}
+
+/// What only one process at a time can hold: its listening address in the network of a running machine. A process that finds itself
+/// there knows that whoever was there before is gone.
+fn place(address: SocketAddr) -> Option<String> {
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    let network = std::fs::read_link("/proc/self/ns/net").ok()?;
+    Some(format!("{}/{}/{address}", boot.trim(), network.display()))
 }
 
 fn embedded_options(settings: &Settings) -> EmbeddedOptions {
@@ -271,6 +294,7 @@ fn directory_options(settings: &Settings) -> directory::Options {
             },
             weak_device_types: settings.access.weak_device_types.clone(),
             invite: TimeDelta::seconds(settings.handles.invite_ttl_s.into()),
+            grace: TimeDelta::milliseconds(settings.timers.grace_ms.into()),
             unbound_activity: TimeDelta::seconds(settings.handles.unbound_activity_ttl_s.into()),
         },
         everybody_follows: settings.social.everybody_follows_everybody,

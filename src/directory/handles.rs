@@ -13,7 +13,7 @@ use crate::domain::access::{self, Pass};
 use crate::domain::command::Command;
 use crate::domain::handle::{About, Handle, HandleType, Include, Invite};
 use crate::domain::listing::Listing;
-use crate::domain::names::{HandleId, Scid, SessionName, SessionReference};
+use crate::domain::names::{HandleId, Scid, SessionName, SessionReference, TitleId, Xuid};
 use crate::domain::principal::{Principal, User};
 use crate::domain::refusal::Refusal;
 use crate::domain::session::{Session, Visibility};
@@ -192,6 +192,22 @@ impl Directory {
             shown.push(render(&Shown::bare(&handle, service.game_types()), Include::default()));
         }
         Ok(shown)
+    }
+
+    /// An invite as the invited user's socket is told of it, for a title that may use the service config (N-60).
+    #[must_use]
+    pub fn invite_for_title(&self, row: &HandleRow, invited: Xuid, title_id: TitleId) -> Option<String> {
+        let handle = handle_of(row).ok()?;
+        let user = User {
+            xuid: invited,
+            gamertag: None,
+            title_id: Some(title_id),
+            device_id: None,
+            device_type: None,
+            multiplayer: true,
+        };
+        let service = self.catalog.service(&handle.reference.scid, &Principal::User(user)).ok()?;
+        Some(render(&Shown::bare(&handle, service.game_types()), Include::default()).to_string())
     }
 
     /// Deletes an invite from the caller's own inbox.

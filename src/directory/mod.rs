@@ -8,6 +8,7 @@
 //! What is *not* here: HTTP, sockets, SQL, and rules about sessions.
 
 mod activities;
+mod announce;
 pub mod catalog;
 mod error;
 mod gather;
@@ -24,7 +25,7 @@ mod writer;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, mpsc};
 
 use crate::ambient::{Clock, Ids};
 use crate::domain::decide::Outcome;
@@ -34,8 +35,10 @@ use crate::domain::principal::{Principal, ServerFor};
 use crate::store::rows::{AccessFacts, HandleReadRow, ReadRow};
 use crate::store::{FactsAsk, HandleAsk, ReadAsk, Store, StoreError};
 
+use announce::Outlet;
+pub use announce::{Announcement, Told};
 pub use error::DirectoryError;
-use gather::Gather;
+pub(crate) use gather::Gather;
 pub use queries::Found;
 pub use search::FoundListings;
 pub use sessions::WriteRequest;
@@ -108,6 +111,7 @@ pub struct Directory {
     handle_readers: Vec<Gather<HandleAsk, Option<HandleReadRow>>>,
     doorkeeper: Gather<FactsAsk, AccessFacts>,
     writer: Writer,
+    outlet: Outlet,
     sweeping: tokio::sync::Mutex<()>,
     searching: tokio::sync::Semaphore,
     started: OnceCell<()>,
@@ -119,6 +123,7 @@ impl Directory {
     pub fn start(store: Store, clock: Clock, ids: Ids, options: Options) -> Self {
         let options = Arc::new(options);
         let searches = options.searches.max(1);
+        let outlet = Outlet::default();
         let gatherers = options.gatherers.max(1);
         let read = |_| {
             let store = store.clone();
@@ -143,7 +148,8 @@ impl Directory {
             doorkeeper,
             readers: (0..gatherers).map(read).collect(),
             handle_readers: (0..gatherers).map(follow).collect(),
-            writer: Writer::start(&store, &clock, &ids, &options),
+            writer: Writer::start(&store, &clock, &ids, &options, &outlet),
+            outlet,
             catalog: Arc::default(),
             sweeping: tokio::sync::Mutex::default(),
             searching: tokio::sync::Semaphore::new(searches),
@@ -181,6 +187,18 @@ impl Directory {
     #[must_use]
     pub fn store(&self) -> &Store {
         &self.store
+    }
+
+    /// Lets somebody hear of everything that is committed from now on; `None` if somebody does already.
+    #[must_use]
+    pub fn announcements(&self) -> Option<mpsc::UnboundedReceiver<Announcement>> {
+        self.outlet.connect()
+    }
+
+    /// Where ids come from.
+    #[must_use]
+    pub fn ids(&self) -> &Ids {
+        &self.ids
     }
 
     /// The service's clock.

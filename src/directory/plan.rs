@@ -6,24 +6,25 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{DirectoryError, Document, Written, actor};
+use super::{Announcement, DirectoryError, Document, Told, Written, actor};
 use crate::domain::access::{self, Facts, Pass};
-use crate::domain::change::{self, Cause, Departed};
+use crate::domain::change::{self, Cause};
 use crate::domain::command::{Command, MemberKey};
+use crate::domain::connection::{self, Lost};
 use crate::domain::decide::{Context, Decision, Outcome, decide};
 use crate::domain::limits::Limits;
 use crate::domain::names::{Branch, MemberIndex, SessionReference, Xuid};
 use crate::domain::principal::Principal;
 use crate::domain::refusal::Refusal;
 use crate::domain::session::{Record, Session};
+use crate::domain::subscription;
 use crate::domain::template::Template;
 use crate::domain::timers;
-use crate::json::{Json, Object};
 use crate::store::projection;
 use crate::store::rows::{ChangeRow, HandleRow, handle_code};
 use crate::store::{HandleRemoval, SessionSave, Version};
 use crate::wire::stored::{self, Stored};
-use crate::wire::{delta, large};
+use crate::wire::{delta, departed, large};
 
 /// What a command needs beside the record.
 #[derive(Debug, Clone)]
@@ -61,6 +62,8 @@ pub(super) struct Plan {
     facts: Facts,
     now: DateTime<Utc>,
     changes: Vec<ChangeRow>,
+    /// The same changes as taps ask for them.
+    told: Vec<Told>,
     /// The last word on each owner's activity for this session: bound anew, or ended.
     activities: BTreeMap<u64, Option<HandleRow>>,
     /// Invites and transfer handles to be made.
@@ -87,6 +90,7 @@ impl Plan {
             facts,
             now,
             changes: Vec::new(),
+            told: Vec::new(),
             activities: BTreeMap::new(),
             handles: Vec::new(),
             ended: false,
@@ -98,15 +102,25 @@ impl Plan {
 
     fn settle(&mut self) {
         if let Some(after) = timers::settle(&self.record, self.now) {
-            let number = |session: &Session| session.change_number + 1;
-            let next = self.record.as_ref().map_or(1, number);
-            let after = after.map(|mut session| {
-                session.change_number = next;
-                session
-            });
-            let outcome = if after.is_some() { Outcome::Updated } else { Outcome::Gone };
-            self.take(Decision { after, outcome }, None, Cause::Timer, "timer".to_owned());
+            self.go_on(after, Cause::Timer, "timer");
         }
+    }
+
+    /// Takes note of lost connections (N-40).
+    pub fn lose(&mut self, lost: &[Lost], house: House) {
+        if let Some(after) = connection::lose(&self.record, lost, house.limits, self.now) {
+            self.go_on(Some(after), Cause::Connection, "connection");
+            // Where nobody is given time.
+            self.settle();
+        }
+    }
+
+    /// Takes a change that nobody asked for.
+    fn go_on(&mut self, mut after: Record, cause: Cause, actor: &str) {
+        let next = self.record.as_ref().map_or(1, |session| session.change_number + 1);
+        after.iter_mut().for_each(|session| session.change_number = next);
+        let outcome = if after.is_some() { Outcome::Updated } else { Outcome::Gone };
+        self.take(Decision { after, outcome }, None, cause, actor.to_owned());
     }
 
     /// The session as it stands now.
@@ -268,6 +282,15 @@ impl Plan {
             (_, Some(_)) => self.document(None).map(|document| document.body),
             (_, None) => None,
         };
+        self.told.push(Told {
+            branch,
+            change_number: number,
+            at: self.now,
+            kinds: change.kinds,
+            exempt: change.exempt,
+            deleted: self.record.is_none(),
+            departed: change.departed.iter().flat_map(|member| &member.listeners).cloned().collect(),
+        });
         self.changes.push(ChangeRow {
             branch: branch.0,
             change_number: number.cast_signed(),
@@ -276,9 +299,27 @@ impl Plan {
             cause: cause.code(),
             delta: text,
             kinds: change.kinds.0.cast_signed(),
-            departed: (!change.departed.is_empty()).then(|| departed(&change.departed)),
+            departed: departed::render(&change.departed),
+            exempt: change.exempt.and_then(|index| i32::try_from(index).ok()),
             deleted: self.record.is_none(),
         });
+    }
+
+    /// What is to be told once the save is through, if anything is. To be asked before `save`, which takes what it is made of.
+    pub fn announcement(&mut self, sid: Uuid) -> Option<Announcement> {
+        let invites: Vec<HandleRow> = self.handles.iter().filter(|handle| handle.kind == handle_code::INVITE).cloned().collect();
+        let session = self.record.as_ref().or(self.before.as_ref());
+        if self.told.is_empty() && invites.is_empty() {
+            return None;
+        }
+        Some(Announcement {
+            sid,
+            resource: session.map(|session| session.reference.to_string()).unwrap_or_default().into(),
+            changes: std::mem::take(&mut self.told),
+            listeners: self.record.as_ref().map(subscription::listeners).unwrap_or_default(),
+            moved: !subscription::same_listeners(self.before.as_ref(), self.record.as_ref()),
+            invites,
+        })
     }
 
     /// What is to be saved, if anything is.
@@ -351,20 +392,4 @@ fn shown(session: &Session, document: &Document, viewer: Option<Xuid>) -> Docume
 /// A rendered session with what its headers say.
 pub(super) fn document(session: &Session, body: String) -> Document {
     Document { location: session.reference.path(), etag: session.etag(), next_timer_at: timers::next(session), body }
-}
-
-/// Who left, for the log: those whose sockets are to hear of it.
-fn departed(members: &[Departed]) -> String {
-    let one = |member: &Departed| {
-        let mut fields = Object::new();
-        fields.insert("index".into(), member.index.into());
-        fields.insert("xuid".into(), member.xuid.to_string().into());
-        for (name, value) in [("connection", &member.connection), ("subscription", &member.subscription)] {
-            if let Some(value) = value {
-                fields.insert(name.into(), value.as_str().into());
-            }
-        }
-        Json::Object(fields)
-    };
-    members.iter().map(one).collect::<Json>().to_string()
 }

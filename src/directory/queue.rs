@@ -12,7 +12,8 @@ use super::plan::Asked;
 use super::{DirectoryError, Document, Options, Written};
 use crate::domain::access::Facts;
 use crate::domain::command::{Command, Delta, MemberKey};
-use crate::domain::names::Xuid;
+use crate::domain::connection::Lost;
+use crate::domain::names::{ConnectionId, Xuid};
 use crate::domain::principal::Principal;
 use crate::domain::session::Session;
 use crate::json::Json;
@@ -27,6 +28,8 @@ pub(super) enum Wish {
     Do(Box<Asked>),
     /// Its state once timers are evaluated, as this caller may see it; these users' entries are needed too, if they are members.
     View(Arc<Principal>, Vec<Xuid>),
+    /// That it takes note of lost connections (N-40).
+    Lose(Vec<Lost>),
 }
 
 /// What a wish comes to.
@@ -35,6 +38,8 @@ pub(super) enum Done {
     Written(Written),
     /// The state.
     Viewed(Box<View>),
+    /// The note was taken.
+    Noted,
 }
 
 /// A settled session and what is known about the one who looks at it.
@@ -162,7 +167,7 @@ pub(super) fn take_round(waiting: &mut VecDeque<Job>) -> Vec<(Uuid, Vec<Job>)> {
 
 /// What has to be loaded for the jobs of a session.
 pub(super) fn load_ask(sid: Uuid, jobs: &[Job]) -> LoadAsk {
-    let mut ask = LoadAsk { sid, callers: Vec::new(), indices: Vec::new(), writes_restriction: false };
+    let mut ask = LoadAsk::plain(sid);
     for job in jobs {
         let principal = match &job.wish {
             Wish::Do(asked) => {
@@ -178,6 +183,10 @@ pub(super) fn load_ask(sid: Uuid, jobs: &[Job]) -> LoadAsk {
                 ask.callers.extend(others.iter().map(|xuid| xuid.0));
                 principal
             }
+            Wish::Lose(lost) => {
+                ask.callers.extend(lost.iter().map(|one| one.owner.0));
+                continue;
+            }
         };
         ask.callers.extend(principal.users().iter().map(|user| user.xuid.0));
     }
@@ -185,11 +194,21 @@ pub(super) fn load_ask(sid: Uuid, jobs: &[Job]) -> LoadAsk {
     ask.callers.dedup();
     ask.indices.sort_unstable();
     ask.indices.dedup();
+    ask.connections.sort_unstable();
+    ask.connections.dedup();
     ask
 }
 
 /// What has to be loaded for a request: the members it names by their index, and edges if it writes a restriction.
 fn add_delta(delta: &Delta, ask: &mut LoadAsk) {
+    for (_, entry) in &delta.members {
+        let system = entry.as_ref().and_then(|entry| entry.get("properties")?.get("system"));
+        let given = |name: &str| system.and_then(|system| system.get(name));
+        let connection = given("connection").and_then(Json::as_str).and_then(|text| ConnectionId::parse(&text));
+        ask.connections.extend(connection.map(|id| id.0));
+        let engages = ["active", "ready"].into_iter().any(|flag| given(flag) == Some(&Json::Bool(true)));
+        ask.engages |= engages || connection.is_some();
+    }
     let named = delta.members.iter().filter_map(|(key, _)| if let MemberKey::Index(index) = key { Some(*index) } else { None });
     ask.indices.extend(named.filter_map(|index| i32::try_from(index).ok()));
     let Some(system) = delta.properties.as_ref().and_then(|properties| properties.get("system")) else { return };

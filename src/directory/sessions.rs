@@ -9,6 +9,7 @@ use super::queue::{Done, View, Wish};
 use super::{Directory, DirectoryError, Document, Written};
 use crate::domain::access::{self, Nearness, Pass};
 use crate::domain::command::{Command, Write};
+use crate::domain::connection::Lost;
 use crate::domain::names::{Branch, ETag, HandleId, SessionReference, Xuid};
 use crate::domain::principal::Principal;
 use crate::domain::refusal::Refusal;
@@ -53,8 +54,16 @@ impl Directory {
         };
         match self.writer.ask(sid, Wish::Do(Box::new(asked))).await? {
             Done::Written(written) => Ok(written),
-            Done::Viewed(_) => unreachable!("a command is answered by what it came to"),
+            Done::Viewed(_) | Done::Noted => unreachable!("a command is answered by what it came to"),
         }
+    }
+
+    /// Records that connections are lost, in one session that members are registered in with them (N-40).
+    ///
+    /// # Errors
+    /// What the store cannot do.
+    pub async fn lose(&self, sid: Uuid, lost: Vec<Lost>) -> Result<(), DirectoryError> {
+        self.writer.ask(sid, Wish::Lose(lost)).await.map(drop)
     }
 
     /// Evaluates what is due and shows what is there then (M-24).
@@ -71,7 +80,7 @@ impl Directory {
     ) -> Result<View, DirectoryError> {
         match self.writer.ask(sid, Wish::View(Arc::clone(principal), others)).await? {
             Done::Viewed(view) => Ok(*view),
-            Done::Written(_) => unreachable!("a look is answered by what there is to see"),
+            Done::Written(_) | Done::Noted => unreachable!("a look is answered by what there is to see"),
         }
     }
 

@@ -16,14 +16,16 @@ use tokio::time::sleep;
 use tracing::{debug, error, warn};
 use uuid::Uuid;
 
+use super::announce::{Announcement, Outlet};
 use super::plan::{House, LoadedRecord, Plan};
 use super::queue::{Answer, Counts, Done, Doubt, Job, View, Wish, load_ask, retry, take_round};
 use super::{DirectoryError, Options, Written};
 use crate::ambient::{Clock, Ids};
 use crate::domain::access::Facts;
 use crate::domain::command::Command;
-use crate::domain::names::Xuid;
-use crate::store::rows::{Edge, HandleRow, Loaded, handle_code};
+use crate::domain::connection::Known;
+use crate::domain::names::{ConnectionId, Xuid};
+use crate::store::rows::{Edge, HandleRow, KnownConnection, Loaded, handle_code};
 use crate::store::{LoadAsk, SessionSave, Store, StoreError, Version, WriteAsk, projection};
 
 /// How many commands one round takes at most.
@@ -42,10 +44,16 @@ pub(super) struct Writer {
 
 impl Writer {
     /// Starts the tasks; must be called inside the runtime they shall live in.
-    pub fn start(store: &Store, clock: &Clock, ids: &Ids, options: &Arc<Options>) -> Self {
+    pub fn start(store: &Store, clock: &Clock, ids: &Ids, options: &Arc<Options>, outlet: &Outlet) -> Self {
         let start = |_| {
             let (queue, jobs) = mpsc::unbounded_channel();
-            let shard = Shard { store: store.clone(), clock: clock.clone(), ids: ids.clone(), options: Arc::clone(options) };
+            let shard = Shard {
+                store: store.clone(),
+                clock: clock.clone(),
+                ids: ids.clone(),
+                options: Arc::clone(options),
+                outlet: outlet.clone(),
+            };
             tokio::spawn(shard.run(jobs));
             queue
         };
@@ -71,6 +79,7 @@ struct Shard {
     clock: Clock,
     ids: Ids,
     options: Arc<Options>,
+    outlet: Outlet,
 }
 
 /// The jobs of one session in one round, with what they come to once the save is through.
@@ -81,6 +90,8 @@ struct Group {
     /// Those that are decided when what is due is settled to the end: this save takes only a part of it.
     unsettled: Vec<Job>,
     save: Option<SessionSave>,
+    /// What is told once the save is through.
+    announcement: Option<Announcement>,
 }
 
 impl Shard {
@@ -192,12 +203,19 @@ impl Shard {
     /// What the store found out about the callers.
     fn facts(&self, loaded: &Loaded) -> Facts {
         let edge = |edge: &Edge| (Xuid(edge.from), Xuid(edge.to));
+        let known = |known: &KnownConnection| Known {
+            id: ConnectionId(known.id),
+            owner: Xuid(known.owner),
+            alive: known.alive,
+            elsewhere: usize::try_from(known.elsewhere).unwrap_or(usize::MAX),
+        };
         let former = loaded.stored.as_ref().map_or(&[] as &[u64], |stored| &stored.former_members);
         Facts {
             follows: loaded.follows.iter().map(edge).collect(),
             blocks: loaded.blocks.iter().map(edge).collect(),
             everybody_follows: self.options.everybody_follows,
             former: former.iter().copied().map(Xuid).collect(),
+            connections: loaded.connections.iter().map(known).collect(),
         }
     }
 
@@ -220,7 +238,7 @@ impl Shard {
         if plan.is_due() {
             if plan.has_changed() {
                 group.unsettled = jobs;
-                group.save = plan.save(sid, self.ids.uuid());
+                group.finish(&mut plan, &self.outlet, self.ids.uuid());
             } else {
                 let error = StoreError::Corrupt { reference: sid.to_string(), why: "what is due cannot be settled".to_owned() };
                 error!(session.sid = %sid, %error, "a large session and its members disagree");
@@ -242,6 +260,10 @@ impl Shard {
                     let document = plan.document(principal.xuid());
                     Some(Ok(Done::Viewed(Box::new(View { session: plan.session().cloned(), document, facts }))))
                 }
+                Wish::Lose(lost) => {
+                    plan.lose(lost, house);
+                    Some(Ok(Done::Noted))
+                }
                 Wish::Do(asked) => plan.run(asked, house, self.ids.uuid()).map(|written| written.map(Done::Written)),
             };
             let Some(answer) = answer else {
@@ -261,7 +283,7 @@ impl Shard {
                 break;
             }
         }
-        group.save = plan.save(sid, self.ids.uuid());
+        group.finish(&mut plan, &self.outlet, self.ids.uuid());
         group
     }
 
@@ -288,6 +310,9 @@ impl Shard {
         };
         match outcome {
             Ok(()) => {
+                if let Some(announcement) = group.announcement {
+                    self.outlet.tell(announcement);
+                }
                 again.extend(group.unsettled);
                 for (job, answer) in group.decided {
                     job.answer(answer);
@@ -367,7 +392,13 @@ impl Shard {
 
 impl Group {
     fn of(sid: Uuid) -> Self {
-        Self { sid, decided: Vec::new(), unbound: Vec::new(), unsettled: Vec::new(), save: None }
+        Self { sid, decided: Vec::new(), unbound: Vec::new(), unsettled: Vec::new(), save: None, announcement: None }
+    }
+
+    /// Notes what is to be saved, and what is to be told of it.
+    fn finish(&mut self, plan: &mut Plan, outlet: &Outlet, write_id: Uuid) {
+        self.announcement = if outlet.is_connected() { plan.announcement(self.sid) } else { None };
+        self.save = plan.save(self.sid, write_id);
     }
 
     fn len(&self) -> usize {

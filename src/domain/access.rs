@@ -2,7 +2,8 @@
 
 use chrono::{DateTime, Utc};
 
-use super::names::Xuid;
+use super::connection::Known;
+use super::names::{ConnectionId, Xuid};
 use super::principal::{Principal, User};
 use super::refusal::Refusal;
 use super::session::{Member, Restriction, Session, Visibility};
@@ -19,6 +20,16 @@ pub struct Facts {
     pub everybody_follows: bool,
     /// Callers that were accepted members of this branch before the record was loaded (M-87).
     pub former: Vec<Xuid>,
+    /// The connections that the service knows among those that commands name and callers have registered.
+    pub connections: Vec<Known>,
+}
+
+impl Facts {
+    /// What is known about a user's connection; that of somebody else is unknown (M-33).
+    #[must_use]
+    pub fn connection(&self, id: ConnectionId, owner: Xuid) -> Option<Known> {
+        self.connections.iter().find(|known| known.id == id && known.owner == owner).copied()
+    }
 }
 
 /// How near the caller is to a session, as far as restrictions ask.

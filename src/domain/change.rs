@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use super::bag;
 use super::names::{Branch, MemberIndex, Xuid};
 use super::servers;
 use super::session::{Member, Record, ServerEntry, Session};
+use super::subscription::{self, Listener};
 use crate::json::Json;
 
 /// The change types of N-37 as a set of bits; `everything` is any change at all and has no bit.
@@ -49,6 +51,8 @@ pub enum Cause {
     Request,
     /// A timer was due.
     Timer,
+    /// The connections of members were lost (N-40).
+    Connection,
 }
 
 impl Cause {
@@ -58,6 +62,7 @@ impl Cause {
         match self {
             Self::Request => 0,
             Self::Timer => 1,
+            Self::Connection => 2,
         }
     }
 }
@@ -69,10 +74,8 @@ pub struct Departed {
     pub index: MemberIndex,
     /// The user.
     pub xuid: Xuid,
-    /// The connection it had registered: it is tapped once more (N-56).
-    pub connection: Option<String>,
-    /// The id of its subscription.
-    pub subscription: Option<String>,
+    /// Its subscriptions: each is tapped once more (N-56).
+    pub listeners: Vec<Listener>,
 }
 
 /// The difference between two states.
@@ -84,6 +87,8 @@ pub struct Change {
     pub departed: Vec<Departed>,
     /// Users that were active and are not any more: their activity for the session ends (H-22, M-43).
     pub disengaged: Vec<Xuid>,
+    /// The member who did nothing but write how it is to be reached: it is not tapped for that (N-39).
+    pub exempt: Option<MemberIndex>,
 }
 
 /// Finds what happened between two states of one record.
@@ -104,12 +109,7 @@ pub fn between(before: &Record, after: &Record) -> Change {
             continue;
         }
         if now.is_none() {
-            change.departed.push(Departed {
-                index: member.index,
-                xuid: member.xuid,
-                connection: member.property("connection"),
-                subscription: subscription_id(member),
-            });
+            change.departed.push(Departed { index: member.index, xuid: member.xuid, listeners: subscription::of_member(member) });
         }
         let now = now.as_deref();
         if member.state.is_active() && !now.is_some_and(|now| now.state.is_active()) {
@@ -153,7 +153,28 @@ pub fn between(before: &Record, after: &Record) -> Change {
     let empty = Json::object();
     kinds.add("customProperty", custom(before).unwrap_or(&empty) != custom(after).unwrap_or(&empty));
     change.kinds = kinds;
+    if kinds == Kinds::default()
+        && let (Some(before), Some(after)) = (before, after)
+    {
+        change.exempt = only_registers(before, after);
+    }
     change
+}
+
+/// The one member that differs between two states, if nothing but how it is to be reached does (N-39), and what follows from that.
+fn only_registers(before: &Session, after: &Session) -> Option<MemberIndex> {
+    let mut differing = after.members.iter().zip(&before.members).filter(|(one, two)| !Arc::ptr_eq(one, two));
+    let (now, then) = differing.find(|(one, two)| one.properties != two.properties)?;
+    let mut as_then = after.clone();
+    let member = as_then.member_at_mut(now.index)?;
+    for name in ["connection", "subscription", "secondarySubscriptions"] {
+        match then.properties.system.get(name) {
+            Some(value) => bag::replace(&mut member.properties.system, name, value.clone()),
+            None => drop(member.properties.system.shift_remove(name)),
+        }
+    }
+    member.grace_until = then.grace_until;
+    as_then.same_document(before).then_some(now.index)
 }
 
 fn custom(record: &Record) -> Option<&Json> {
@@ -167,8 +188,4 @@ fn server<'r>(record: &'r Record, name: &str) -> Option<&'r ServerEntry> {
 
 fn branch(record: &Record) -> Option<Branch> {
     record.as_ref().map(|session| session.branch)
-}
-
-fn subscription_id(member: &Member) -> Option<String> {
-    member.properties.system.get("subscription")?.get("id")?.as_str().map(std::borrow::Cow::into_owned)
 }

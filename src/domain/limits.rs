@@ -36,6 +36,8 @@ pub const MAX_FILTER: usize = 4096;
 pub const MAX_FILTER_TESTS: usize = 64;
 /// How many parentheses and `not`s may stand around a test of a search filter (H-85).
 pub const MAX_FILTER_DEPTH: usize = 16;
+/// In how many sessions one connection may be registered (N-36, W-81).
+pub const MAX_SESSIONS_OF_CONNECTION: usize = 10;
 /// How long a request answered 503 is asked to wait, in seconds.
 pub const RETRY_AFTER_S: u32 = 1;
 
@@ -71,6 +73,8 @@ pub struct Limits {
     pub unbound_activity: TimeDelta,
     /// How long an invite lives (H-34).
     pub invite: TimeDelta,
+    /// How long a member stays active whose connection is lost (N-40).
+    pub grace: TimeDelta,
 }
 
 impl Default for Limits {
@@ -86,6 +90,7 @@ impl Default for Limits {
             weak_device_types: Vec::new(),
             unbound_activity: TimeDelta::hours(1),
             invite: TimeDelta::hours(24),
+            grace: TimeDelta::seconds(30),
         }
     }
 }

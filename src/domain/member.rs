@@ -294,6 +294,7 @@ pub fn reserve(index: MemberIndex, xuid: Xuid, constants: Bag, now: DateTime<Utc
         since: now,
         joined_at: now,
         gamertag: None,
+        grace_until: None,
         device_id: None,
         constants,
         properties: Bag::default(),

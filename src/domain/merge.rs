@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::bag::{self, BagDelta};
 use super::command::{Delta, Write};
+use super::connection::{self, Registration};
 use super::decide::Context;
 use super::entries::{Entries, Own};
 use super::initialization;
@@ -194,6 +195,7 @@ impl<'a> Work<'a> {
             self.session.members.push(Arc::new(member::reserve(index, user.xuid, constants, context.now)));
             index
         };
+        let before = self.session.member_at(index).cloned();
         let rules = self.rules();
         let member = self.session.member_at_mut(index).expect("the member was found or made above");
         // Who has just been made here has the constants of this very entry.
@@ -206,7 +208,9 @@ impl<'a> Work<'a> {
         let member = self.session.member_at_mut(index).expect("the member is still there");
         entry.apply_roles(member, &types)?;
         entry.apply_properties(member, &rules, user.title_id)?;
+        let overbooked = connection::register(before.as_deref(), member, &entry.at, &registration(context, &rules));
         self.object(conflict);
+        self.object(overbooked);
         Ok(())
     }
 
@@ -240,11 +244,15 @@ impl<'a> Work<'a> {
         let Ok(at) = self.session.members.binary_search_by_key(&index, |member| member.index) else {
             return Err(Refusal::invalid(&entry.at, "there is no such member"));
         };
+        let before = Arc::clone(&self.session.members[at]);
         let member = Arc::make_mut(&mut self.session.members[at]);
         entry.apply_roles(member, types)?;
         if member.state.is_accepted() {
             let title = if let MemberState::Active { title } = member.state { title } else { None };
-            entry.apply_properties(member, &rules, title)
+            entry.apply_properties(member, &rules, title)?;
+            let overbooked = connection::register(Some(&before), member, &entry.at, &registration(self.context, &rules));
+            self.object(overbooked);
+            Ok(())
         } else if entry.sets_a_flag() {
             Err(Refusal::invalid(&entry.at, "a reserved member has no state of its own until its user writes"))
         } else {
@@ -402,4 +410,8 @@ impl<'a> Work<'a> {
         }
         Ok(after)
     }
+}
+
+fn registration<'a>(context: &'a Context, rules: &Rules) -> Registration<'a> {
+    Registration { now: context.now, limits: context.limits, facts: context.facts, required: rules.connection_required }
 }

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::initialization::{Failure, Initializing};
 use super::limits;
 use super::listing::Listing;
-use super::names::{Branch, ETag, MemberIndex, SessionReference, TitleId, Xuid};
+use super::names::{Branch, ConnectionId, ETag, MemberIndex, SessionReference, TitleId, Xuid};
 use super::roles::{RoleTypes, Taken};
 use crate::json::{Json, Object};
 
@@ -145,6 +145,8 @@ pub struct Member {
     pub joined_at: DateTime<Utc>,
     /// The user's name, once accepted.
     pub gamertag: Option<String>,
+    /// When it becomes inactive because its connection is lost (N-40). Known to the service only.
+    pub grace_until: Option<DateTime<Utc>>,
     /// The device of the member's last write. Known to the service only.
     pub device_id: Option<String>,
     /// What was settled when it was added, without `xuid` and `index`.
@@ -177,6 +179,12 @@ impl MemberState {
         matches!(self, Self::Active { .. })
     }
 
+    /// Whether the member is active or ready: what the loss of its connection ends (M-31).
+    #[must_use]
+    pub fn is_engaged(self) -> bool {
+        matches!(self, Self::Ready | Self::Active { .. })
+    }
+
     /// Whether the member is no mere reservation.
     #[must_use]
     pub fn is_accepted(self) -> bool {
@@ -199,10 +207,17 @@ impl Member {
         self.properties.system.get(name)?.as_str().map(std::borrow::Cow::into_owned)
     }
 
+    /// The connection it has registered (N-30).
+    #[must_use]
+    pub fn connection(&self) -> Option<ConnectionId> {
+        ConnectionId::parse(&self.property("connection")?)
+    }
+
     /// Whether two entries show the same document.
     #[must_use]
     fn same_document(&self, other: &Self) -> bool {
-        let bookkeeping = |member: &Self| (member.index, member.xuid, member.state, member.since, member.joined_at);
+        let bookkeeping =
+            |member: &Self| (member.index, member.xuid, member.state, member.since, member.joined_at, member.grace_until);
         bookkeeping(self) == bookkeeping(other)
             && (self.episode, self.failure) == (other.episode, other.failure)
             && self.gamertag == other.gamertag

@@ -45,10 +45,11 @@ fn timer_of(session: &Session, member: &Member) -> Option<(&'static MemberTimer,
     Some((timer, session.timeout(timer.timeout)?))
 }
 
-/// When the member's state ends by itself, if ever.
+/// When the member's state ends by itself, if ever: by its timer, or because its connection is lost (M-31).
 #[must_use]
 pub fn due_at(session: &Session, member: &Member) -> Option<DateTime<Utc>> {
-    member.since.checked_add_signed(timer_of(session, member)?.1)
+    let timer = timer_of(session, member).and_then(|(_, timeout)| member.since.checked_add_signed(timeout));
+    timer.into_iter().chain(member.grace_until).min()
 }
 
 /// When an empty session ends (M-23).
@@ -90,9 +91,11 @@ pub fn settle(record: &Record, now: DateTime<Utc>) -> Option<Record> {
     Some(finish(after, Some(session), None, now))
 }
 
-/// What the end of a state does to its member (M-20, M-21, M-22).
+/// What the end of a state does to its member (M-20, M-21, M-22, M-31).
 fn expire(session: &mut Session, member: &Member, now: DateTime<Utc>) {
     match timer_of(session, member) {
+        // Only who is active or ready has a connection to lose, and both become inactive.
+        _ if member.grace_until.is_some_and(|until| until <= now) => become_inactive(session, member, now),
         Some((MemberTimer { then: None, .. }, _)) => remove(session, member),
         Some(_) => become_inactive(session, member, now),
         None => {}
@@ -103,6 +106,7 @@ fn become_inactive(session: &mut Session, member: &Member, now: DateTime<Utc>) {
     if let Some(member) = session.member_at_mut(member.index) {
         member.state = MemberState::Inactive;
         member.since = now;
+        member.grace_until = None;
     }
 }
 

@@ -73,18 +73,22 @@ pub struct Outbox {
 
 #[derive(Debug, Default)]
 struct Waiting {
-    taps: IndexMap<(Uuid, Branch), Tap>,
+    taps: IndexMap<(Uuid, Branch, Arc<str>), Tap>,
     invites: VecDeque<Invite>,
     lost: bool,
     farewell: Option<Farewell>,
 }
 
 impl Outbox {
-    /// Adds a tap, in place of an older one for the same life of the session.
+    /// Adds a tap, in place of an older one of the same subscription for the same life of the session.
     pub fn tap(&self, tap: Tap) {
         self.put(|waiting| {
-            let key = (tap.sid, tap.branch);
-            if waiting.taps.len() < TAPS_MAX || waiting.taps.contains_key(&key) {
+            let key = (tap.sid, tap.branch, Arc::clone(&tap.subscription));
+            if let Some(waits) = waiting.taps.get(&key) {
+                if waits.change_number < tap.change_number {
+                    waiting.taps.insert(key, tap);
+                }
+            } else if waiting.taps.len() < TAPS_MAX {
                 waiting.taps.insert(key, tap);
             } else {
                 waiting.lost = true;

@@ -135,6 +135,8 @@ pub enum UnknownFields {
 pub struct TimerSettings {
     /// Pause between two sweeps (M-27), in milliseconds.
     pub sweep_interval_ms: u64,
+    /// How long a member stays active whose connection is lost (N-40), in milliseconds.
+    pub grace_ms: u32,
 }
 
 /// `[social]`: who follows whom.

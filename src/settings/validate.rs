@@ -30,6 +30,7 @@ pub fn check(settings: &Settings) -> Result<(), SettingsError> {
     problems.filled("auth.audience", auth.audience.is_empty());
     problems.range("auth.leeway_s", auth.leeway_s, 0..=600);
     problems.range("auth.cache_bytes", auth.cache_bytes, 0..=1024 * MIB);
+    problems.range("timers.grace_ms", timers.grace_ms, 0..=86_400_000);
     problems.range("timers.sweep_interval_ms", timers.sweep_interval_ms, 10..=60_000);
     problems.endpoint("social.url", social.source, social.url.as_ref());
     if social.bearer.is_some() && social.source != SocialSource::Http {

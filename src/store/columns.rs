@@ -73,6 +73,7 @@ columns! {
     Members {
         sid: Uuid, index: i32, state: i16, turn: bool, xuid: i64, connection: Option<Uuid>, device_id: Option<&'a str>, owner: bool,
         document: Option<&'a str>, since: Option<DateTime<Utc>>, due_at: Option<DateTime<Utc>>, joined_at: Option<DateTime<Utc>>,
+        grace_until: Option<DateTime<Utc>>,
     }
 }
 columns! {
@@ -92,7 +93,7 @@ columns! {
 columns! {
     Changes {
         sid: Uuid, branch: Uuid, change_number: i64, at: DateTime<Utc>, kinds: i32, cause: i16, deleted: bool, actor: &'a str,
-        delta: Option<&'a str>, departed: Option<&'a str>, write_id: Uuid,
+        delta: Option<&'a str>, departed: Option<&'a str>, exempt: Option<i32>, write_id: Uuid,
     }
 }
 
@@ -250,6 +251,7 @@ impl<'a> SaveColumns<'a> {
         to.since.push(large.map(|own| own.since));
         to.due_at.push(large.and_then(|own| own.due_at));
         to.joined_at.push(large.map(|own| own.joined_at));
+        to.grace_until.push(large.and_then(|own| own.grace_until));
     }
 
     fn push_handle(&mut self, sid: Uuid, handle: &'a HandleRow) {
@@ -282,6 +284,7 @@ impl<'a> SaveColumns<'a> {
         to.actor.push(&change.actor);
         to.delta.push(change.delta.as_deref());
         to.departed.push(change.departed.as_deref());
+        to.exempt.push(change.exempt);
         to.write_id.push(write_id);
     }
 }

@@ -142,6 +142,7 @@ impl ChangeRow {
             delta: row.try_get("delta")?,
             kinds: row.try_get("kinds")?,
             departed: row.try_get("departed")?,
+            exempt: row.try_get("exempt")?,
             deleted: row.try_get("deleted")?,
         })
     }
@@ -179,9 +180,12 @@ impl StoredSession {
 fn loaded_members(row: &PgRow) -> Result<Vec<LoadedMember>, sqlx::Error> {
     let Some(documents) = row.try_get::<Option<Vec<String>>, _>("documents")? else { return Ok(Vec::new()) };
     let since: Vec<DateTime<Utc>> = row.try_get("since")?;
+    let grace: Vec<Option<DateTime<Utc>>> = row.try_get("grace")?;
     let devices: Vec<Option<String>> = row.try_get("devices")?;
-    let members = documents.into_iter().zip(since).zip(devices);
-    Ok(members.map(|((document, since), device_id)| LoadedMember { document, since, device_id }).collect())
+    let members = documents.into_iter().zip(since).zip(grace).zip(devices);
+    Ok(members
+        .map(|(((document, since), grace_until), device_id)| LoadedMember { document, since, grace_until, device_id })
+        .collect())
 }
 
 impl HandleReadRow {
@@ -242,7 +246,7 @@ impl MemberRow {
         let document: Option<String> = row.try_get("document")?;
         let large = |document| {
             let (since, due_at, joined_at) = (row.try_get("since")?, row.try_get("due_at")?, row.try_get("joined_at")?);
-            Ok::<_, sqlx::Error>(LargeMember { document, since, due_at, joined_at })
+            Ok::<_, sqlx::Error>(LargeMember { document, since, due_at, joined_at, grace_until: row.try_get("grace_until")? })
         };
         Ok(Self {
             index: row.try_get("index")?,

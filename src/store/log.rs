@@ -6,7 +6,7 @@ use tracing::instrument;
 use uuid::Uuid;
 
 use super::decode::place;
-use super::rows::ChangeRow;
+use super::rows::{ChangeRow, MissedRow};
 use super::{Store, StoreError};
 
 /// A save whose outcome is unknown.
@@ -18,6 +18,17 @@ pub struct WriteAsk {
     pub write_id: Uuid,
     /// The id of an activity it made, if it made one: such a save may leave no row in the log.
     pub handle: Option<Uuid>,
+}
+
+/// Asks what happened to a session since.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MissedAsk {
+    /// The session.
+    pub sid: Uuid,
+    /// One life of it.
+    pub branch: Uuid,
+    /// The number of the last change that is known.
+    pub after: i64,
 }
 
 impl Store {
@@ -50,6 +61,32 @@ impl Store {
     pub async fn load_changes(&self, sid: Uuid, limit: i64) -> Result<Vec<ChangeRow>, StoreError> {
         let rows = sqlx::query(include_str!("sql/load_changes.sql")).bind(sid).bind(limit).fetch_all(&self.pool).await?;
         rows.iter().map(|row| Ok(ChangeRow::read(row)?)).collect()
+    }
+
+    /// Reads what happened to sessions after the given numbers of the given branches, in the order of the asks and of the numbers.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Database`.
+    #[instrument(name = "db.log.read_missed", level = "debug", skip_all, fields(asks = asks.len()))]
+    pub async fn read_missed(&self, asks: &[MissedAsk]) -> Result<Vec<Vec<MissedRow>>, StoreError> {
+        let rows = sqlx::query(include_str!("sql/read_missed.sql"))
+            .bind(asks.iter().map(|ask| ask.sid).collect::<Vec<_>>())
+            .bind(asks.iter().map(|ask| ask.branch).collect::<Vec<_>>())
+            .bind(asks.iter().map(|ask| ask.after).collect::<Vec<_>>())
+            .fetch_all(&self.pool)
+            .await?;
+        let mut found = vec![Vec::new(); asks.len()];
+        for row in &rows {
+            found[place(row)?].push(MissedRow {
+                change_number: row.try_get("change_number")?,
+                at: row.try_get("at")?,
+                kinds: row.try_get("kinds")?,
+                exempt: row.try_get("exempt")?,
+                departed: row.try_get("departed")?,
+                deleted: row.try_get("deleted")?,
+            });
+        }
+        Ok(found)
     }
 
     /// Makes the partitions from yesterday to three days ahead of `now` that are missing, and returns how many. To be called at start

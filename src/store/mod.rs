@@ -16,12 +16,14 @@ use sqlx::Connection as _;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 
 mod columns;
+mod connections;
 mod decode;
 mod distrust;
 mod due;
 mod error;
 mod everything;
 mod handles;
+mod hints;
 mod instances;
 mod log;
 pub mod migrate;
@@ -43,7 +45,8 @@ pub use due::Shard;
 pub use error::StoreError;
 pub use everything::{Holding, Page, StoredFormerMember, StoredKeyword, StoredMember, StoredTimer};
 pub use handles::ActivitiesAsk;
-pub use log::WriteAsk;
+pub use hints::{Heard, Hints, Messenger};
+pub use log::{MissedAsk, WriteAsk};
 pub use queries::{CandidatesByKeyword, CandidatesByXuid, PageKey, XuidAsk};
 pub use save::{
     HandleChange, HandleRemoval, KeywordDiff, MemberDiff, SearchDiff, SearchPlace, SessionLock, SessionSave, TimerChange, Version,

@@ -14,7 +14,7 @@ use crate::domain::session::{Member, MemberState, Record, Restriction, Session, 
 use crate::domain::timers;
 use crate::wire::handle as wire_handle;
 use crate::wire::large;
-use crate::wire::stored::{self, Stored};
+use crate::wire::stored::{self, Beside, Stored};
 
 /// The code of a type of handle.
 #[must_use]
@@ -186,7 +186,10 @@ pub fn loaded_session(stored: &StoredSession) -> Result<Session, stored::Corrupt
     if !session.is_large() {
         return Ok(session);
     }
-    let read = |one: &LoadedMember| large::read_member_text(&one.document, one.since, one.device_id.clone());
+    let read = |one: &LoadedMember| {
+        let beside = Beside { since: one.since, grace_until: one.grace_until, device_id: one.device_id.clone() };
+        large::read_member_text(&one.document, beside)
+    };
     let members = stored.members.iter().map(read).collect::<Result<_, _>>()?;
     large::with_members(session, members, stored.next_due)
 }
@@ -214,6 +217,7 @@ fn large_member(session: &Session, member: &Member) -> LargeMember {
         since: member.since,
         due_at: timers::due_at(session, member),
         joined_at: member.joined_at,
+        grace_until: member.grace_until,
     }
 }
 

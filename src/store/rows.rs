@@ -103,6 +103,8 @@ pub struct LoadedMember {
     pub document: String,
     /// Since when it is in its state.
     pub since: DateTime<Utc>,
+    /// Until when it has time to come back, if its connection is lost.
+    pub grace_until: Option<DateTime<Utc>>,
     /// The device of its last write.
     pub device_id: Option<String>,
 }
@@ -125,6 +127,73 @@ pub struct Loaded {
     pub follows: Vec<Edge>,
     /// Who blocks the callers.
     pub blocks: Vec<Edge>,
+    /// The connections that commands name or members have registered, as far as they are known.
+    pub connections: Vec<KnownConnection>,
+}
+
+/// A connection id that the service has given out, and remembers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KnownConnection {
+    /// The id.
+    pub id: Uuid,
+    /// The user of its socket.
+    pub owner: u64,
+    /// Whether the socket is still there.
+    pub alive: bool,
+    /// In how many other sessions its user is registered with it, counted up to 10.
+    pub elsewhere: i64,
+}
+
+/// A connection that is lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LostConnection {
+    /// The id.
+    pub id: Uuid,
+    /// The user of its socket.
+    pub owner: u64,
+}
+
+/// A member that is active or ready with a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Registration {
+    /// The connection.
+    pub connection: Uuid,
+    /// The member.
+    pub owner: u64,
+    /// The session.
+    pub sid: Uuid,
+    /// The session's branch.
+    pub branch: Uuid,
+    /// The number of the session's last change.
+    pub change_number: i64,
+}
+
+/// Another process on the same database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PeerRow {
+    /// Its id.
+    pub id: Uuid,
+    /// Rises while it is well.
+    pub beat: i64,
+    /// Whether its own connection to the database is there, or cannot be seen.
+    pub attached: bool,
+}
+
+/// A change that somebody may have missed; the first of an ask tells what it was asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MissedRow {
+    /// Its number.
+    pub change_number: i64,
+    /// When it was decided.
+    pub at: DateTime<Utc>,
+    /// Bit set of the change types of N-37.
+    pub kinds: i32,
+    /// The member who is not tapped for it (N-39), by index.
+    pub exempt: Option<i32>,
+    /// Members that left in it, with their connections and subscriptions, as JSON text.
+    pub departed: Option<String>,
+    /// Whether it ended the branch.
+    pub deleted: bool,
 }
 
 /// A document for one caller, with what access and timers ask about it.
@@ -206,6 +275,8 @@ pub struct LargeMember {
     pub due_at: Option<DateTime<Utc>>,
     /// `joinTime`.
     pub joined_at: DateTime<Utc>,
+    /// Until when it has time to come back, if its connection is lost.
+    pub grace_until: Option<DateTime<Utc>>,
 }
 
 /// A value that a listed session is found by.
@@ -273,8 +344,10 @@ pub struct ChangeRow {
     pub delta: Option<String>,
     /// Bit set of the change types of N-37.
     pub kinds: i32,
-    /// Members that left in it, with their connection and subscription, as JSON text.
+    /// Members that left in it, with their connections and subscriptions, as JSON text.
     pub departed: Option<String>,
+    /// The member who only wrote how it is to be reached, by index: it is not tapped for that (N-39).
+    pub exempt: Option<i32>,
     /// Whether it ended the branch.
     pub deleted: bool,
 }

@@ -10,7 +10,9 @@ use uuid::Uuid;
 use super::columns::Slices;
 use super::decode::place;
 use super::distrust::Distrust;
-use super::rows::{AccessFacts, Edge, HandleReadRow, Loaded, ReadRow, StoredSession, xuid_from_column, xuid_to_column};
+use super::rows::{
+    AccessFacts, Edge, HandleReadRow, KnownConnection, Loaded, ReadRow, StoredSession, xuid_from_column, xuid_to_column,
+};
 use super::{Store, StoreError};
 
 /// A document to show to a caller.
@@ -53,6 +55,19 @@ pub struct LoadAsk {
     pub indices: Vec<i32>,
     /// Whether one of those commands writes a restriction: then edges are looked up whatever the stored restrictions are.
     pub writes_restriction: bool,
+    /// Every connection that one of those commands registers.
+    pub connections: Vec<Uuid>,
+    /// Whether one of those commands registers a connection or makes a member active or ready: then it is looked up what is known of
+    /// the connections.
+    pub engages: bool,
+}
+
+impl LoadAsk {
+    /// Asks for a session and nothing beside it.
+    #[must_use]
+    pub fn plain(sid: Uuid) -> Self {
+        Self { sid, callers: Vec::new(), indices: Vec::new(), writes_restriction: false, connections: Vec::new(), engages: false }
+    }
 }
 
 impl Store {
@@ -145,7 +160,7 @@ pub(super) async fn load_on(
 async fn load_as_stored(connection: &mut PgConnection, asks: &[LoadAsk], now: DateTime<Utc>) -> Result<Vec<Loaded>, StoreError> {
     let rows =
         LoadColumns::of(asks.iter()).bind(sqlx::query(include_str!("sql/load_sessions.sql"))).fetch_all(&mut *connection).await?;
-    let mut answers = vec![Loaded { stored: None, follows: Vec::new(), blocks: Vec::new() }; asks.len()];
+    let mut answers = vec![Loaded { stored: None, follows: Vec::new(), blocks: Vec::new(), connections: Vec::new() }; asks.len()];
     let mut large = Vec::new();
     for row in &rows {
         let at = place(row)?;
@@ -159,13 +174,8 @@ async fn load_as_stored(connection: &mut PgConnection, asks: &[LoadAsk], now: Da
     if large.is_empty() {
         return Ok(answers);
     }
-    let (mut indices, mut slices) = (Vec::<i32>::new(), Slices::default());
-    for at in &large {
-        indices.extend(&asks[*at].indices);
-        slices.end_at(indices.len());
-    }
     let query = LoadColumns::of(large.iter().map(|at| &asks[*at])).bind(sqlx::query(include_str!("sql/load_large_sessions.sql")));
-    let rows = query.bind(indices).bind(slices.first).bind(slices.last).bind(now).fetch_all(connection).await?;
+    let rows = query.bind(now).fetch_all(connection).await?;
     for row in &rows {
         answers[large[place(row)?]] = loaded(row, StoredSession::read_large(row)?)?;
     }
@@ -178,7 +188,12 @@ struct LoadColumns {
     sids: Vec<Uuid>,
     restrictions: Vec<bool>,
     callers: Vec<i64>,
-    slices: Slices,
+    caller_slices: Slices,
+    indices: Vec<i32>,
+    index_slices: Slices,
+    connections: Vec<Uuid>,
+    connection_slices: Slices,
+    engages: Vec<bool>,
 }
 
 impl LoadColumns {
@@ -188,19 +203,44 @@ impl LoadColumns {
             columns.sids.push(ask.sid);
             columns.restrictions.push(ask.writes_restriction);
             columns.callers.extend(ask.callers.iter().copied().map(xuid_to_column));
-            columns.slices.end_at(columns.callers.len());
+            columns.caller_slices.end_at(columns.callers.len());
+            columns.indices.extend(&ask.indices);
+            columns.index_slices.end_at(columns.indices.len());
+            columns.connections.extend(&ask.connections);
+            columns.connection_slices.end_at(columns.connections.len());
+            columns.engages.push(ask.engages);
         }
         columns
     }
 
     fn bind(self, query: Query<'static, Postgres, PgArguments>) -> Query<'static, Postgres, PgArguments> {
-        query.bind(self.sids).bind(self.slices.first).bind(self.slices.last).bind(self.restrictions).bind(self.callers)
+        let (callers, indices, connections) = (self.caller_slices, self.index_slices, self.connection_slices);
+        let query = query.bind(self.sids).bind(callers.first).bind(callers.last).bind(self.restrictions).bind(self.callers);
+        let query = query.bind(self.indices).bind(indices.first).bind(indices.last);
+        query.bind(self.connections).bind(connections.first).bind(connections.last).bind(self.engages)
     }
 }
 
 /// A record with the edges that came along.
 fn loaded(row: &PgRow, stored: Option<StoredSession>) -> Result<Loaded, StoreError> {
-    Ok(Loaded { stored, follows: edges(row, "followers", "followed")?, blocks: edges(row, "blockers", "blocked")? })
+    Ok(Loaded {
+        stored,
+        follows: edges(row, "followers", "followed")?,
+        blocks: edges(row, "blockers", "blocked")?,
+        connections: known_connections(row)?,
+    })
+}
+
+/// Connections that came in arrays.
+fn known_connections(row: &PgRow) -> Result<Vec<KnownConnection>, sqlx::Error> {
+    let Some(ids) = row.try_get::<Option<Vec<Uuid>>, _>("connections")? else { return Ok(Vec::new()) };
+    let owners: Vec<i64> = row.try_get("connection_owners")?;
+    let alive: Vec<bool> = row.try_get("connections_alive")?;
+    let elsewhere: Vec<i64> = row.try_get("connections_elsewhere")?;
+    let known = ids.into_iter().zip(owners).zip(alive).zip(elsewhere);
+    Ok(known
+        .map(|(((id, owner), alive), elsewhere)| KnownConnection { id, owner: xuid_from_column(owner), alive, elsewhere })
+        .collect())
 }
 
 /// Edges that came in two arrays.

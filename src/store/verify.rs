@@ -69,7 +69,7 @@ fn whole(row: &SessionRow, holding: &Holding) -> Result<Session, stored::Corrupt
     let documents = holding.members.iter().filter_map(|stored| {
         let large = stored.member.large.as_ref()?;
         let (document, device_id) = (large.document.clone(), stored.member.device_id.clone());
-        Some(LoadedMember { document, since: large.since, device_id })
+        Some(LoadedMember { document, since: large.since, grace_until: large.grace_until, device_id })
     });
     let members = if row.large { documents.collect() } else { Vec::new() };
     let stored = StoredSession { revision: 0, session: row.clone(), former_members: Vec::new(), members, next_due: None };

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use super::stored::{Corrupt, Fields, body_of, corrupt, entry, parse, read_member, read_role_types};
+use super::stored::{Beside, Corrupt, Fields, body_of, corrupt, entry, parse, read_member, read_role_types};
 use crate::domain::names::{MemberIndex, Xuid};
 use crate::domain::roles::{Holders, RoleTypes, Taken};
 use crate::domain::session::{Crowd, Member, Session};
@@ -93,12 +93,12 @@ pub fn member_text(member: &Member) -> String {
     text
 }
 
-/// Reads a stored entry; since when its state lasts, and its device, stand beside it.
+/// Reads a stored entry.
 ///
 /// # Errors
 /// When the text is not of the form `member_text` gives it.
-pub fn read_member_text(text: &str, since: DateTime<Utc>, device_id: Option<String>) -> Result<Member, Corrupt> {
-    read_member(parse(text)?, since, device_id)
+pub fn read_member_text(text: &str, beside: Beside) -> Result<Member, Corrupt> {
+    read_member(parse(text)?, beside)
 }
 
 /// Loads members into a large session that was read without them; `next_due` is when the first of the others is due.
@@ -141,7 +141,7 @@ pub fn complete(body: &str, session: &Session, viewer: Option<Xuid>) -> String {
 pub fn read_shown(body: &str, private: &str, own: Option<&str>) -> Result<String, Corrupt> {
     let private = parse(private)?;
     let Some(large) = private.get("large") else { return corrupt("private.large") };
-    let own = own.map(|text| read_member_text(text, DateTime::UNIX_EPOCH, None)).transpose()?;
+    let own = own.map(|text| read_member_text(text, Beside::default())).transpose()?;
     Ok(show(body, &Totals::read(large)?, own.as_ref()))
 }
 

@@ -6,6 +6,7 @@
 //! the domain's).
 
 pub mod delta;
+pub mod departed;
 pub mod element;
 #[cfg(test)]
 mod fuzz;

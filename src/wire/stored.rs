@@ -237,8 +237,8 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// What only the service knows: per member, in order, since when its state lasts (µs) and its device, or what is known of the
-/// members of a large session; the last episode; since when it is empty; its search handle.
+/// What only the service knows: per member, in order, since when its state lasts (µs), its device, and until when it has time to come
+/// back (µs) if its connection is lost, or what is known of the members of a large session; the last episode; since when it is empty; its search handle.
 fn private(session: &Session) -> String {
     let micros = |at: DateTime<Utc>| Json::from(u64::try_from(at.timestamp_micros()).unwrap_or(0));
     let mut fields = Object::new();
@@ -247,7 +247,7 @@ fn private(session: &Session) -> String {
     } else {
         let members = session.members.iter().map(|member| {
             let device = member.device_id.as_deref().map_or(Json::Null, Json::from);
-            Json::Array(vec![micros(member.since), device])
+            Json::Array([micros(member.since), device].into_iter().chain(member.grace_until.map(micros)).collect())
         });
         fields.insert("members".into(), members.collect());
     }
@@ -351,9 +351,14 @@ fn read_members(session: &mut Session, body: &mut Json, private: &Json) -> Resul
         .into_values()
         .zip(known)
         .map(|(entry, known)| match known.as_array() {
-            Some([since, device]) => {
-                let device_id = device.as_str().map(std::borrow::Cow::into_owned);
-                read_member(entry, read_micros("private.members", since)?, device_id).map(Arc::new)
+            Some([since, device, grace @ ..]) if grace.len() <= 1 => {
+                let instant = |value| read_micros("private.members", value);
+                let beside = Beside {
+                    since: instant(since)?,
+                    grace_until: grace.first().map(instant).transpose()?,
+                    device_id: device.as_str().map(std::borrow::Cow::into_owned),
+                };
+                read_member(entry, beside).map(Arc::new)
             }
             _ => corrupt("private.members"),
         })
@@ -435,8 +440,20 @@ fn read_micros(at: &str, value: &Json) -> Result<DateTime<Utc>, Corrupt> {
     micros.and_then(DateTime::from_timestamp_micros).map_or_else(|| corrupt(at), Ok)
 }
 
-/// Reads a member's entry; since when its state lasts, and its device, stand beside it.
-pub(super) fn read_member(entry: Json, since: DateTime<Utc>, device_id: Option<String>) -> Result<Member, Corrupt> {
+/// What is known of a member beside its entry.
+#[derive(Debug, Clone, Default)]
+pub struct Beside {
+    /// Since when its state lasts.
+    pub since: DateTime<Utc>,
+    /// Until when it has time to come back, if its connection is lost (N-40).
+    pub grace_until: Option<DateTime<Utc>>,
+    /// The device of its last write.
+    pub device_id: Option<String>,
+}
+
+/// Reads a member's entry.
+pub(super) fn read_member(entry: Json, beside: Beside) -> Result<Member, Corrupt> {
+    let Beside { since, grace_until, device_id } = beside;
     let Json::Object(mut fields) = entry else { return corrupt("a member") };
     let mut take = |name: &str| fields.shift_remove(name).ok_or_else(|| Corrupt(format!("members.{name} is missing")));
     let mut constants = take_bag("members.constants", take("constants")?)?;
@@ -464,6 +481,7 @@ pub(super) fn read_member(entry: Json, since: DateTime<Utc>, device_id: Option<S
         xuid,
         state,
         since,
+        grace_until,
         joined_at: read_instant("members.joinTime", fields.get("joinTime"))?,
         gamertag: text("gamertag"),
         device_id,

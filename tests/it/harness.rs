@@ -105,6 +105,8 @@ impl World {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             workers: 1,
             shutdown: Duration::from_secs(1),
+            reconcile: Duration::from_millis(100),
+            alone: false,
         };
         let running = parts.start().await.expect("the service starts");
         Self { clock, store, running, database, key, client: Client::new() }

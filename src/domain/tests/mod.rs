@@ -34,6 +34,7 @@ use uuid::Uuid;
 
 use super::access::{Facts, Pass};
 use super::command::{Command, Delta, Preconditions, Tags, Target, Write};
+use super::connection::Known;
 use super::decide::{Context, Decision, Outcome, decide};
 use super::limits::Limits;
 use super::names::{Branch, Scid, SessionName, SessionReference, TemplateName, TitleId, Xuid};
@@ -43,6 +44,7 @@ use super::session::{Member, Record, Session};
 use super::template::{Form, Template};
 use super::{access as rules_of_access, timers as rules_of_time};
 use crate::json::{Json, Object, parse};
+use crate::wire::stored::Beside;
 use crate::wire::{delta, large, request, stored};
 
 pub(super) const SCID: &str = "5f0c1a52-7c1e-4b52-9d0e-00007a11b0a7";
@@ -196,6 +198,7 @@ pub(super) struct Stage {
     /// Follower and followed.
     pub follows: Vec<(Xuid, Xuid)>,
     pub everybody_follows: bool,
+    pub connections: Vec<Known>,
     /// Blocker and blocked.
     pub blocks: Vec<(Xuid, Xuid)>,
     /// The names that requests use.
@@ -227,6 +230,7 @@ impl Stage {
             pass: Pass::Nothing,
             follows: Vec::new(),
             everybody_follows: false,
+            connections: Vec::new(),
             blocks: Vec::new(),
             form: Form::New,
             branches: 0,
@@ -295,6 +299,7 @@ impl Stage {
             blocks: self.blocks.clone(),
             everybody_follows: self.everybody_follows,
             former: Vec::new(),
+            connections: self.connections.clone(),
         }
     }
 
@@ -399,8 +404,8 @@ fn can_be_read_back(session: &Session) -> Json {
     let mut read = stored::read(&session.reference, &texts.body, &texts.private).expect("what is rendered can be read");
     if session.is_large() {
         let member = |member: &Arc<Member>| {
-            large::read_member_text(&large::member_text(member), member.since, member.device_id.clone())
-                .expect("an entry can be read")
+            let beside = Beside { since: member.since, grace_until: member.grace_until, device_id: member.device_id.clone() };
+            large::read_member_text(&large::member_text(member), beside).expect("an entry can be read")
         };
         let next_due = session.crowd.as_ref().and_then(|crowd| crowd.next_due);
         read = large::with_members(read, session.members.iter().map(member).collect(), next_due).expect("they are counted");

@@ -1,5 +1,5 @@
-select sid, index, xuid, state, connection, device_id, turn, owner, document, since, due_at, joined_at, scid,
-    template_key
+select sid, index, xuid, state, connection, device_id, turn, owner, document, since, due_at, joined_at, grace_until,
+    scid, template_key
 from members
 where sid > $1 and sid <= $2
 order by sid, index

@@ -7,9 +7,11 @@ select ask.n, s.sid, s.scid, s.scid_spelling, s.template, s.name, s.branch, s.re
     s.visibility, s.join_restriction, s.read_restriction, s.closed, s.version, s.max_members, s.member_count, s.accepted_count,
     s.keywords, s.invite_protocol, s.next_timer_at, s.body, s.private, s.large, former.xuids as former,
     edge.followed, edge.followers, block.blocked, block.blockers,
-    crowd.documents, crowd.since, crowd.devices, later.due_at as next_due
-from unnest($1::uuid[], $2::int[], $3::int[], $4::boolean[], $7::int[], $8::int[]) with ordinality
-    as ask (sid, first_caller, last_caller, any_restriction, first_index, last_index, n)
+    crowd.documents, crowd.since, crowd.grace, crowd.devices, later.due_at as next_due, socket.ids as connections,
+    socket.owners as connection_owners, socket.alive as connections_alive, socket.elsewhere as connections_elsewhere
+from unnest($1::uuid[], $2::int[], $3::int[], $4::boolean[], $7::int[], $8::int[], $10::int[], $11::int[], $12::boolean[])
+    with ordinality as ask (
+        sid, first_caller, last_caller, any_restriction, first_index, last_index, first_connection, last_connection, engages, n)
 left join sessions s on s.sid = ask.sid
 left join lateral (
     select array_agg(f.xuid) as xuids
@@ -47,7 +49,7 @@ left join lateral (
         union
         select index from members where sid = s.sid and owner
         union
-        (select index from members where sid = s.sid and due_at <= $9 order by due_at limit 500)
+        (select index from members where sid = s.sid and due_at <= $13 order by due_at limit 500)
     ) near
     where s.large
 ) near on true
@@ -67,11 +69,33 @@ left join lateral (
     limit 1
 ) later on true
 left join lateral (
-    select array_agg(m.document) as documents, array_agg(m.since) as since, array_agg(m.device_id) as devices
+    select array_agg(m.document) as documents, array_agg(m.since) as since, array_agg(m.grace_until) as grace,
+        array_agg(m.device_id) as devices
     from unnest(array_append(near.indices, heir.index)) as loaded (index)
     -- One by one: a scan by sid would read all members.
     cross join lateral (
-        select document, since, device_id from members where sid = s.sid and index = loaded.index limit 1
+        select document, since, grace_until, device_id from members where sid = s.sid and index = loaded.index limit 1
     ) m
     where s.large
 ) crowd on true
+left join lateral (
+    select array_agg(c.id) as ids, array_agg(c.xuid) as owners, array_agg(c.lost_at is null) as alive,
+        array_agg(c.elsewhere) as elsewhere
+    from (
+        select id from unnest(($9::uuid[])[ask.first_connection:ask.last_connection]) as named (id)
+        union
+        select m.connection
+        from members m
+        where ask.engages and m.sid = ask.sid and m.index = any (near.indices) and m.connection is not null
+    ) named
+    cross join lateral (
+        select c.id, c.xuid, c.lost_at,
+            (select count(*)
+             from (select from members m where m.connection = c.id and m.xuid = c.xuid and m.sid <> ask.sid limit 10) other
+            ) as elsewhere
+        from connections c
+        where c.id = named.id
+        offset 0
+    ) c
+    where ask.engages
+) socket on true

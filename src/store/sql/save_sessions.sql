@@ -3,7 +3,7 @@
 -- part joins `won`, so a save that lost leaves no trace.
 with ask as materialized (
     select *
-    from unnest($54::uuid[], $55::uuid[], $56::bigint[], $57::boolean[], $58::boolean[])
+    from unnest($56::uuid[], $57::uuid[], $58::bigint[], $59::boolean[], $60::boolean[])
         as ask (sid, branch, revision, deletes, clears_handles)
 ),
 after as materialized (
@@ -96,37 +96,39 @@ members_of_deleted as (
 ),
 put_members as (
     insert into members (
-        sid, index, state, turn, xuid, scid, connection, template_key, device_id, owner, document, since, due_at, joined_at)
+        sid, index, state, turn, xuid, scid, connection, template_key, device_id, owner, document, since, due_at, joined_at,
+        grace_until)
     select p.sid, p.index, p.state, p.turn, p.xuid, after.scid, p.connection, lower(after.template collate "C"), p.device_id, p.owner,
-        p.document, p.since, p.due_at, p.joined_at
+        p.document, p.since, p.due_at, p.joined_at, p.grace_until
     from unnest(
         $31::uuid[], $32::int[], $33::smallint[], $34::boolean[], $35::bigint[], $36::uuid[], $37::text[], $38::boolean[], $39::text[],
-        $40::timestamptz[], $41::timestamptz[], $42::timestamptz[]
-    ) as p (sid, index, state, turn, xuid, connection, device_id, owner, document, since, due_at, joined_at)
+        $40::timestamptz[], $41::timestamptz[], $42::timestamptz[], $43::timestamptz[]
+    ) as p (sid, index, state, turn, xuid, connection, device_id, owner, document, since, due_at, joined_at, grace_until)
     join won on won.sid = p.sid
     join after on after.sid = p.sid
     on conflict (sid, index) do update
     set state = excluded.state, turn = excluded.turn, xuid = excluded.xuid, connection = excluded.connection,
         template_key = excluded.template_key, device_id = excluded.device_id, owner = excluded.owner, document = excluded.document,
-        since = excluded.since, due_at = excluded.due_at, joined_at = excluded.joined_at
+        since = excluded.since, due_at = excluded.due_at, joined_at = excluded.joined_at,
+        grace_until = excluded.grace_until
 ),
 -- A keyword row is found by the key of the stored session, which in a re-created session differs from the new one.
 removed_keywords as (
     delete from keywords k
-    using unnest($59::uuid[], $60::text[]) as r (sid, keyword), won, locked
+    using unnest($61::uuid[], $62::text[]) as r (sid, keyword), won, locked
     where won.sid = r.sid and locked.sid = r.sid
         and k.scid = locked.scid and k.keyword = r.keyword and k.start_time = locked.start_time and k.name = locked.name
         and k.sid = locked.sid
         and not exists (
             select
-            from unnest($61::uuid[], $62::text[]) as p (sid, keyword)
+            from unnest($63::uuid[], $64::text[]) as p (sid, keyword)
             join after on after.sid = p.sid
             where p.sid = r.sid and p.keyword = r.keyword and after.start_time = locked.start_time and after.name = locked.name)
 ),
 put_keywords as (
     insert into keywords (scid, keyword, start_time, name, sid, template_key)
     select after.scid, p.keyword, after.start_time, after.name, after.sid, lower(after.template collate "C")
-    from unnest($61::uuid[], $62::text[]) as p (sid, keyword)
+    from unnest($63::uuid[], $64::text[]) as p (sid, keyword)
     join won on won.sid = p.sid
     join after on after.sid = p.sid
     on conflict do nothing
@@ -134,7 +136,7 @@ put_keywords as (
 put_former_members as (
     insert into former_members (sid, branch, xuid)
     select f.sid, after.branch, f.xuid
-    from unnest($63::uuid[], $64::bigint[]) as f (sid, xuid)
+    from unnest($65::uuid[], $66::bigint[]) as f (sid, xuid)
     join won on won.sid = f.sid
     join after on after.sid = f.sid
     on conflict do nothing
@@ -148,8 +150,8 @@ former_members_of_ended as (
 handle as materialized (
     select p.*, coalesce(after.scid, locked.scid) as scid
     from unnest(
-        $67::uuid[], $68::uuid[], $69::smallint[], $70::text[], $71::text[], $72::text[], $73::bigint[], $74::bigint[], $75::bigint[],
-        $76::timestamptz[], $77::timestamptz[], $78::uuid[], $79::uuid[], $80::text[]
+        $69::uuid[], $70::uuid[], $71::smallint[], $72::text[], $73::text[], $74::text[], $75::bigint[], $76::bigint[], $77::bigint[],
+        $78::timestamptz[], $79::timestamptz[], $80::uuid[], $81::uuid[], $82::text[]
     ) as p (
         id, sid, type, scid_spelling, template, name, owner, title_id, invited, created_at, expires_at, origin_sid, origin_scid,
         document)
@@ -174,7 +176,7 @@ put_handles as (
 ),
 removed_activities as (
     delete from handles h
-    using unnest($65::uuid[], $66::bigint[]) as r (sid, owner), won, locked
+    using unnest($67::uuid[], $68::bigint[]) as r (sid, owner), won, locked
     where won.sid = r.sid and locked.sid = r.sid
         and h.owner = r.owner and h.scid = locked.scid and h.type = 0 and h.sid = r.sid
         and not exists (select from handle a where a.type = 0 and a.owner = h.owner and a.scid = h.scid)
@@ -186,12 +188,13 @@ cleared_handles as (
         and not (h.type = 0 and exists (select from handle a where a.type = 0 and a.owner = h.owner and a.scid = h.scid))
 ),
 logged as (
-    insert into changes (sid, branch, change_number, at, write_id, kinds, cause, deleted, actor, delta, departed)
-    select c.sid, c.branch, c.change_number, c.at, c.write_id, c.kinds, c.cause, c.deleted, c.actor, c.delta, c.departed
+    insert into changes (sid, branch, change_number, at, write_id, kinds, cause, deleted, actor, delta, departed, exempt)
+    select c.sid, c.branch, c.change_number, c.at, c.write_id, c.kinds, c.cause, c.deleted, c.actor, c.delta, c.departed,
+        c.exempt
     from unnest(
-        $43::uuid[], $44::uuid[], $45::bigint[], $46::timestamptz[], $47::int[], $48::smallint[], $49::boolean[], $50::text[],
-        $51::text[], $52::text[], $53::uuid[]
-    ) as c (sid, branch, change_number, at, kinds, cause, deleted, actor, delta, departed, write_id)
+        $44::uuid[], $45::uuid[], $46::bigint[], $47::timestamptz[], $48::int[], $49::smallint[], $50::boolean[], $51::text[],
+        $52::text[], $53::text[], $54::int[], $55::uuid[]
+    ) as c (sid, branch, change_number, at, kinds, cause, deleted, actor, delta, departed, exempt, write_id)
     join won on won.sid = c.sid
 )
 select sid from won

@@ -54,27 +54,30 @@ removed_members as (
 ),
 put_members as (
     insert into members (
-        sid, index, state, turn, xuid, scid, connection, template_key, device_id, owner, document, since, due_at, joined_at)
+        sid, index, state, turn, xuid, scid, connection, template_key, device_id, owner, document, since, due_at, joined_at,
+        grace_until)
     select p.sid, p.index, p.state, p.turn, p.xuid, after.scid, p.connection, lower(after.template collate "C"), p.device_id, p.owner,
-        p.document, p.since, p.due_at, p.joined_at
+        p.document, p.since, p.due_at, p.joined_at, p.grace_until
     from unnest(
         $31::uuid[], $32::int[], $33::smallint[], $34::boolean[], $35::bigint[], $36::uuid[], $37::text[], $38::boolean[], $39::text[],
-        $40::timestamptz[], $41::timestamptz[], $42::timestamptz[]
-    ) as p (sid, index, state, turn, xuid, connection, device_id, owner, document, since, due_at, joined_at)
+        $40::timestamptz[], $41::timestamptz[], $42::timestamptz[], $43::timestamptz[]
+    ) as p (sid, index, state, turn, xuid, connection, device_id, owner, document, since, due_at, joined_at, grace_until)
     join won on won.sid = p.sid
     join after on after.sid = p.sid
     on conflict (sid, index) do update
     set state = excluded.state, turn = excluded.turn, xuid = excluded.xuid, connection = excluded.connection,
         template_key = excluded.template_key, device_id = excluded.device_id, owner = excluded.owner, document = excluded.document,
-        since = excluded.since, due_at = excluded.due_at, joined_at = excluded.joined_at
+        since = excluded.since, due_at = excluded.due_at, joined_at = excluded.joined_at,
+        grace_until = excluded.grace_until
 ),
 logged as (
-    insert into changes (sid, branch, change_number, at, write_id, kinds, cause, deleted, actor, delta, departed)
-    select c.sid, c.branch, c.change_number, c.at, c.write_id, c.kinds, c.cause, c.deleted, c.actor, c.delta, c.departed
+    insert into changes (sid, branch, change_number, at, write_id, kinds, cause, deleted, actor, delta, departed, exempt)
+    select c.sid, c.branch, c.change_number, c.at, c.write_id, c.kinds, c.cause, c.deleted, c.actor, c.delta, c.departed,
+        c.exempt
     from unnest(
-        $43::uuid[], $44::uuid[], $45::bigint[], $46::timestamptz[], $47::int[], $48::smallint[], $49::boolean[], $50::text[],
-        $51::text[], $52::text[], $53::uuid[]
-    ) as c (sid, branch, change_number, at, kinds, cause, deleted, actor, delta, departed, write_id)
+        $44::uuid[], $45::uuid[], $46::bigint[], $47::timestamptz[], $48::int[], $49::smallint[], $50::boolean[], $51::text[],
+        $52::text[], $53::text[], $54::int[], $55::uuid[]
+    ) as c (sid, branch, change_number, at, kinds, cause, deleted, actor, delta, departed, exempt, write_id)
     join won on won.sid = c.sid
 )
 select sid from won

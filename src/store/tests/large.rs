@@ -7,7 +7,7 @@ use crate::store::rows::LargeMember;
 fn hidden(index: i32, due_at: Option<DateTime<Utc>>) -> MemberRow {
     let document = index.to_string();
     let joined_at = start() + seconds(i64::from(index));
-    let large = LargeMember { document, since: joined_at, due_at, joined_at };
+    let large = LargeMember { document, since: joined_at, due_at, joined_at, grace_until: None };
     MemberRow {
         owner: index == 3,
         large: Some(large),

@@ -103,6 +103,7 @@ fn change(session: &SessionRow) -> ChangeRow {
         cause: 0,
         delta: Some("{}".into()),
         kinds: 1,
+        exempt: None,
         departed: None,
         deleted: false,
     }
@@ -156,7 +157,7 @@ fn version(stored: &StoredSession) -> Version {
 
 /// Asks for a session on behalf of these callers.
 fn ask(name: &str, callers: &[u64]) -> LoadAsk {
-    LoadAsk { sid: sid_of(name), callers: callers.to_vec(), indices: Vec::new(), writes_restriction: false }
+    LoadAsk { callers: callers.to_vec(), ..LoadAsk::plain(sid_of(name)) }
 }
 
 async fn load(store: &Store, name: &str) -> Option<StoredSession> {

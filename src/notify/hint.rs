@@ -1,0 +1,176 @@
+//! What instances tell each other of a commit: enough for whoever follows the session already to tap without asking the database.
+//!
+//! A message is the sender's id and as many hints as fit, in base64; the largest message of PostgreSQL's NOTIFY is 8,000 bytes.
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD_NO_PAD;
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use crate::directory::{Announcement, Told};
+use crate::domain::change::Kinds;
+use crate::domain::names::{Branch, HandleId, MemberIndex, Xuid};
+
+/// The most bytes of a message before they are encoded.
+const MESSAGE_MAX: usize = 5900;
+
+/// That something was committed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Hint {
+    /// A session has changed.
+    Changed(Changed),
+    /// An invite was made.
+    Invited {
+        /// For whom.
+        xuid: Xuid,
+        /// Which.
+        handle: HandleId,
+    },
+}
+
+/// Changes of a session that follow upon each other in one life of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Changed {
+    /// The session.
+    pub sid: Uuid,
+    /// Which life of it.
+    pub branch: Branch,
+    /// The number of the first.
+    pub first: u64,
+    /// The number of the last.
+    pub last: u64,
+    /// When the last was decided.
+    pub at: DateTime<Utc>,
+    /// What happened in any of them.
+    pub kinds: Kinds,
+    /// The member who is not tapped for any of them (N-39).
+    pub exempt: Option<MemberIndex>,
+    /// Whether more has changed than this tells: subscriptions, members that left, the end of the life.
+    pub look: bool,
+}
+
+impl Changed {
+    /// What others have to know of an announcement: of its last life; whatever came before that is left to the log.
+    #[must_use]
+    pub fn of(news: &Announcement) -> Option<Self> {
+        let last = news.changes.last()?;
+        let life = news.changes.iter().filter(|change| change.branch == last.branch);
+        let first = life.clone().map(|change| change.change_number).min()?;
+        let kinds = life.clone().fold(Kinds::default(), |kinds, change| Kinds(kinds.0 | change.kinds.0));
+        let exempt = last.exempt.filter(|_| life.clone().all(|change| change.exempt == last.exempt));
+        let look = news.moved || news.changes.iter().any(|change| change.deleted || !change.departed.is_empty());
+        Some(Self { sid: news.sid, branch: last.branch, first, last: last.change_number, at: last.at, kinds, exempt, look })
+    }
+
+    /// Takes in what follows right upon it; `false` when it does not.
+    pub fn extend(&mut self, next: &Self) -> bool {
+        if (self.sid, self.branch) != (next.sid, next.branch) || next.first != self.last + 1 {
+            return false;
+        }
+        self.last = next.last;
+        self.at = next.at;
+        self.kinds.0 |= next.kinds.0;
+        self.exempt = self.exempt.filter(|_| self.exempt == next.exempt);
+        self.look |= next.look;
+        true
+    }
+
+    /// As one change.
+    #[must_use]
+    pub fn told(&self) -> Told {
+        Told {
+            branch: self.branch,
+            change_number: self.last,
+            at: self.at,
+            kinds: self.kinds,
+            exempt: self.exempt,
+            deleted: false,
+            departed: Vec::new(),
+        }
+    }
+}
+
+/// Packs hints into messages.
+#[must_use]
+pub fn pack(sender: Uuid, hints: &[Hint]) -> Vec<String> {
+    let mut messages = Vec::new();
+    let mut bytes = sender.as_bytes().to_vec();
+    for hint in hints {
+        let start = bytes.len();
+        put(hint, &mut bytes);
+        if bytes.len() > MESSAGE_MAX {
+            let last = bytes.split_off(start);
+            messages.push(BASE64_STANDARD_NO_PAD.encode(&bytes));
+            bytes = sender.as_bytes().to_vec();
+            bytes.extend(last);
+        }
+    }
+    if bytes.len() > sender.as_bytes().len() {
+        messages.push(BASE64_STANDARD_NO_PAD.encode(&bytes));
+    }
+    messages
+}
+
+/// Unpacks a message: its sender and its hints. `None` when it is not one of ours.
+#[must_use]
+pub fn unpack(message: &str) -> Option<(Uuid, Vec<Hint>)> {
+    let bytes = BASE64_STANDARD_NO_PAD.decode(message).ok()?;
+    let mut bytes = bytes.as_slice();
+    let sender = Uuid::from_bytes(take(&mut bytes)?);
+    let mut hints = Vec::new();
+    while !bytes.is_empty() {
+        hints.push(get(&mut bytes)?);
+    }
+    Some((sender, hints))
+}
+
+const CHANGED: u8 = 1;
+const INVITED: u8 = 2;
+/// Stands for nobody.
+const NOBODY: u32 = u32::MAX;
+
+fn put(hint: &Hint, out: &mut Vec<u8>) {
+    match hint {
+        Hint::Changed(changed) => {
+            out.push(CHANGED);
+            out.extend(changed.sid.as_bytes());
+            out.extend(changed.branch.0.as_bytes());
+            out.extend(changed.first.to_be_bytes());
+            out.extend(changed.last.to_be_bytes());
+            out.extend(changed.at.timestamp_micros().to_be_bytes());
+            out.extend(changed.kinds.0.to_be_bytes());
+            out.extend(changed.exempt.unwrap_or(NOBODY).to_be_bytes());
+            out.push(u8::from(changed.look));
+        }
+        Hint::Invited { xuid, handle } => {
+            out.push(INVITED);
+            out.extend(xuid.0.to_be_bytes());
+            out.extend(handle.0.as_bytes());
+        }
+    }
+}
+
+fn get(bytes: &mut &[u8]) -> Option<Hint> {
+    Some(match take::<1>(bytes)?[0] {
+        CHANGED => Hint::Changed(Changed {
+            sid: Uuid::from_bytes(take(bytes)?),
+            branch: Branch(Uuid::from_bytes(take(bytes)?)),
+            first: u64::from_be_bytes(take(bytes)?),
+            last: u64::from_be_bytes(take(bytes)?),
+            at: DateTime::from_timestamp_micros(i64::from_be_bytes(take(bytes)?))?,
+            kinds: Kinds(u32::from_be_bytes(take(bytes)?)),
+            exempt: Some(u32::from_be_bytes(take(bytes)?)).filter(|index| *index != NOBODY),
+            look: take::<1>(bytes)?[0] != 0,
+        }),
+        INVITED => {
+            Hint::Invited { xuid: Xuid(u64::from_be_bytes(take(bytes)?)), handle: HandleId(Uuid::from_bytes(take(bytes)?)) }
+        }
+        _ => return None,
+    })
+}
+
+fn take<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
+    let (head, tail) = bytes.split_at_checked(N)?;
+    *bytes = tail;
+    head.try_into().ok()
+}

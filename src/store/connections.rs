@@ -1,0 +1,110 @@
+//! Sockets with a connection id: which live, which are lost, and which sessions members are registered in with them.
+
+use chrono::{DateTime, Utc};
+use sqlx::Row as _;
+use tracing::instrument;
+use uuid::Uuid;
+
+use super::rows::{LostConnection, Registration, xuid_from_column, xuid_to_column};
+use super::{Store, StoreError};
+
+impl Store {
+    /// Makes connection ids known, each with the user of its socket.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Database`.
+    #[instrument(name = "db.connection.open", level = "debug", skip_all, fields(connections = connections.len()))]
+    pub async fn open_connections(
+        &self,
+        instance: Uuid,
+        connections: &[(Uuid, u64)],
+        real_now: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        sqlx::query(include_str!("sql/open_connections.sql"))
+            .bind(connections.iter().map(|(id, _)| *id).collect::<Vec<_>>())
+            .bind(connections.iter().map(|(_, xuid)| xuid_to_column(*xuid)).collect::<Vec<_>>())
+            .bind(instance)
+            .bind(real_now)
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
+
+    /// Marks living connections as lost, to be searched for at once.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Database`.
+    #[instrument(name = "db.connection.lose", level = "debug", skip_all, fields(connections = connections.len()))]
+    pub async fn lose_connections(&self, connections: &[Uuid], real_now: DateTime<Utc>) -> Result<(), StoreError> {
+        sqlx::query(include_str!("sql/lose_connections.sql")).bind(connections).bind(real_now).execute(&self.pool).await?;
+        Ok(())
+    }
+
+    /// Takes up to `limit` lost connections that are to be searched for, and puts them off until `again_at`, should the one who takes
+    /// them not come to an end. No two takers get the same.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Database`.
+    #[instrument(name = "db.connection.take_lost", level = "debug", skip_all)]
+    pub async fn take_lost_connections(
+        &self,
+        real_now: DateTime<Utc>,
+        again_at: DateTime<Utc>,
+        limit: i64,
+    ) -> Result<Vec<LostConnection>, StoreError> {
+        let rows = sqlx::query(include_str!("sql/take_lost_connections.sql"))
+            .bind(real_now)
+            .bind(again_at)
+            .bind(limit)
+            .fetch_all(&self.pool)
+            .await?;
+        let read = |row: &sqlx::postgres::PgRow| {
+            Ok(LostConnection { id: row.try_get("id")?, owner: xuid_from_column(row.try_get("xuid")?) })
+        };
+        rows.iter().map(read).collect()
+    }
+
+    /// Notes that lost connections were searched for. After the first time they are searched for once more at `again_at`: a write that
+    /// still took them for living ones has been committed by then.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Database`.
+    #[instrument(name = "db.connection.note_checked", level = "debug", skip_all)]
+    pub async fn note_checked(&self, connections: &[Uuid], again_at: DateTime<Utc>) -> Result<(), StoreError> {
+        sqlx::query(include_str!("sql/note_checked_connections.sql"))
+            .bind(connections)
+            .bind(again_at)
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
+
+    /// Forgets connections that were lost before an instant; they are unknown from then on (M-32).
+    ///
+    /// # Errors
+    /// `Unavailable`, `Database`.
+    #[instrument(name = "db.connection.forget", level = "debug", skip_all)]
+    pub async fn forget_connections(&self, lost_before: DateTime<Utc>) -> Result<u64, StoreError> {
+        let done = sqlx::query(include_str!("sql/forget_connections.sql")).bind(lost_before).execute(&self.pool).await?;
+        Ok(done.rows_affected())
+    }
+
+    /// Finds where members that are active or ready are registered with connections, each with what is stored of the session.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Database`.
+    #[instrument(name = "db.connection.find_registrations", level = "debug", skip_all, fields(connections = connections.len()))]
+    pub async fn find_registrations(&self, connections: &[Uuid]) -> Result<Vec<Registration>, StoreError> {
+        let rows = sqlx::query(include_str!("sql/find_registrations.sql")).bind(connections).fetch_all(&self.pool).await?;
+        let read = |row: &sqlx::postgres::PgRow| {
+            Ok(Registration {
+                connection: row.try_get("connection")?,
+                owner: xuid_from_column(row.try_get("xuid")?),
+                sid: row.try_get("sid")?,
+                branch: row.try_get("branch")?,
+                change_number: row.try_get("change_number")?,
+            })
+        };
+        rows.iter().map(read).collect()
+    }
+}

@@ -1,0 +1,13 @@
+-- Sockets that are gone: each is lost once, and searched for from then on. In the order of their ids, so that two instances that mark
+-- the same ones never wait for each other in a circle.
+with gone as materialized (
+    select c.id
+    from connections c
+    where c.id = any ($1::uuid[]) and c.lost_at is null
+    order by c.id
+    for update
+)
+update connections
+set lost_at = $2, check_at = $2
+from gone
+where connections.id = gone.id

@@ -1,0 +1,14 @@
+-- Lost connections that are to be searched for, those that wait longest first, put off for whoever else looks.
+with taken as materialized (
+    select id
+    from connections
+    where check_at <= $1
+    order by check_at
+    limit $3
+    for update skip locked
+)
+update connections c
+set check_at = $2
+from taken
+where c.id = taken.id
+returning c.id, c.xuid
