@@ -240,6 +240,8 @@ async fn the_examples_of_the_contract_play_in_order() {
     let world = World::new().await;
     world.follows(ADA, BO).await;
     world.follows(BO, ADA).await;
+    world.connects(ADA, "3c5f1f0e-91d4-4d1b-8a86-0a4f2e6b7c01").await;
+    world.connects(BO, "9e2d4b77-6c0a-4a5f-b3f1-5d8c7a6e4b02").await;
     let play =
         async |name: &'static str, tag: Option<&str>, handle: Option<&str>| Example::read(name).play(&world, tag, handle).await;
 
@@ -285,6 +287,7 @@ async fn the_examples_of_search_and_transfer_handles() {
 #[tokio::test]
 async fn the_examples_that_need_a_session_of_their_own() {
     let world = World::new().await;
+    world.connects(2_533_274_800_000_001, "3c5f1f0e-91d4-4d1b-8a86-0a4f2e6b7c01").await;
     // Somebody else's session that can be read and not written (W-30).
     let example = Example::read("put-not-a-member");
     let path = example.request["path"].as_str().expect("a path").to_owned();

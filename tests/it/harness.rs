@@ -170,6 +170,13 @@ impl World {
         self.store.put_follow(xuid, followed, false).await.expect("the edge is stored");
     }
 
+    /// Makes a connection id known as that of a socket of a user on this instance.
+    pub async fn connects(&self, xuid: u64, connection: &str) {
+        let instance = self.running.notifier.hub().instance();
+        let id = connection.parse().expect("a connection id is a GUID");
+        self.store.open_connections(instance, &[(id, xuid)], self.clock.real()).await.expect("the row is stored");
+    }
+
     /// From now on only this title may use the sample service config.
     pub async fn keeps_for_title(&self, title: u32) {
         let scid = SCID.parse().expect("the scid is a GUID");

@@ -52,6 +52,7 @@ async fn h71_h74_h78_a_search_tells_what_the_example_tells() {
         "members": {"me": {"properties": {"system": {"active": true, "connection": "3c5f1f0e-91d4-4d1b-8a86-0a4f2e6b7c01"}},
                            "roles": {"class": "healer"}}},
     });
+    world.connects(2_533_274_800_000_001, "3c5f1f0e-91d4-4d1b-8a86-0a4f2e6b7c01").await;
     ada.put(&session("Browse", "browse-77"), &body).await.expect(201);
     world.pass(600_000);
     let example = |name: &str| {

@@ -31,6 +31,11 @@ impl Story {
         let mut stage = Stage::of(template);
         let id = |who: Principal| who.xuid().unwrap();
         stage.follows = vec![(id(ada()), id(bo()))];
+        // The examples tell of players whose sockets are there.
+        stage.connections = vec![
+            alive("3c5f1f0e-91d4-4d1b-8a86-0a4f2e6b7c01", id(ada())),
+            alive("9e2d4b77-6c0a-4a5f-b3f1-5d8c7a6e4b02", id(bo())),
+        ];
         Self { stage }
     }
 

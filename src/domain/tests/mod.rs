@@ -5,6 +5,7 @@
 //! number moves exactly when the document does, and the delta leads from the old document to the new.
 
 mod access;
+mod connections;
 mod constants;
 mod corners;
 mod crowds;
@@ -37,7 +38,7 @@ use super::command::{Command, Delta, Preconditions, Tags, Target, Write};
 use super::connection::Known;
 use super::decide::{Context, Decision, Outcome, decide};
 use super::limits::Limits;
-use super::names::{Branch, Scid, SessionName, SessionReference, TemplateName, TitleId, Xuid};
+use super::names::{Branch, ConnectionId, Scid, SessionName, SessionReference, TemplateName, TitleId, Xuid};
 use super::principal::{Principal, Server, User};
 use super::refusal::{Kind, Refusal};
 use super::session::{Member, Record, Session};
@@ -67,6 +68,11 @@ pub(super) const HERE: &str = r#"{"members":{"me":{}}}"#;
 pub(super) const LEAVES: &str = r#"{"members":{"me":null}}"#;
 /// A connection nobody knows.
 pub(super) const CONNECTION: &str = "3c5f1f0e-91d4-4d1b-8a86-0a4f2e6b7c01";
+
+/// What is known of a socket that is there.
+pub(super) fn alive(id: &str, owner: Xuid) -> Known {
+    Known { id: ConnectionId::parse(id).unwrap(), owner, alive: true, elsewhere: 0 }
+}
 
 pub(super) fn json(text: &str) -> Json {
     parse(text.as_bytes(), 64).unwrap_or_else(|error| panic!("{error} in {text}"))

@@ -85,8 +85,11 @@ left join lateral (
         select id from unnest(($9::uuid[])[ask.first_connection:ask.last_connection]) as named (id)
         union
         select m.connection
-        from members m
-        where ask.engages and m.sid = ask.sid and m.index = any (near.indices) and m.connection is not null
+        from unnest(near.indices) as loaded (index)
+        cross join lateral (
+            select connection from members where sid = ask.sid and index = loaded.index and connection is not null limit 1
+        ) m
+        where ask.engages
     ) named
     cross join lateral (
         select c.id, c.xuid, c.lost_at,

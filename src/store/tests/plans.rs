@@ -26,6 +26,11 @@ async fn fill(connection: &mut PgConnection) {
         from rows;
         insert into changes select sid, sid, i, start, md5(n::text || i)::uuid, 1, 0, false, '', '', null
         from rows, generate_series(1, 2) i;
+        insert into connections select md5(n::text || 0)::uuid, sid, n, start, case when n % 3 = 0 then start end,
+            case when n % 3 = 0 then start end
+        from rows;
+        insert into instances select sid, start, 1 from rows where n < 3;
+        insert into nonces select decode(md5(n::text), 'hex'), '{}', start from rows;
         insert into follows select n, n % 100, false from rows;
         insert into blocks select n, n % 100 from rows";
     let rows = "with rows as (
@@ -68,7 +73,16 @@ async fn every_path_takes_its_index() {
         path!("read_sessions", "sessions_pkey", "members_xuid"),
         path!("read_by_handles", "handles_pkey", "sessions_pkey", "members_xuid"),
         path!("access_facts", "members_pkey"),
-        path!("load_sessions", "sessions_pkey", "follows_followed", "blocks_blocked", "former_members_pkey", "members_pkey"),
+        path!(
+            "load_sessions",
+            "sessions_pkey",
+            "follows_followed",
+            "blocks_blocked",
+            "former_members_pkey",
+            "members_pkey",
+            "connections_pkey",
+            "members_connection"
+        ),
         path!(
             "load_large_sessions",
             "sessions_pkey",
@@ -79,7 +93,9 @@ async fn every_path_takes_its_index() {
             "members_xuid",
             "members_owner",
             "members_due",
-            "members_joined"
+            "members_joined",
+            "connections_pkey",
+            "members_connection"
         ),
         path!("find_candidates_by_xuid", "members_xuid", "sessions_pkey", "keywords_order"),
         path!("find_candidates_by_keyword", "keywords_order", "sessions_pkey", "members_xuid"),
@@ -93,6 +109,13 @@ async fn every_path_takes_its_index() {
         path!("put_follows", "follows_pkey"),
         path!("put_neighbours", "follows_pkey", "follows_followed", "blocks_pkey", "blocks_blocked"),
         path!("find_due", "timers_due"),
+        path!("find_registrations", "members_connection", "sessions_pkey"),
+        path!("open_connections"),
+        path!("lose_connections", "connections_pkey"),
+        path!("take_lost_connections", "connections_check"),
+        path!("note_checked_connections", "connections_pkey"),
+        path!("bury_instances", "instances_pkey", "connections_instance"),
+        path!("read_missed", "changes_default_pkey"),
         path!("find_writes", "changes_default_pkey", "handles_pkey"),
         path!("load_changes", "changes_default_pkey"),
         path!("delete_handle", "handles_pkey"),
@@ -137,8 +160,8 @@ async fn m95_a_load_never_reads_all_members_of_a_large_session() {
     let statement = include_str!("../sql/load_large_sessions.sql");
     connection.execute("deallocate all").await.unwrap();
     connection.execute(AssertSqlSafe(format!("prepare asked as {statement}"))).await.unwrap();
-    let ask =
-        "array[md5('large')::uuid], '{1}', '{3}', '{false}', '{-3,-4,-5}', '{100,101}', '{1}', '{2}', '2026-01-01T00:00:40Z'";
+    let ask = "array[md5('large')::uuid], '{1}', '{3}', '{false}', '{-3,-4,-5}', '{100,101}', '{1}', '{2}', '{}', '{1}', '{0}', \
+         '{true}', '2026-01-01T00:00:40Z'";
     let explain = format!("explain (analyze, timing off, summary off) execute asked({ask})");
     let lines = connection.fetch_all(AssertSqlSafe(explain)).await.unwrap();
     let lines: Vec<String> = lines.iter().map(|line| line.get(0)).collect();

@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 
 use super::super::{SCID, TitleId, User, Xuid};
+use crate::domain::connection::Known;
 use crate::domain::member;
-use crate::domain::names::Scid;
+use crate::domain::names::{ConnectionId, Scid};
 use crate::domain::principal::{Principal, Server, ServerFor};
 use crate::domain::session::{Bag, Member};
 
@@ -68,6 +69,12 @@ impl Cast {
 
     pub fn connection(&mut self, name: &str) -> String {
         connection(self.number(name))
+    }
+
+    /// What the directory knows of a user's connection: its socket is there.
+    pub fn socket(user: Xuid) -> Known {
+        let id = ConnectionId::parse(&connection(user.0 - PLAYERS)).expect("it is a GUID");
+        Known { id, owner: user, alive: true, elsewhere: 0 }
     }
 
     /// A player of that name, on a device of its own.
