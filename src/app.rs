@@ -16,6 +16,7 @@ use secrecy::ExposeSecret;
 use sqlx::postgres::PgConnectOptions;
 use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::{error, info, warn};
@@ -26,7 +27,8 @@ use crate::auth::{KeySet, Rules as TokenRules, Situation, Verifier};
 use crate::directory::{self, Directory};
 use crate::domain::limits::{Limits, UnknownFields};
 use crate::embedded::{EmbeddedOptions, EmbeddedPostgres};
-use crate::http::{self, Rules, Service};
+use crate::http::{self, FeedRules, Feeds, Rules, Service};
+use crate::notify::Hub;
 use crate::services;
 use crate::settings::{self, Settings, SocialSettings, SocialSource};
 use crate::social::{self, HttpOptions};
@@ -36,7 +38,7 @@ use crate::store::{Store, StoreError, StoreOptions, migrate};
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// How often the catalog is compared with the database.
 const CATALOG_INTERVAL: Duration = Duration::from_secs(1);
-/// How often partitions are made ahead and expired handles removed.
+/// How often partitions are made ahead, old ones dropped, and expired handles removed.
 const HOUSEKEEPING_INTERVAL: Duration = Duration::from_mins(10);
 /// How long the lease of the development clock lasts, and how often it is renewed.
 const LEASE: TimeDelta = TimeDelta::seconds(5);
@@ -76,6 +78,8 @@ pub struct Running {
     pub address: SocketAddr,
     /// The use cases.
     pub directory: Arc<Directory>,
+    /// Says to what never ends by itself that the service ends.
+    ending: watch::Sender<bool>,
     server: ServerHandle,
     served: tokio::task::JoinHandle<std::io::Result<()>>,
 }
@@ -87,6 +91,8 @@ impl Parts {
     /// When the catalog cannot be loaded or the address is taken.
     pub async fn start(self) -> anyhow::Result<Running> {
         let social = social::open(self.social, &self.store, &self.clock).context("social.url is no URL")?;
+        let hub = Hub::new(self.ids.clone());
+        let ending = watch::Sender::new(false);
         let directory = Arc::new(Directory::start(self.store, self.clock.clone(), self.ids, self.options));
         directory.ready().await.context("failed to load the service configs")?;
         let service = web::Data::new(Service {
@@ -95,6 +101,8 @@ impl Parts {
             social,
             clock: self.clock,
             runtime: Handle::current(),
+            hub,
+            feeds: Feeds::new(self.rules.feeds.open_max, ending.subscribe()),
             rules: self.rules,
         });
         let listener = TcpListener::bind(self.listen).with_context(|| format!("failed to listen on {}", self.listen))?;
@@ -109,13 +117,14 @@ impl Parts {
         }
         let server = server.listen(listener)?.run();
         let handle = server.handle();
-        Ok(Running { address, directory, server: handle, served: tokio::spawn(server) })
+        Ok(Running { address, directory, ending, server: handle, served: tokio::spawn(server) })
     }
 }
 
 impl Running {
-    /// Stops accepting, lets running requests finish, and closes the pool.
+    /// Stops accepting, ends feeds, lets running requests finish, and closes the pool.
     pub async fn stop(self) {
+        self.ending.send_replace(true);
         self.server.stop(true).await;
         if let Ok(Err(error)) = self.served.await {
             error!(%error, "the server did not end well");
@@ -221,6 +230,11 @@ async fn serve_on(
             import_bytes: settings.limits.import_bytes,
             json_depth: settings.limits.json_depth,
             banned: settings.access.banned_xuids.clone(),
+            feeds: FeedRules {
+                open_max: settings.feeds.open_max,
+                poll: Duration::from_millis(settings.feeds.poll_ms),
+                heartbeat: Duration::from_millis(settings.feeds.heartbeat_ms),
+            },
             dev,
         },
         listen: settings.server.listen,
@@ -322,9 +336,12 @@ fn start_chores(directory: &Arc<Directory>, settings: &Settings, dev: Option<Uui
     chores.spawn(repeat("reload the service configs", CATALOG_INTERVAL, Arc::clone(directory), async |directory| {
         directory.refresh_catalog().await
     }));
-    chores.spawn(repeat("keep house", HOUSEKEEPING_INTERVAL, Arc::clone(directory), async |directory| {
+    let kept = TimeDelta::days(settings.log.keep_days.into());
+    chores.spawn(repeat("keep house", HOUSEKEEPING_INTERVAL, Arc::clone(directory), async move |directory| {
         directory.store().ensure_partitions(directory.clock().now()).await?;
-        directory.drop_expired_handles().await.map(drop)
+        directory.drop_expired_handles().await?;
+        // By real time: a development clock that was moved ahead must not take the history of a minute ago for old.
+        directory.store().drop_partitions(directory.clock().real() - kept).await.map(drop)
     }));
     if let Some(instance) = dev {
         chores.spawn(repeat(

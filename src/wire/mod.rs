@@ -7,6 +7,7 @@
 
 pub mod delta;
 pub mod element;
+pub mod feed;
 #[cfg(test)]
 mod fuzz;
 pub mod handle;
