@@ -16,6 +16,7 @@ use secrecy::ExposeSecret;
 use sqlx::postgres::PgConnectOptions;
 use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::{error, info, warn};
@@ -26,7 +27,7 @@ use crate::auth::{KeySet, Rules as TokenRules, Situation, Verifier};
 use crate::directory::{self, Directory};
 use crate::domain::limits::{Limits, UnknownFields};
 use crate::embedded::{EmbeddedOptions, EmbeddedPostgres};
-use crate::http::{self, Rules, Service};
+use crate::http::{self, FeedRules, Feeds, Rules, Service};
 use crate::notify::{self, Notifier};
 use crate::services;
 use crate::settings::{self, Settings, SocialSettings, SocialSource};
@@ -39,7 +40,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(75);
 const RECONCILE_INTERVAL: Duration = Duration::from_millis(500);
 /// How often the catalog is compared with the database.
 const CATALOG_INTERVAL: Duration = Duration::from_secs(1);
-/// How often partitions are made ahead and expired handles removed.
+/// How often partitions are made ahead, old ones dropped, and expired handles removed.
 const HOUSEKEEPING_INTERVAL: Duration = Duration::from_mins(10);
 /// How long the lease of the development clock lasts, and how often it is renewed.
 const LEASE: TimeDelta = TimeDelta::seconds(5);
@@ -85,6 +86,8 @@ pub struct Running {
     pub directory: Arc<Directory>,
     /// Who listens to what.
     pub notifier: Notifier,
+    /// Says to what never ends by itself that the service ends.
+    ending: watch::Sender<bool>,
     server: ServerHandle,
     served: tokio::task::JoinHandle<std::io::Result<()>>,
 }
@@ -96,6 +99,7 @@ impl Parts {
     /// When the catalog cannot be loaded or the address is taken.
     pub async fn start(self) -> anyhow::Result<Running> {
         let social = social::open(self.social, &self.store, &self.clock).context("social.url is no URL")?;
+        let ending = watch::Sender::new(false);
         let directory = Arc::new(Directory::start(self.store, self.clock.clone(), self.ids, self.options));
         directory.ready().await.context("failed to load the service configs")?;
         let listener = TcpListener::bind(self.listen).with_context(|| format!("failed to listen on {}", self.listen))?;
@@ -108,6 +112,8 @@ impl Parts {
             social,
             clock: self.clock,
             runtime: Handle::current(),
+            hub: Arc::clone(notifier.hub()),
+            feeds: Feeds::new(self.rules.feeds.open_max, ending.subscribe()),
             rules: self.rules,
         });
         let mut server = HttpServer::new(move || App::new().app_data(service.clone()).configure(http::configure))
@@ -120,13 +126,14 @@ impl Parts {
         }
         let server = server.listen(listener)?.run();
         let handle = server.handle();
-        Ok(Running { address, directory, notifier, server: handle, served: tokio::spawn(server) })
+        Ok(Running { address, directory, notifier, ending, server: handle, served: tokio::spawn(server) })
     }
 }
 
 impl Running {
-    /// Stops accepting, closes the sockets, lets running requests finish, and closes the pool.
+    /// Stops accepting, closes sockets and feeds, lets running requests finish, and closes the pool.
     pub async fn stop(self) {
+        self.ending.send_replace(true);
         self.notifier.hub().close_all();
         self.server.stop(true).await;
         if let Ok(Err(error)) = self.served.await {
@@ -234,6 +241,11 @@ async fn serve_on(
             import_bytes: settings.limits.import_bytes,
             json_depth: settings.limits.json_depth,
             banned: settings.access.banned_xuids.clone(),
+            feeds: FeedRules {
+                open_max: settings.feeds.open_max,
+                poll: Duration::from_millis(settings.feeds.poll_ms),
+                heartbeat: Duration::from_millis(settings.feeds.heartbeat_ms),
+            },
             dev,
         },
         listen: settings.server.listen,
@@ -346,9 +358,12 @@ fn start_chores(directory: &Arc<Directory>, settings: &Settings, dev: Option<Uui
     chores.spawn(repeat("reload the service configs", CATALOG_INTERVAL, Arc::clone(directory), async |directory| {
         directory.refresh_catalog().await
     }));
-    chores.spawn(repeat("keep house", HOUSEKEEPING_INTERVAL, Arc::clone(directory), async |directory| {
+    let kept = TimeDelta::days(settings.log.keep_days.into());
+    chores.spawn(repeat("keep house", HOUSEKEEPING_INTERVAL, Arc::clone(directory), async move |directory| {
         directory.store().ensure_partitions(directory.clock().now()).await?;
-        directory.drop_expired_handles().await.map(drop)
+        directory.drop_expired_handles().await?;
+        // By real time: a development clock that was moved ahead must not take the history of a minute ago for old.
+        directory.store().drop_partitions(directory.clock().real() - kept).await.map(drop)
     }));
     if let Some(instance) = dev {
         chores.spawn(repeat(

@@ -11,6 +11,7 @@ mod activities;
 mod announce;
 pub mod catalog;
 mod error;
+pub mod feed;
 mod gather;
 mod handles;
 mod plan;
@@ -26,6 +27,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use tokio::sync::{OnceCell, mpsc};
+use uuid::Uuid;
 
 use crate::ambient::{Clock, Ids};
 use crate::domain::decide::Outcome;
@@ -110,6 +112,7 @@ pub struct Directory {
     readers: Vec<Gather<ReadAsk, Option<ReadRow>>>,
     handle_readers: Vec<Gather<HandleAsk, Option<HandleReadRow>>>,
     doorkeeper: Gather<FactsAsk, AccessFacts>,
+    prober: Gather<Uuid, Option<(Uuid, i64)>>,
     writer: Writer,
     outlet: Outlet,
     sweeping: tokio::sync::Mutex<()>,
@@ -144,8 +147,14 @@ impl Directory {
             let store = facts.clone();
             async move { store.access_facts(&asks).await }
         });
+        let states = store.clone();
+        let prober = Gather::start(move |sids: Vec<Uuid>| {
+            let store = states.clone();
+            async move { store.probe_sessions(&sids).await }
+        });
         Self {
             doorkeeper,
+            prober,
             readers: (0..gatherers).map(read).collect(),
             handle_readers: (0..gatherers).map(follow).collect(),
             writer: Writer::start(&store, &clock, &ids, &options, &outlet),

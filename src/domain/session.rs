@@ -248,6 +248,16 @@ impl Visibility {
             Self::Private => "private",
         }
     }
+
+    /// Reads the system constants of a session: open unless they say otherwise.
+    #[must_use]
+    pub fn read(constants: &Object) -> Self {
+        match constants.get("visibility").and_then(Json::as_str).as_deref() {
+            Some("visible") => Self::Visible,
+            Some("private") => Self::Private,
+            _ => Self::Open,
+        }
+    }
 }
 
 /// How near a stranger has to be (S-40, S-41); ordered from the most to the least permissive.
@@ -272,7 +282,9 @@ impl Restriction {
         }
     }
 
-    fn read(fields: &Object, name: &str) -> Self {
+    /// Reads a field of the system properties: none unless it says otherwise.
+    #[must_use]
+    pub fn read(fields: &Object, name: &str) -> Self {
         match fields.get(name).and_then(Json::as_str).as_deref() {
             Some("followed") => Self::Followed,
             Some("local") => Self::Local,
@@ -385,11 +397,7 @@ impl Session {
     /// Its visibility.
     #[must_use]
     pub fn visibility(&self) -> Visibility {
-        match self.constants.system.get("visibility").and_then(Json::as_str).as_deref() {
-            Some("visible") => Visibility::Visible,
-            Some("private") => Visibility::Private,
-            _ => Visibility::Open,
-        }
+        Visibility::read(&self.constants.system)
     }
 
     /// How many members it takes.

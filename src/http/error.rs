@@ -35,6 +35,12 @@ pub enum ApiError {
     /// The contract version is another one.
     #[error("X-Xbl-Contract-Version {0} is not supported: 104 to 107 and later minor versions of 1 are")]
     WrongVersion(u32),
+    /// What came after the state that the caller has is not known any more.
+    #[error("{0}")]
+    Gone(&'static str),
+    /// As many requests of this kind are under way as the service takes.
+    #[error("{0}")]
+    Crowded(&'static str),
     /// The body is larger than the installation takes (S-95).
     #[error("the body is larger than {0} bytes")]
     TooLarge(usize),
@@ -81,6 +87,8 @@ impl ApiError {
             Self::WrongVerb(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
             Self::WrongVersion(_) => StatusCode::NOT_ACCEPTABLE,
+            Self::Gone(_) => StatusCode::GONE,
+            Self::Crowded(why) => return unavailable(why).into(),
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Corrupt(..) => {
                 error!(error = text, "failed to answer a request");

@@ -10,6 +10,7 @@ mod admin;
 mod elements;
 mod error;
 mod extract;
+mod feed;
 mod handles;
 mod queries;
 mod reply;
@@ -30,9 +31,11 @@ use crate::auth::Verifier;
 use crate::directory::Directory;
 use crate::domain::names::Xuid;
 use crate::domain::principal::Principal;
+use crate::notify::Hub;
 use crate::social::Social;
 
 use error::ApiError;
+pub use feed::{FeedRules, Feeds};
 use reply::Reply;
 use route::Route;
 
@@ -48,6 +51,10 @@ pub struct Service {
     pub clock: Clock,
     /// The runtime the directory lives in: whatever awaits the database runs there.
     pub runtime: Handle,
+    /// Who listens to what.
+    pub hub: Arc<Hub>,
+    /// Open change feeds.
+    pub feeds: Feeds,
     /// What the installation decides.
     pub rules: Rules,
 }
@@ -63,6 +70,8 @@ pub struct Rules {
     pub json_depth: usize,
     /// Users who are refused everything.
     pub banned: Vec<u64>,
+    /// How many change feeds may be open, and their pace.
+    pub feeds: FeedRules,
     /// Whether the development clock can be moved.
     pub dev: bool,
 }
@@ -171,6 +180,7 @@ async fn answer(
     match (route, request.method()) {
         (Route::Session(path), &Method::GET) => sessions::read(call, &path).await,
         (Route::Session(path), _) => sessions::write(call, &path).await,
+        (Route::Changes(path), _) => feed::changes(call, &path).await,
         (Route::Element(path, part), &Method::GET) => elements::read(call, &path, &part).await,
         (Route::Element(path, part), &Method::PUT) => elements::write(call, &path, &part).await,
         (Route::Element(path, part), _) => elements::delete(call, &path, &part).await,

@@ -9,6 +9,8 @@ use actix_web::http::Method;
 pub enum Route {
     /// `/serviceconfigs/{scid}/sessiontemplates/{template}/sessions/{name}`
     Session(SessionPath),
+    /// `{session}/changes`
+    Changes(SessionPath),
     /// `{session}/properties` and the like
     Element(SessionPath, Part),
     /// `/serviceconfigs/{scid}/sessiontemplates`
@@ -94,6 +96,7 @@ impl Route {
             ["serviceconfigs", _, "sessiontemplates", _, "sessions"] => Self::Sessions(part(1), Some(part(3))),
             ["serviceconfigs", _, "sessiontemplates", _, "batch"] => Self::Batch(part(1), Some(part(3))),
             ["serviceconfigs", _, "sessiontemplates", _, "sessions", _] => Self::Session(session()),
+            ["serviceconfigs", _, "sessiontemplates", _, "sessions", _, "changes"] => Self::Changes(session()),
             ["serviceconfigs", _, "sessiontemplates", _, "sessions", _, rest @ ..] => {
                 let element = match rest {
                     ["constants"] => Part::Constants,
@@ -124,9 +127,12 @@ impl Route {
         match self {
             Self::Session(_) | Self::HandleSession(_) | Self::Element(_, Part::Properties) => &[Method::GET, Method::PUT],
             Self::Element(_, Part::Member(_) | Part::Server(_)) => &[Method::GET, Method::PUT, Method::DELETE],
-            Self::Templates(_) | Self::Template(..) | Self::Sessions(..) | Self::Element(_, Part::Constants) | Self::Invites => {
-                &[Method::GET]
-            }
+            Self::Templates(_)
+            | Self::Template(..)
+            | Self::Sessions(..)
+            | Self::Changes(_)
+            | Self::Element(_, Part::Constants)
+            | Self::Invites => &[Method::GET],
             Self::Invite(_) => &[Method::DELETE],
             Self::Batch(..) | Self::Handles | Self::HandlesQuery | Self::DevClock => &[Method::POST],
             Self::Handle(_) => &[Method::GET, Method::DELETE],
@@ -194,6 +200,8 @@ mod tests {
         assert_eq!(Route::find("/serviceconfigs/a/Batch"), Some(Route::Batch("a".into(), None)));
         let batch = Route::find("/serviceconfigs/a/sessionTemplates/Lobby/BATCH/");
         assert_eq!(batch, Some(Route::Batch("a".into(), Some("Lobby".into()))));
+        let path = SessionPath { scid: "a".into(), template: "Lobby".into(), name: "Foo".into() };
+        assert_eq!(Route::find("/serviceconfigs/a/sessionTemplates/Lobby/sessions/Foo/Changes"), Some(Route::Changes(path)));
         assert_eq!(Route::find("/serviceconfigs/a/SESSIONS"), Some(Route::Sessions("a".into(), None)));
     }
 

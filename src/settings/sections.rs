@@ -38,6 +38,10 @@ pub struct Settings {
     pub limits: LimitSettings,
     /// `[queues]`: how many writes may wait.
     pub queues: QueueSettings,
+    /// `[feeds]`: change feeds.
+    pub feeds: FeedSettings,
+    /// `[log]`: the change log.
+    pub log: LogSettings,
     /// `[telemetry]`: the log.
     pub telemetry: TelemetrySettings,
 }
@@ -231,6 +235,26 @@ pub struct QueueSettings {
     pub per_session: usize,
     /// In all.
     pub total: usize,
+}
+
+/// `[feeds]`: how sessions are followed.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FeedSettings {
+    /// How many feeds may be open.
+    pub open_max: usize,
+    /// How often a feed looks by itself whether its session has changed, in milliseconds.
+    pub poll_ms: u64,
+    /// How often a silent feed says that it lives, in milliseconds.
+    pub heartbeat_ms: u64,
+}
+
+/// `[log]`: the history of sessions.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LogSettings {
+    /// How many whole days of it are kept.
+    pub keep_days: u32,
 }
 
 /// `[telemetry]`: the log.

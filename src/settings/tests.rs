@@ -42,6 +42,8 @@ fn default_toml_holds_exactly_the_keys_of_the_structs() {
     assert!(settings.database.url.is_none() && settings.embedded.binaries.is_none());
     assert_eq!(settings.limits.request_body_bytes, 262_144, "S-95");
     assert_eq!(settings.auth.leeway_s, 60, "A-01");
+    assert_eq!((settings.feeds.open_max, settings.feeds.poll_ms, settings.feeds.heartbeat_ms), (1000, 1000, 15_000));
+    assert_eq!(settings.log.keep_days, 7);
     assert_eq!(settings.sessions.unknown_system_fields, UnknownFields::Reject, "S-09");
     assert!(settings.auth.keys.is_empty() && settings.access.banned_xuids.is_empty());
     assert_eq!(warnings, Vec::<String>::new());
@@ -163,6 +165,10 @@ fn passwords_are_never_shown() {
 #[case::endpoint("OPENMPSD__SOCIAL__URL", "http://a/b", "social.url: needs social.source = \"http\"")]
 #[case::endpoint("OPENMPSD__SOCIAL__BEARER", "x", "social.bearer: needs social.source = \"http\"")]
 #[case::endpoint("OPENMPSD__SOCIAL__CACHE_S", "0", "social.cache_s: must be 1 to 86400, not 0")]
+#[case::range("OPENMPSD__LOG__KEEP_DAYS", "0", "log.keep_days: must be 1 to 3650, not 0")]
+#[case::range("OPENMPSD__FEEDS__OPEN_MAX", "100001", "feeds.open_max: must be 0 to 100000, not 100001")]
+#[case::range("OPENMPSD__FEEDS__POLL_MS", "9", "feeds.poll_ms: must be 10 to 60000, not 9")]
+#[case::range("OPENMPSD__FEEDS__HEARTBEAT_MS", "0", "feeds.heartbeat_ms: must be 100 to 600000, not 0")]
 #[case::shape("OPENMPSD__SERVER", "x", "server: invalid type: string \"x\", expected struct ServerSettings")]
 fn mistakes_are_named(#[case] variable: &str, #[case] value: &str, #[case] message: &str) {
     assert_eq!(load(&[(variable, value)]).unwrap_err().to_string(), message);

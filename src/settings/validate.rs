@@ -12,7 +12,7 @@ const MIB: usize = 1024 * 1024;
 /// Collects everything that is wrong, so that an operator mends it in one go.
 pub fn check(settings: &Settings) -> Result<(), SettingsError> {
     let mut problems = Problems(Vec::new());
-    let Settings { server, database, embedded, auth, timers, social, handles, search, limits, queues, .. } = settings;
+    let Settings { server, database, embedded, auth, timers, social, handles, search, limits, queues, feeds, log, .. } = settings;
 
     problems.range("server.workers", server.workers, 0..=1024);
     problems.range("server.shutdown_ms", server.shutdown_ms, 0..=600_000);
@@ -61,6 +61,10 @@ pub fn check(settings: &Settings) -> Result<(), SettingsError> {
     if queues.per_session > queues.total {
         problems.add("queues.per_session", &format!("{} is more than queues.total, {}", queues.per_session, queues.total));
     }
+    problems.range("feeds.open_max", feeds.open_max, 0..=100_000);
+    problems.range("feeds.poll_ms", feeds.poll_ms, 10..=60_000);
+    problems.range("feeds.heartbeat_ms", feeds.heartbeat_ms, 100..=600_000);
+    problems.range("log.keep_days", log.keep_days, 1..=3650);
 
     if problems.0.is_empty() { Ok(()) } else { Err(SettingsError::Invalid(problems.0)) }
 }

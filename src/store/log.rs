@@ -9,6 +9,9 @@ use super::decode::place;
 use super::rows::{ChangeRow, MissedRow};
 use super::{Store, StoreError};
 
+/// The advisory lock of whoever forgets old days.
+const FORGET_LOCK: i64 = 0x6f70_656e_666f_7267;
+
 /// A save whose outcome is unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WriteAsk {
@@ -89,6 +92,49 @@ impl Store {
         Ok(found)
     }
 
+    /// Reads what one branch of a session went through after the number `after` and up to `last`, in the order of the numbers, at most
+    /// `limit` changes. What is no longer kept is missing.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Database`.
+    #[instrument(name = "db.log.read", level = "debug", skip_all)]
+    pub async fn read_changes(
+        &self,
+        sid: Uuid,
+        branch: Uuid,
+        (after, last): (i64, i64),
+        limit: i64,
+    ) -> Result<Vec<ChangeRow>, StoreError> {
+        let query = sqlx::query(include_str!("sql/read_changes.sql")).bind(sid).bind(branch).bind(after).bind(last).bind(limit);
+        let rows = query.fetch_all(&self.pool).await?;
+        rows.iter().map(|row| Ok(ChangeRow::read(row)?)).collect()
+    }
+
+    /// Lists the branches of a session that the log still knows of, in the order in which they lived. Reads every row of the session
+    /// in an index: to be asked only when one life is over.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Database`.
+    #[instrument(name = "db.log.list_lives", level = "debug", skip_all)]
+    pub async fn list_lives(&self, sid: Uuid) -> Result<Vec<Uuid>, StoreError> {
+        let rows = sqlx::query(include_str!("sql/list_lives.sql")).bind(sid).fetch_all(&self.pool).await?;
+        rows.iter().map(|row| Ok(row.try_get("branch")?)).collect()
+    }
+
+    /// Tells the branch and change number of sessions, in the order of the asks; `None` where there is no session.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Database`.
+    #[instrument(name = "db.session.probe", level = "debug", skip_all, fields(asks = sids.len()))]
+    pub async fn probe_sessions(&self, sids: &[Uuid]) -> Result<Vec<Option<(Uuid, i64)>>, StoreError> {
+        let rows = sqlx::query(include_str!("sql/probe_sessions.sql")).bind(sids).fetch_all(&self.pool).await?;
+        let mut states = vec![None; sids.len()];
+        for row in &rows {
+            states[place(row)?] = Some((row.try_get("branch")?, row.try_get("change_number")?));
+        }
+        Ok(states)
+    }
+
     /// Makes the partitions from yesterday to three days ahead of `now` that are missing, and returns how many. To be called at start
     /// and every few hours; a day without its partition costs nothing but a slower end.
     ///
@@ -103,7 +149,7 @@ impl Store {
             .try_get("made")?)
     }
 
-    /// Forgets all days before the UTC day of `before`, and returns how many partitions went.
+    /// Forgets all days before the UTC day of `before`, and returns how many partitions went; none when another instance is at it.
     ///
     /// # Errors
     /// `Unavailable`, `Database`.
@@ -111,6 +157,7 @@ impl Store {
     pub async fn drop_partitions(&self, before: DateTime<Utc>) -> Result<i32, StoreError> {
         Ok(sqlx::query(include_str!("sql/drop_changes_partitions.sql"))
             .bind(before)
+            .bind(FORGET_LOCK)
             .fetch_one(&self.pool)
             .await?
             .try_get("dropped")?)

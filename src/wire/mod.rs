@@ -8,6 +8,7 @@
 pub mod delta;
 pub mod departed;
 pub mod element;
+pub mod feed;
 #[cfg(test)]
 mod fuzz;
 pub mod handle;

@@ -12,13 +12,13 @@ use openmpsd::directory::Options;
 use openmpsd::domain::limits::Limits;
 use openmpsd::domain::names::{Scid, TitleId, Xuid};
 use openmpsd::domain::principal::{Principal, Server, User};
-use openmpsd::http::Rules;
+use openmpsd::http::{FeedRules, Rules};
 use openmpsd::services;
 use openmpsd::social::Source;
 use openmpsd::store::rows::ServiceConfigRow;
 use openmpsd::store::{Import, Store, StoreOptions, migrate};
 use reqwest::header::{HeaderMap, HeaderName};
-use reqwest::{Client, Method};
+use reqwest::{Client, Method, Response};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -64,7 +64,14 @@ impl Default for Choices {
                 queue_per_session: 256,
                 queue_total: 8192,
             },
-            rules: Rules { body_bytes: 256 << 10, import_bytes: 1 << 20, json_depth: 32, banned: Vec::new(), dev: true },
+            rules: Rules {
+                body_bytes: 256 << 10,
+                import_bytes: 1 << 20,
+                json_depth: 32,
+                banned: Vec::new(),
+                feeds: FeedRules { open_max: 8, poll: Duration::from_millis(20), heartbeat: Duration::from_secs(5) },
+                dev: true,
+            },
             social: Source::Table,
         }
     }
@@ -371,6 +378,13 @@ impl Actor {
 
     /// Sends anything; contract version 107 and a JSON content type unless the headers say otherwise (an empty value leaves one out).
     pub async fn send(&self, method: Method, path: &str, headers: &[(&str, &str)], body: Option<String>) -> Answer {
+        let response = self.ask(method, path, headers, body).await;
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        Answer { status, headers, text: response.text().await.expect("the body is text") }
+    }
+
+    /// The same, with a body that may not have come yet.
+    pub async fn ask(&self, method: Method, path: &str, headers: &[(&str, &str)], body: Option<String>) -> Response {
         let mut request = self.client.request(method, format!("{}{path}", self.base));
         if let Some(authorization) = &self.authorization {
             request = request.header("authorization", authorization);
@@ -392,8 +406,6 @@ impl Actor {
         if let Some(body) = body {
             request = request.body(body);
         }
-        let response = request.send().await.expect("the service answers");
-        let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        Answer { status, headers, text: response.text().await.expect("the body is text") }
+        request.send().await.expect("the service answers")
     }
 }

@@ -10,6 +10,7 @@ mod cluster;
 mod elements;
 mod endpoint;
 mod errors;
+mod feed;
 mod fuzz;
 mod handle_corners;
 mod handle_types;

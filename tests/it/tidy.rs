@@ -20,8 +20,25 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("social", &["json", "ambient", "domain", "wire", "store"]),
     ("directory", &["json", "ambient", "domain", "wire", "store"]),
     ("auth", &["json", "ambient", "domain"]),
-    ("http", &["json", "ambient", "domain", "wire", "store", "social", "directory", "auth"]),
-    ("app", &["json", "settings", "ambient", "domain", "store", "embedded", "services", "social", "directory", "auth", "http"]),
+    ("notify", &["json", "ambient", "domain", "wire", "store", "directory"]),
+    ("http", &["json", "ambient", "domain", "wire", "store", "social", "directory", "notify", "auth"]),
+    (
+        "app",
+        &[
+            "json",
+            "settings",
+            "ambient",
+            "domain",
+            "store",
+            "embedded",
+            "services",
+            "social",
+            "directory",
+            "notify",
+            "auth",
+            "http",
+        ],
+    ),
     ("cli", &["json", "settings", "ambient", "telemetry", "domain", "store", "embedded", "services", "auth", "app"]),
 ];
 

@@ -82,3 +82,61 @@ async fn the_day_is_the_day_of_utc() {
         .unwrap();
     assert_eq!(row.get::<String, _>("bounds"), "FOR VALUES FROM ('2026-01-01 00:00:00+00') TO ('2026-01-02 00:00:00+00')");
 }
+
+#[tokio::test]
+async fn a_branch_is_read_from_a_number_on() {
+    let database = Database::new().await;
+    let store = &database.store;
+    let mut loaded = created(store, session("One"), vec![]).await;
+    for _ in 0..4 {
+        save_one(store, update(&loaded)).await.unwrap();
+        loaded = load(store, "One").await.unwrap();
+    }
+    let (sid, branch) = (loaded.session.reference.sid, loaded.session.branch);
+    let numbers = async |after, last, limit| {
+        let rows = store.read_changes(sid, branch, (after, last), limit).await.unwrap();
+        rows.iter().map(|row| row.change_number).collect::<Vec<_>>()
+    };
+    assert_eq!(numbers(0, i64::MAX, 100).await, [1, 2, 3, 4, 5]);
+    assert_eq!(numbers(2, 4, 100).await, [3, 4]);
+    assert_eq!(numbers(1, i64::MAX, 2).await, [2, 3]);
+    assert_eq!(numbers(5, i64::MAX, 2).await, [0; 0]);
+    assert_eq!(store.read_changes(sid, Uuid::nil(), (0, 9), 9).await.unwrap(), []);
+    let probed = store.probe_sessions(&[Uuid::nil(), sid]).await.unwrap();
+    assert_eq!(probed, [None, Some((branch, 5))]);
+    assert_eq!(store.list_lives(sid).await.unwrap(), [branch]);
+}
+
+#[tokio::test]
+async fn lives_are_listed_in_their_order() {
+    let database = Database::new().await;
+    let sid = Uuid::from_u128(1);
+    let life = |branch: u128, began: &str, ended: Option<&str>| {
+        let branch = Uuid::from_u128(branch);
+        let row = |number: u32, at: &str, deleted: bool| {
+            format!(
+                "insert into changes (sid, branch, change_number, at, write_id, kinds, cause, deleted, actor)
+                 values ('{sid}', '{branch}', {number}, '{at}', gen_random_uuid(), 0, 0, {deleted}, '');"
+            )
+        };
+        format!("{}{}", row(1, began, false), ended.map_or_else(String::new, |at| row(2, at, true)))
+    };
+    let (one, two) = ("2026-01-01T00:00:01Z", "2026-01-01T00:00:02Z");
+    // Made, ended and made again in one instant: what ended comes first.
+    let statements = [life(1, two, None), life(2, one, Some(two)), life(3, two, Some(two)), life(4, one, Some(one))].concat();
+    database.connection().await.execute(sqlx::AssertSqlSafe(statements)).await.unwrap();
+    let lives = database.store.list_lives(sid).await.unwrap();
+    assert_eq!(lives, [4, 2, 3, 1].map(Uuid::from_u128));
+}
+
+#[tokio::test]
+async fn one_instance_at_a_time_forgets() {
+    let database = Database::new().await;
+    let store = &database.store;
+    store.ensure_partitions(start()).await.unwrap();
+    let mut other = database.connection().await;
+    other.execute("select pg_advisory_lock(8030029660440982119)").await.unwrap();
+    assert_eq!(store.drop_partitions(start()).await.unwrap(), 0);
+    other.execute("select pg_advisory_unlock_all()").await.unwrap();
+    assert_eq!(store.drop_partitions(start()).await.unwrap(), 1);
+}

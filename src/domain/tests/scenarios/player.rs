@@ -264,6 +264,7 @@ impl Player {
     /// Decides on a settled stage. Returns the record before, the status and a line about it.
     fn decide(&mut self, doer: &Doer, delta: Result<Delta, Refusal>) -> (Record, Told) {
         let stage = self.stage.as_mut().expect("there is a stage");
+        stage.connections = doer.principal.users().iter().map(|user| Cast::socket(user.xuid)).collect();
         let before = stage.record.clone();
         let answer = match delta {
             Ok(delta) => stage.run(&doer.principal, &command(doer, delta)),
@@ -279,6 +280,7 @@ impl Player {
         self.hall.load(stage, &[doer.principal.xuid().expect("a viewer is a user")], &[]);
         let next = stage.record.as_ref().and_then(rules_of_time::next);
         assert!(next.is_none_or(|next| next > stage.now), "nothing is due");
+        stage.connections = doer.principal.users().iter().map(|user| Cast::socket(user.xuid)).collect();
         let decided = delta.and_then(|delta| stage.decide(&doer.principal, &command(doer, delta)));
         let existed = stage.record.is_some();
         let answer = Answer(decided.map(|decision| {

@@ -1,0 +1,228 @@
+//! The change feed of a session as server-sent events: GET {S}/changes (our extension, docs/feed.md).
+//!
+//! The stream is pulled: while a reader is slow, nothing is read from the log, and one batch is all that is held for it.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{AUTHORIZATION, CACHE_CONTROL, HeaderName, HeaderValue};
+use actix_web::web::{self, Bytes};
+use futures_util::stream;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
+use tracing::{debug, error};
+
+use super::route::SessionPath;
+use super::sessions::locate;
+use super::{Answer, ApiError, Call, Service, reply};
+use crate::directory::DirectoryError;
+use crate::directory::feed::{Batch, Event, Feed, Opened, Then};
+use crate::domain::names::{ETag, Xuid};
+use crate::notify::Watch;
+use crate::store::StoreError;
+use crate::wire::feed::read_id;
+
+/// What begins every stream, so that a reader who is up to date sees that it is open.
+const GREETING: &str = ": open\n\n";
+/// What is sent when there is nothing to tell.
+const HEARTBEAT: &str = ": still here\n\n";
+
+/// The installation's part in feeds.
+#[derive(Debug, Clone)]
+pub struct FeedRules {
+    /// How many may be open.
+    pub open_max: usize,
+    /// How often a feed looks by itself whether its session has changed.
+    pub poll: Duration,
+    /// How often a silent feed says that it lives.
+    pub heartbeat: Duration,
+}
+
+/// The feeds that are open.
+pub struct Feeds {
+    room: Arc<Semaphore>,
+    ending: watch::Receiver<bool>,
+}
+
+impl Feeds {
+    /// Room for so many feeds, until the service is `ending`.
+    #[must_use]
+    pub fn new(open_max: usize, ending: watch::Receiver<bool>) -> Self {
+        Self { room: Arc::new(Semaphore::new(open_max)), ending }
+    }
+}
+
+/// GET {S}/changes
+pub async fn changes(call: Call<'_>, path: &SessionPath) -> Answer {
+    let (reference, _) = locate(&call, path)?;
+    let after = last_event_id(&call)?;
+    let service = call.service.clone();
+    let room = Arc::clone(&service.feeds.room).try_acquire_owned();
+    let room = room.map_err(|_| ApiError::Crowded("as many feeds are open as this instance takes: try again later"))?;
+    // Before the session is read, so that no change falls in between.
+    let watch = service.hub.watch(reference.sid());
+    let (directory, principal) = (Arc::clone(&service.directory), Arc::clone(&call.principal));
+    let opened = service.run(async move { directory.open_feed(&reference, &principal, after).await }).await?;
+    let (feed, batch) = match opened {
+        Opened::Feed(feed, batch) => (feed, batch),
+        Opened::Nothing => return Ok(reply::empty(StatusCode::NO_CONTENT).into()),
+        Opened::Ahead => return Err(wrong_id("the session has not come that far")),
+        Opened::Lost => {
+            let why =
+                "the changes after Last-Event-ID are not known any more: read the session, or follow it without that header";
+            return Err(ApiError::Gone(why));
+        }
+    };
+    let rules = &service.rules.feeds;
+    let mut poll = interval_at(Instant::now() + rules.poll, rules.poll);
+    poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut first = GREETING.to_owned();
+    batch.events.iter().for_each(|event| write(event, &mut first));
+    let credential = call.request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let line = Line {
+        feed: Some(feed),
+        then: batch.then,
+        credential,
+        users: call.principal.users().iter().map(|user| user.xuid).collect(),
+        heartbeat: Instant::now() + rules.heartbeat,
+        poll,
+        watch,
+        ending: service.feeds.ending.clone(),
+        service,
+        _room: room,
+    };
+    let rest = stream::unfold(line, async |mut line| line.next().await.map(|bytes| (Ok::<_, StoreError>(bytes), line)));
+    let mut answer = reply::stream("text/event-stream", Bytes::from(first), rest);
+    let headers = answer.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
+    Ok(answer.into())
+}
+
+/// The state that the caller has: from the header, or from `?lastEventId=` for those who cannot set headers.
+fn last_event_id(call: &Call) -> Result<Option<ETag>, ApiError> {
+    let header = call.request.headers().get("last-event-id").map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+    let parameter = || {
+        let mut pairs = form_urlencoded::parse(call.request.query_string().as_bytes());
+        pairs.find(|(name, _)| name.eq_ignore_ascii_case("lastEventId")).map(|(_, value)| value.into_owned())
+    };
+    match header.or_else(parameter).as_deref().map(str::trim) {
+        None | Some("") => Ok(None),
+        Some(text) => read_id(text).map(Some).ok_or_else(|| wrong_id("an id like {branch}.{changeNumber} is expected")),
+    }
+}
+
+fn wrong_id(why: &str) -> ApiError {
+    ApiError::BadRequest(format!("Last-Event-ID: {why}"))
+}
+
+fn write(event: &Event, out: &mut String) {
+    if let Some(id) = event.id {
+        let _ = writeln!(out, "id: {id}");
+    }
+    for part in ["event: ", event.name, "\ndata: ", &event.data, "\n\n"] {
+        out.push_str(part);
+    }
+}
+
+/// A feed on its way to one reader.
+struct Line {
+    service: web::Data<Service>,
+    /// Away while the directory works on it.
+    feed: Option<Box<Feed>>,
+    then: Then,
+    credential: Option<String>,
+    users: Vec<Xuid>,
+    heartbeat: Instant,
+    poll: tokio::time::Interval,
+    watch: Watch,
+    ending: watch::Receiver<bool>,
+    _room: OwnedSemaphorePermit,
+}
+
+impl Line {
+    /// What is sent next; `None` ends the stream, and the reader may come back to the state it has.
+    async fn next(&mut self) -> Option<Bytes> {
+        let mut ending = self.ending.clone();
+        tokio::select! {
+            biased;
+            // Whoever could say that the service ends is gone when it has.
+            _ = ending.wait_for(|ending| *ending) => None,
+            bytes = self.tell() => bytes,
+        }
+    }
+
+    async fn tell(&mut self) -> Option<Bytes> {
+        loop {
+            match self.then {
+                Then::End => return None,
+                Then::Go => {
+                    let mut text = String::new();
+                    self.follow().await?.iter().for_each(|event| write(event, &mut text));
+                    if !text.is_empty() {
+                        self.heartbeat = Instant::now() + self.service.rules.feeds.heartbeat;
+                        return Some(text.into());
+                    }
+                }
+                Then::Wait => tokio::select! {
+                    () = sleep_until(self.heartbeat) => {
+                        self.heartbeat = Instant::now() + self.service.rules.feeds.heartbeat;
+                        return self.is_known().then(|| Bytes::from_static(HEARTBEAT.as_bytes()));
+                    }
+                    () = self.watch.rung() => self.then = Then::Go,
+                    _ = self.poll.tick() => self.probe().await,
+                },
+            }
+        }
+    }
+
+    /// The next events, for a caller who is judged anew.
+    async fn follow(&mut self) -> Option<Vec<Event>> {
+        if !self.is_known() {
+            return None;
+        }
+        self.service.know(&self.users).await;
+        let directory = Arc::clone(&self.service.directory);
+        let mut feed = self.feed.take()?;
+        let (feed, batch) = self
+            .service
+            .run(async move {
+                let batch = directory.follow_feed(&mut feed).await;
+                (feed, batch)
+            })
+            .await;
+        self.feed = Some(feed);
+        match batch {
+            Ok(Batch { events, then }) => {
+                self.then = then;
+                Some(events)
+            }
+            Err(DirectoryError::Busy | DirectoryError::Store(StoreError::Unavailable(_))) => {
+                debug!("a feed waits for the database");
+                self.then = Then::Wait;
+                Some(Vec::new())
+            }
+            Err(error) => {
+                error!(%error, "failed to go on with a feed");
+                None
+            }
+        }
+    }
+
+    /// Whether the credential is still good: it may have expired since.
+    fn is_known(&self) -> bool {
+        self.service.verifier.verify(self.credential.as_deref(), self.service.clock.real()).is_ok()
+    }
+
+    /// Looks whether there is something to tell. Whatever hinders that is met again when it is told.
+    async fn probe(&mut self) {
+        let directory = Arc::clone(&self.service.directory);
+        let Some(feed) = &self.feed else { return };
+        let (sid, state) = (feed.sid(), feed.state());
+        if let Ok(true) = self.service.run(async move { directory.has_left(sid, state).await }).await {
+            self.then = Then::Go;
+        }
+    }
+}
