@@ -27,8 +27,10 @@ use crate::directory::{self, Directory};
 use crate::domain::limits::{Limits, UnknownFields};
 use crate::embedded::{EmbeddedOptions, EmbeddedPostgres};
 use crate::http::{self, Rules, Service};
+use crate::notify::Hub;
+use crate::rta;
 use crate::services;
-use crate::settings::{self, Settings, SocialSettings, SocialSource};
+use crate::settings::{self, Settings, SocialSettings, SocialSource, SocketSettings};
 use crate::social::{self, HttpOptions};
 use crate::store::{Store, StoreError, StoreOptions, migrate};
 
@@ -62,6 +64,8 @@ pub struct Parts {
     pub options: directory::Options,
     /// What the installation decides about requests.
     pub rules: Rules,
+    /// And about sockets.
+    pub sockets: rta::Options,
     /// Where requests come in; port 0 takes a free one.
     pub listen: SocketAddr,
     /// Worker threads; 0 means one per core.
@@ -87,15 +91,18 @@ impl Parts {
     /// When the catalog cannot be loaded or the address is taken.
     pub async fn start(self) -> anyhow::Result<Running> {
         let social = social::open(self.social, &self.store, &self.clock).context("social.url is no URL")?;
+        let hub = Hub::new(self.ids.clone());
         let directory = Arc::new(Directory::start(self.store, self.clock.clone(), self.ids, self.options));
         directory.ready().await.context("failed to load the service configs")?;
         let service = web::Data::new(Service {
             directory: Arc::clone(&directory),
             verifier: self.verifier,
             social,
+            hub,
             clock: self.clock,
             runtime: Handle::current(),
             rules: self.rules,
+            sockets: self.sockets,
         });
         let listener = TcpListener::bind(self.listen).with_context(|| format!("failed to listen on {}", self.listen))?;
         let address = listener.local_addr()?;
@@ -223,6 +230,7 @@ async fn serve_on(
             banned: settings.access.banned_xuids.clone(),
             dev,
         },
+        sockets: socket_options(&settings.sockets),
         listen: settings.server.listen,
         workers: settings.server.workers,
         shutdown: Duration::from_millis(settings.server.shutdown_ms),
@@ -252,6 +260,19 @@ fn social_source(settings: &SocialSettings) -> social::Source {
             timeout: Duration::from_millis(settings.timeout_ms),
             cache: TimeDelta::seconds(settings.cache_s.into()),
         }),
+    }
+}
+
+fn socket_options(settings: &SocketSettings) -> rta::Options {
+    let ping_interval = Duration::from_millis(settings.ping_interval_ms);
+    rta::Options {
+        tick: ping_interval / 2,
+        ping_interval,
+        idle: Duration::from_millis(settings.idle_ms),
+        lifetime: Duration::from_secs(settings.lifetime_s),
+        subscriptions_max: settings.subscriptions_max,
+        frame_bytes: settings.frame_bytes,
+        send_timeout: Duration::from_millis(settings.send_timeout_ms),
     }
 }
 
@@ -324,6 +345,7 @@ fn start_chores(directory: &Arc<Directory>, settings: &Settings, dev: Option<Uui
     }));
     chores.spawn(repeat("keep house", HOUSEKEEPING_INTERVAL, Arc::clone(directory), async |directory| {
         directory.store().ensure_partitions(directory.clock().now()).await?;
+        directory.store().delete_expired_nonces(directory.clock().real()).await?;
         directory.drop_expired_handles().await.map(drop)
     }));
     if let Some(instance) = dev {

@@ -1,7 +1,7 @@
 //! From every way to fail to the answer that says so: the only place that knows status codes of errors (E-01).
 
 use actix_web::HttpResponse;
-use actix_web::http::header::{ALLOW, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use actix_web::http::header::{ALLOW, HeaderValue, RETRY_AFTER, SEC_WEBSOCKET_VERSION, UPGRADE, WWW_AUTHENTICATE};
 use actix_web::http::{Method, StatusCode};
 use tracing::{error, warn};
 
@@ -35,6 +35,11 @@ pub enum ApiError {
     /// The contract version is another one.
     #[error("X-Xbl-Contract-Version {0} is not supported: 104 to 107 and later minor versions of 1 are")]
     WrongVersion(u32),
+    /// A socket is opened without what opens one.
+    #[error(
+        "a websocket is opened here: send Upgrade: websocket, Connection: Upgrade, Sec-WebSocket-Version: 13 and a Sec-WebSocket-Key ({0})"
+    )]
+    NoUpgrade(String),
     /// The body is larger than the installation takes (S-95).
     #[error("the body is larger than {0} bytes")]
     TooLarge(usize),
@@ -80,6 +85,7 @@ impl ApiError {
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::WrongVerb(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
+            Self::NoUpgrade(_) => StatusCode::UPGRADE_REQUIRED,
             Self::WrongVersion(_) => StatusCode::NOT_ACCEPTABLE,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Corrupt(..) => {
@@ -96,6 +102,10 @@ impl ApiError {
             Self::WrongVerb(methods) => {
                 let allow = HeaderValue::from_str(&verbs(methods)).expect("verbs are ASCII");
                 answer.headers_mut().insert(ALLOW, allow);
+            }
+            Self::NoUpgrade(_) => {
+                answer.headers_mut().insert(UPGRADE, HeaderValue::from_static("websocket"));
+                answer.headers_mut().insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
             }
             _ => {}
         }

@@ -25,6 +25,7 @@ mod handles;
 mod instances;
 mod log;
 pub mod migrate;
+mod nonces;
 pub mod projection;
 mod queries;
 pub mod rows;

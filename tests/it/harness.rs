@@ -13,6 +13,7 @@ use openmpsd::domain::limits::Limits;
 use openmpsd::domain::names::{Scid, TitleId, Xuid};
 use openmpsd::domain::principal::{Principal, Server, User};
 use openmpsd::http::Rules;
+use openmpsd::rta;
 use openmpsd::services;
 use openmpsd::social::Source;
 use openmpsd::store::rows::ServiceConfigRow;
@@ -49,6 +50,7 @@ pub struct World {
 pub struct Choices {
     pub options: Options,
     pub rules: Rules,
+    pub sockets: rta::Options,
     pub social: Source,
 }
 
@@ -65,6 +67,7 @@ impl Default for Choices {
                 queue_total: 8192,
             },
             rules: Rules { body_bytes: 256 << 10, import_bytes: 1 << 20, json_depth: 32, banned: Vec::new(), dev: true },
+            sockets: rta::Options { tick: Duration::from_millis(20), ..rta::Options::default() },
             social: Source::Table,
         }
     }
@@ -102,6 +105,7 @@ impl World {
             social: choices.social,
             options: choices.options,
             rules: choices.rules,
+            sockets: choices.sockets,
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             workers: 1,
             shutdown: Duration::from_secs(1),
