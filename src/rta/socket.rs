@@ -4,6 +4,7 @@
 //! directory's runtime, and never for long for a client that does not read.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::error::PayloadError;
 use actix_ws::{AggregatedMessage, AggregatedMessageStream, CloseCode, CloseReason, MessageStream, ProtocolError, Session};
@@ -156,7 +157,7 @@ impl Loop {
             AggregatedMessage::Text(text) => Ok(self.machine.on_text(&text)),
             AggregatedMessage::Ping(payload) => {
                 let limit = self.socket.options.send_timeout;
-                sent(timeout(limit, self.session.pong(&payload)).await)?;
+                within(limit, self.session.pong(&payload)).await?;
                 Ok(Vec::new())
             }
             AggregatedMessage::Close(reason) => Err(End::Left(reason)),
@@ -184,8 +185,8 @@ impl Loop {
     async fn perform(&mut self, act: Act) -> Result<(), End> {
         let limit = self.socket.options.send_timeout;
         match act {
-            Act::Send(text) => sent(timeout(limit, self.session.text(text)).await)?,
-            Act::Ping => sent(timeout(limit, self.session.ping(b"")).await)?,
+            Act::Send(text) => within(limit, self.session.text(text)).await?,
+            Act::Ping => within(limit, self.session.ping(b"")).await?,
             Act::Close { code, reason } => return Err(End::Closed(closing(CloseCode::from(code), reason))),
             Act::Open => self.open(),
             Act::Lose(id) => {
@@ -226,8 +227,9 @@ async fn opened(opening: &mut Option<Opening>) -> Result<Line, StoreError> {
     }
 }
 
-fn sent(outcome: Result<Result<(), actix_ws::Closed>, tokio::time::error::Elapsed>) -> Result<(), End> {
-    match outcome {
+/// Sends something within a time.
+async fn within(limit: Duration, sending: impl Future<Output = Result<(), actix_ws::Closed>>) -> Result<(), End> {
+    match timeout(limit, sending).await {
         Ok(Ok(())) => Ok(()),
         Ok(Err(actix_ws::Closed)) => Err(End::Gone),
         Err(_) => Err(End::Slow),
@@ -242,8 +244,10 @@ fn violation(error: &ProtocolError) -> End {
             (CloseCode::Invalid, "the frame is not valid UTF-8")
         }
         // Either the network connection broke, or the parts of a message are too large together.
-        ProtocolError::Io(error) if error.get_ref().is_some_and(|cause| cause.is::<PayloadError>()) => return End::Gone,
-        ProtocolError::Io(_) => (CloseCode::Size, "the message is too large"),
+        ProtocolError::Io(error) => match error.get_ref() {
+            Some(cause) if cause.is::<PayloadError>() => return End::Gone,
+            _ => (CloseCode::Size, "the message is too large"),
+        },
         _ => (CloseCode::Protocol, "the frame breaks the websocket protocol"),
     };
     End::Closed(closing(code, reason))
