@@ -13,6 +13,7 @@ use actix_web::{App, HttpServer, web};
 use anyhow::Context as _;
 use chrono::TimeDelta;
 use secrecy::ExposeSecret;
+use socket2::SockRef;
 use sqlx::postgres::PgConnectOptions;
 use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
@@ -94,6 +95,7 @@ impl Parts {
         let hub = Hub::new(self.ids.clone());
         let directory = Arc::new(Directory::start(self.store, self.clock.clone(), self.ids, self.options));
         directory.ready().await.context("failed to load the service configs")?;
+        let stall = self.sockets.idle;
         let service = web::Data::new(Service {
             directory: Arc::clone(&directory),
             verifier: self.verifier,
@@ -106,6 +108,8 @@ impl Parts {
         });
         let listener = TcpListener::bind(self.listen).with_context(|| format!("failed to listen on {}", self.listen))?;
         let address = listener.local_addr()?;
+        // Accepted connections inherit it: a client that takes nothing must not hold a connection for ever, however alive it is.
+        SockRef::from(&listener).set_tcp_user_timeout(Some(stall)).context("failed to bound how long clients may stall")?;
         let mut server = HttpServer::new(move || App::new().app_data(service.clone()).configure(http::configure))
             .disable_signals()
             .backlog(4096)
