@@ -33,7 +33,10 @@ impl Store {
             .bind(real_now)
             .fetch_optional(&self.pool)
             .await?;
-        Ok(row.map(|row| row.try_get("principal")).transpose()?)
+        match row {
+            Some(row) if row.try_get("good")? => Ok(Some(row.try_get("principal")?)),
+            _ => Ok(None),
+        }
     }
 
     /// Removes the tickets that have expired at `real_now`, and returns how many.

@@ -1,3 +1,3 @@
--- Takes a ticket that is still good, so that it works once, whichever instance is asked.
-delete from nonces where digest = $1 and expires_at > $2
-returning principal
+-- Takes a ticket away, so that it works once, whichever instance is asked, and tells whether it was still good.
+delete from nonces where digest = $1
+returning principal, expires_at > $2 as good
