@@ -13,6 +13,7 @@ use actix_web::{App, HttpServer, web};
 use anyhow::Context as _;
 use chrono::TimeDelta;
 use secrecy::ExposeSecret;
+use socket2::SockRef;
 use sqlx::postgres::PgConnectOptions;
 use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
@@ -29,8 +30,9 @@ use crate::domain::limits::{Limits, UnknownFields};
 use crate::embedded::{EmbeddedOptions, EmbeddedPostgres};
 use crate::http::{self, FeedRules, Feeds, Rules, Service};
 use crate::notify::{self, Notifier};
+use crate::rta;
 use crate::services;
-use crate::settings::{self, Settings, SocialSettings, SocialSource};
+use crate::settings::{self, Settings, SocialSettings, SocialSource, SocketSettings};
 use crate::social::{self, HttpOptions};
 use crate::store::{Store, StoreError, StoreOptions, migrate};
 
@@ -66,6 +68,8 @@ pub struct Parts {
     pub options: directory::Options,
     /// What the installation decides about requests.
     pub rules: Rules,
+    /// And about sockets.
+    pub sockets: rta::Options,
     /// Where requests come in; port 0 takes a free one.
     pub listen: SocketAddr,
     /// Worker threads; 0 means one per core.
@@ -104,6 +108,9 @@ impl Parts {
         directory.ready().await.context("failed to load the service configs")?;
         let listener = TcpListener::bind(self.listen).with_context(|| format!("failed to listen on {}", self.listen))?;
         let address = listener.local_addr()?;
+        // Accepted connections inherit it: a client that takes nothing must not hold a connection for ever, however alive it is.
+        let stall = Some(self.sockets.idle);
+        SockRef::from(&listener).set_tcp_user_timeout(stall).context("failed to bound how long clients may stall")?;
         let notify = notify::Options { reconcile: self.reconcile, place: place(address), alone: self.alone };
         let notifier = Notifier::start(&directory, notify).await.context("failed to join other instances")?;
         let service = web::Data::new(Service {
@@ -115,6 +122,7 @@ impl Parts {
             hub: Arc::clone(notifier.hub()),
             feeds: Feeds::new(self.rules.feeds.open_max, ending.subscribe()),
             rules: self.rules,
+            sockets: self.sockets,
         });
         let mut server = HttpServer::new(move || App::new().app_data(service.clone()).configure(http::configure))
             .disable_signals()
@@ -248,6 +256,7 @@ async fn serve_on(
             },
             dev,
         },
+        sockets: socket_options(&settings.sockets),
         listen: settings.server.listen,
         workers: settings.server.workers,
         shutdown: Duration::from_millis(settings.server.shutdown_ms),
@@ -287,6 +296,19 @@ fn social_source(settings: &SocialSettings) -> social::Source {
             timeout: Duration::from_millis(settings.timeout_ms),
             cache: TimeDelta::seconds(settings.cache_s.into()),
         }),
+    }
+}
+
+fn socket_options(settings: &SocketSettings) -> rta::Options {
+    let ping_interval = Duration::from_millis(settings.ping_interval_ms);
+    rta::Options {
+        tick: ping_interval / 2,
+        ping_interval,
+        idle: Duration::from_millis(settings.idle_ms),
+        lifetime: Duration::from_secs(settings.lifetime_s),
+        subscriptions_max: settings.subscriptions_max,
+        frame_bytes: settings.frame_bytes,
+        send_timeout: Duration::from_millis(settings.send_timeout_ms),
     }
 }
 
@@ -361,6 +383,7 @@ fn start_chores(directory: &Arc<Directory>, settings: &Settings, dev: Option<Uui
     let kept = TimeDelta::days(settings.log.keep_days.into());
     chores.spawn(repeat("keep house", HOUSEKEEPING_INTERVAL, Arc::clone(directory), async move |directory| {
         directory.store().ensure_partitions(directory.clock().now()).await?;
+        directory.store().delete_expired_nonces(directory.clock().real()).await?;
         directory.drop_expired_handles().await?;
         // By real time: a development clock that was moved ahead must not take the history of a minute ago for old.
         directory.store().drop_partitions(directory.clock().real() - kept).await.map(drop)

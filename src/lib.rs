@@ -1,7 +1,7 @@
 //! openmpsd: an open, self-hosted Multiplayer Session Directory.
 //!
 //! The rooms of the house, in the order of their dependencies:
-//! `domain <- wire <- store <- directory <- http`, `domain <- auth <- http`, all `<- app <- cli`;
+//! `domain <- wire <- store <- directory <- notify <- rta <- http`, `domain <- auth <- http`, all `<- app <- cli`;
 //! `json`, `settings` and `ambient` are leaves, `embedded` stands beside the store, `services` brings files into it,
 //! `social` keeps what it says about users fresh.
 
@@ -15,6 +15,7 @@ pub mod embedded;
 pub mod http;
 pub mod json;
 pub mod notify;
+pub mod rta;
 pub mod services;
 pub mod settings;
 pub mod social;

@@ -46,7 +46,10 @@ struct Shard {
 struct Entry {
     principal: Arc<Principal>,
     since: DateTime<Utc>,
+    /// When this entry is not believed any more.
     until: DateTime<Utc>,
+    /// When the token itself expires.
+    expires_at: DateTime<Utc>,
     bytes: usize,
     used: bool,
 }
@@ -59,15 +62,15 @@ impl TokenCache {
         Self { shards, shard_bytes: bytes / shard_count }
     }
 
-    /// The principal of a token that was good a moment ago.
-    pub fn find(&self, key: &Key, real_now: DateTime<Utc>) -> Option<Arc<Principal>> {
+    /// The principal of a token that was good a moment ago, and when the token expires.
+    pub fn find(&self, key: &Key, real_now: DateTime<Utc>) -> Option<(Arc<Principal>, DateTime<Utc>)> {
         let mut shard = self.shard(key);
         let entry = shard.entries.get_mut(key)?;
         if real_now < entry.since || real_now >= entry.until {
             return None;
         }
         entry.used = true;
-        Some(Arc::clone(&entry.principal))
+        Some((Arc::clone(&entry.principal), entry.expires_at))
     }
 
     /// Keeps a token that is good at `real_now` and expires at `expires_at`.
@@ -78,7 +81,7 @@ impl TokenCache {
             return;
         }
         let mut shard = self.shard(&key);
-        shard.insert(key, Entry { principal, since: real_now, until, bytes, used: false });
+        shard.insert(key, Entry { principal, since: real_now, until, expires_at, bytes, used: false });
         shard.shrink(self.shard_bytes, real_now);
     }
 
@@ -149,6 +152,8 @@ mod tests {
         let is_found = |key, after| cache.find(key, now + after).is_some();
         assert!(is_found(&long, TimeDelta::seconds(299)) && !is_found(&long, TimeDelta::seconds(300)));
         assert!(is_found(&short, TimeDelta::seconds(59)) && !is_found(&short, TimeDelta::seconds(60)));
+        let expiry = cache.find(&long, now).map(|(_, expires_at)| expires_at);
+        assert_eq!(expiry, Some(now + TimeDelta::hours(8)), "the token's own, not the entry's");
         assert!(!is_found(&gone, TimeDelta::zero()), "within leeway, but not to be kept");
         assert!(!is_found(&long, TimeDelta::seconds(-1)), "nothing is known about the time before");
     }

@@ -16,6 +16,7 @@ mod jwt;
 mod keys;
 mod mint;
 mod signing;
+mod ticket;
 
 use std::fmt;
 use std::sync::Arc;
@@ -28,6 +29,7 @@ pub use exposure::{Exposed, Situation};
 pub use keys::{KeyError, KeySet};
 pub use mint::Terms;
 pub use signing::SigningKey;
+pub use ticket::{Nonce, Ticket};
 
 /// Why a request has no principal: always 401 with `WWW-Authenticate: XBL3.0`. The texts are safe to show to the caller.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -81,15 +83,28 @@ impl Verifier {
     /// # Errors
     /// When the header is missing, malformed, or holds a token that is not good now: 401.
     pub fn verify(&self, authorization: Option<&str>, real_now: DateTime<Utc>) -> Result<Arc<Principal>, AuthError> {
+        self.verify_with_end(authorization, real_now).map(|(principal, _)| principal)
+    }
+
+    /// Finds the principal, and tells from when on its token is not accepted any more: when it expires, and the leeway later.
+    ///
+    /// # Errors
+    /// As [`Verifier::verify`].
+    pub fn verify_with_end(
+        &self,
+        authorization: Option<&str>,
+        real_now: DateTime<Utc>,
+    ) -> Result<(Arc<Principal>, DateTime<Utc>), AuthError> {
+        let end = |expires_at: DateTime<Utc>| expires_at.checked_add_signed(self.rules.leeway).unwrap_or(expires_at);
         let token = credential::token(authorization)?;
         let key = cache::key(self.keys.generation(), token);
-        if let Some(principal) = self.cache.find(&key, real_now) {
-            return Ok(principal);
+        if let Some((principal, expires_at)) = self.cache.find(&key, real_now) {
+            return Ok((principal, end(expires_at)));
         }
         let good = jwt::verify(token, &self.keys, &self.rules, real_now)?;
         let principal = Arc::new(good.principal);
         self.cache.keep(key, Arc::clone(&principal), real_now, good.expires_at);
-        Ok(principal)
+        Ok((principal, end(good.expires_at)))
     }
 }
 

@@ -1,7 +1,7 @@
 //! From every way to fail to the answer that says so: the only place that knows status codes of errors (E-01).
 
 use actix_web::HttpResponse;
-use actix_web::http::header::{ALLOW, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use actix_web::http::header::{ALLOW, HeaderValue, RETRY_AFTER, SEC_WEBSOCKET_VERSION, UPGRADE, WWW_AUTHENTICATE};
 use actix_web::http::{Method, StatusCode};
 use tracing::{error, warn};
 
@@ -41,6 +41,11 @@ pub enum ApiError {
     /// As many requests of this kind are under way as the service takes.
     #[error("{0}")]
     Crowded(&'static str),
+    /// A socket is opened without what opens one.
+    #[error(
+        "a websocket is opened here: send Upgrade: websocket, Connection: Upgrade, Sec-WebSocket-Version: 13 and a Sec-WebSocket-Key ({0})"
+    )]
+    NoUpgrade(String),
     /// The body is larger than the installation takes (S-95).
     #[error("the body is larger than {0} bytes")]
     TooLarge(usize),
@@ -86,6 +91,7 @@ impl ApiError {
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::WrongVerb(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
+            Self::NoUpgrade(_) => StatusCode::UPGRADE_REQUIRED,
             Self::WrongVersion(_) => StatusCode::NOT_ACCEPTABLE,
             Self::Gone(_) => StatusCode::GONE,
             Self::Crowded(why) => return unavailable(why).into(),
@@ -104,6 +110,10 @@ impl ApiError {
             Self::WrongVerb(methods) => {
                 let allow = HeaderValue::from_str(&verbs(methods)).expect("verbs are ASCII");
                 answer.headers_mut().insert(ALLOW, allow);
+            }
+            Self::NoUpgrade(_) => {
+                answer.headers_mut().insert(UPGRADE, HeaderValue::from_static("websocket"));
+                answer.headers_mut().insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
             }
             _ => {}
         }

@@ -2,11 +2,12 @@
 //!
 //! Every request goes through [`dispatch`], which makes the checks in the order of E-10: credential, route and verb, contract
 //! version, path. Then one short function per route, in the file of its group, reads what the route takes and calls the directory.
-//! Sessions are rendered last, in one place, for the contract version of the request. What is *not* here: rules about sessions, SQL,
-//! and sockets.
+//! Sessions are rendered last, in one place, for the contract version of the request. A socket is opened here, too, and handed on.
+//! What is *not* here: rules about sessions, SQL, and what is said on sockets.
 
 mod acting;
 mod admin;
+mod connect;
 mod elements;
 mod error;
 mod extract;
@@ -32,6 +33,7 @@ use crate::directory::Directory;
 use crate::domain::names::Xuid;
 use crate::domain::principal::Principal;
 use crate::notify::Hub;
+use crate::rta;
 use crate::social::Social;
 
 use error::ApiError;
@@ -57,6 +59,8 @@ pub struct Service {
     pub feeds: Feeds,
     /// What the installation decides.
     pub rules: Rules,
+    /// And about sockets.
+    pub sockets: rta::Options,
 }
 
 /// The installation's part in answering requests.
@@ -155,9 +159,13 @@ async fn answer(
     version: Result<u32, ApiError>,
 ) -> Answer {
     let credential = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let route = Route::find(request.path());
+    if let Some(route) = route.as_ref().filter(|route| route.leads_to_socket()) {
+        return connect::answer(service, request, payload, route).await;
+    }
     let principal = service.verifier.verify(credential, service.clock.real())?;
     service.rules.admit(&principal)?;
-    let route = Route::find(request.path()).ok_or_else(|| ApiError::NotFound("there is no such path".to_owned()))?;
+    let route = route.ok_or_else(|| ApiError::NotFound("there is no such path".to_owned()))?;
     if !route.verbs().contains(request.method()) {
         return Err(ApiError::WrongVerb(route.verbs()));
     }
@@ -200,5 +208,6 @@ async fn answer(
         (Route::Edges, &Method::GET) => social::export(call).await,
         (Route::Edges, _) => social::import(call).await,
         (Route::DevClock, _) => admin::advance_clock(call).await,
+        (Route::Connect | Route::Nonce, _) => unreachable!("sockets have been dealt with"),
     }
 }

@@ -4,6 +4,8 @@ use std::borrow::Cow;
 
 use actix_web::http::Method;
 
+use crate::wire::percent::decode;
+
 /// A path, its variable parts decoded but not judged yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Route {
@@ -39,6 +41,10 @@ pub enum Route {
     Edges,
     /// `/admin/dev/clock`
     DevClock,
+    /// `/connect`
+    Connect,
+    /// `/nonce`
+    Nonce,
 }
 
 /// An element of a session.
@@ -117,6 +123,8 @@ impl Route {
             ["admin", "social", _, "blocks", _] => Self::Edge(EdgeKind::Block, part(2), part(4)),
             ["admin", "social", "edges"] => Self::Edges,
             ["admin", "dev", "clock"] => Self::DevClock,
+            ["connect"] => Self::Connect,
+            ["nonce"] => Self::Nonce,
             _ => return None,
         })
     }
@@ -132,7 +140,9 @@ impl Route {
             | Self::Sessions(..)
             | Self::Changes(_)
             | Self::Element(_, Part::Constants)
-            | Self::Invites => &[Method::GET],
+            | Self::Invites
+            | Self::Connect
+            | Self::Nonce => &[Method::GET],
             Self::Invite(_) => &[Method::DELETE],
             Self::Batch(..) | Self::Handles | Self::HandlesQuery | Self::DevClock => &[Method::POST],
             Self::Handle(_) => &[Method::GET, Method::DELETE],
@@ -147,34 +157,17 @@ impl Route {
         matches!(self, Self::Edge(..) | Self::Edges | Self::DevClock)
     }
 
+    /// Whether the route leads to a socket, which has no contract version (N-03, N-65).
+    #[must_use]
+    pub fn leads_to_socket(&self) -> bool {
+        matches!(self, Self::Connect | Self::Nonce)
+    }
+
     /// Whether an answer may depend on whom the caller follows and blocks.
     #[must_use]
     pub fn asks_for_edges(&self) -> bool {
-        !self.is_administrative() && !matches!(self, Self::Templates(_) | Self::Template(..))
+        !self.is_administrative() && !self.leads_to_socket() && !matches!(self, Self::Templates(_) | Self::Template(..))
     }
-}
-
-/// Decodes `%XX`; `None` for what is no UTF-8 then.
-fn decode(part: &str) -> Option<Cow<'_, str>> {
-    if !part.contains('%') {
-        return Some(Cow::Borrowed(part));
-    }
-    let mut bytes = Vec::with_capacity(part.len());
-    let mut rest = part.as_bytes();
-    while let Some((&first, tail)) = rest.split_first() {
-        let digits = tail.get(..2).filter(|digits| digits.iter().all(u8::is_ascii_hexdigit));
-        match digits.and_then(|digits| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()) {
-            Some(byte) if first == b'%' => {
-                bytes.push(byte);
-                rest = &tail[2..];
-            }
-            _ => {
-                bytes.push(first);
-                rest = tail;
-            }
-        }
-    }
-    String::from_utf8(bytes).ok().map(Cow::Owned)
 }
 
 #[cfg(test)]
@@ -197,6 +190,8 @@ mod tests {
         assert_eq!(element("servers/Arena"), Some(Part::Server("Arena".into())));
         assert_eq!(element("members"), None);
         assert_eq!(Route::find("/HANDLES/Query"), Some(Route::HandlesQuery));
+        assert_eq!(Route::find("/Connect/"), Some(Route::Connect));
+        assert_eq!(Route::find("/nonce"), Some(Route::Nonce));
         assert_eq!(Route::find("/serviceconfigs/a/Batch"), Some(Route::Batch("a".into(), None)));
         let batch = Route::find("/serviceconfigs/a/sessionTemplates/Lobby/BATCH/");
         assert_eq!(batch, Some(Route::Batch("a".into(), Some("Lobby".into()))));

@@ -35,7 +35,8 @@ pub struct Hub {
     /// Whether other instances are there to be told.
     peers: AtomicBool,
     ending: AtomicBool,
-    ears: AtomicU64,
+    /// Numbers ears and seats.
+    numbers: AtomicU64,
 }
 
 #[derive(Default)]
@@ -46,6 +47,8 @@ struct State {
     behind: HashMap<Uuid, Vec<(Branch, u64)>>,
     ears: HashMap<Xuid, Vec<Ear>>,
     watches: HashMap<Uuid, Vec<Weak<Notify>>>,
+    /// Every socket, whether or not it listens to anything.
+    seats: HashMap<u64, Arc<Outbox>>,
     /// Counts the searches of the database for members who are registered here.
     search: u64,
 }
@@ -67,6 +70,12 @@ struct Ear {
 pub struct Ears {
     hub: Arc<Hub>,
     xuid: Xuid,
+    number: u64,
+}
+
+/// While it lives, a socket can be asked to close.
+pub struct Seat {
+    hub: Arc<Hub>,
     number: u64,
 }
 
@@ -107,7 +116,7 @@ impl Hub {
             behind: Notify::new(),
             peers: AtomicBool::new(false),
             ending: AtomicBool::new(false),
-            ears: AtomicU64::new(0),
+            numbers: AtomicU64::new(0),
         });
         (hub, losses)
     }
@@ -126,6 +135,17 @@ impl Hub {
     #[must_use]
     pub fn instance(&self) -> Uuid {
         *self.instance.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets a socket be asked to close.
+    #[must_use]
+    pub fn seat(self: &Arc<Self>, outbox: &Arc<Outbox>) -> Seat {
+        let number = self.numbers.fetch_add(1, Ordering::Relaxed);
+        self.lock().seats.insert(number, Arc::clone(outbox));
+        if self.ending.load(Ordering::Relaxed) {
+            outbox.close(Farewell::Ending);
+        }
+        Seat { hub: Arc::clone(self), number }
     }
 
     /// Makes a connection id for a socket of a user; it is known to every instance before this returns (N-22).
@@ -167,7 +187,7 @@ impl Hub {
     /// Lets a socket hear the invites of a user that are for a title (N-60).
     #[must_use]
     pub fn hear(self: &Arc<Self>, xuid: Xuid, title_id: TitleId, outbox: &Arc<Outbox>) -> Ears {
-        let number = self.ears.fetch_add(1, Ordering::Relaxed);
+        let number = self.numbers.fetch_add(1, Ordering::Relaxed);
         self.lock().ears.entry(xuid).or_default().push(Ear { number, title_id, outbox: Arc::clone(outbox) });
         Ears { hub: Arc::clone(self), xuid, number }
     }
@@ -192,9 +212,9 @@ impl Hub {
     /// Asks every socket to close, and makes no more connection ids.
     pub fn close_all(&self) {
         self.ending.store(true, Ordering::Relaxed);
-        let state = self.lock();
-        let listening = state.ears.values().flatten().map(|ear| &ear.outbox);
-        state.sockets.values().map(|socket| &socket.outbox).chain(listening).for_each(|outbox| outbox.close(Farewell::Ending));
+        for outbox in self.lock().seats.values() {
+            outbox.close(Farewell::Ending);
+        }
     }
 
     /// Starts anew under another id, because others took this instance for dead: its connections are lost, and their sockets closed
@@ -556,6 +576,12 @@ impl Watch {
     /// Waits until the session may have changed since the last call, or for ever. Cancel safe.
     pub async fn rung(&self) {
         self.rung.notified().await;
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.hub.lock().seats.remove(&self.number);
     }
 }
 

@@ -12,6 +12,6 @@ mod outbox;
 mod presence;
 mod tasks;
 
-pub use hub::{Ears, Hub, Unopened, Watch};
+pub use hub::{Ears, Hub, Seat, Unopened, Watch};
 pub use outbox::{Farewell, Invite, Outbox, Parcel, Tap};
 pub use tasks::{Notifier, Options};

@@ -19,8 +19,8 @@ pub use data_dir::default_data_dir;
 pub use environment::Environment;
 pub use sections::{
     AccessSettings, AuthSettings, DatabaseSettings, EmbeddedSettings, HandleSettings, LimitSettings, LogFormat, QueueSettings,
-    ServerSettings, ServiceSettings, SessionSettings, Settings, SocialSettings, SocialSource, TelemetrySettings, TimerSettings,
-    UnknownFields,
+    ServerSettings, ServiceSettings, SessionSettings, Settings, SocialSettings, SocialSource, SocketSettings, TelemetrySettings,
+    TimerSettings, UnknownFields,
 };
 
 /// What the command line's flags say; they win over everything else.

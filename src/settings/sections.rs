@@ -42,6 +42,8 @@ pub struct Settings {
     pub feeds: FeedSettings,
     /// `[log]`: the change log.
     pub log: LogSettings,
+    /// `[sockets]`: how long sockets live and how much they may.
+    pub sockets: SocketSettings,
     /// `[telemetry]`: the log.
     pub telemetry: TelemetrySettings,
 }
@@ -255,6 +257,24 @@ pub struct FeedSettings {
 pub struct LogSettings {
     /// How many whole days of it are kept.
     pub keep_days: u32,
+}
+
+/// `[sockets]`: how long sockets live and how much they may.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SocketSettings {
+    /// How often clients are pinged (N-19), in milliseconds.
+    pub ping_interval_ms: u64,
+    /// After how long without any frame a client is given up (N-19), in milliseconds.
+    pub idle_ms: u64,
+    /// After how long a socket is closed (N-18), in seconds.
+    pub lifetime_s: u64,
+    /// Subscriptions of a socket (N-17).
+    pub subscriptions_max: usize,
+    /// A frame of a client (N-04), in bytes.
+    pub frame_bytes: usize,
+    /// How long sending may wait for a client that does not read, in milliseconds.
+    pub send_timeout_ms: u64,
 }
 
 /// `[telemetry]`: the log.

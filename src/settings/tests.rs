@@ -41,6 +41,11 @@ fn default_toml_holds_exactly_the_keys_of_the_structs() {
     assert_eq!(settings.server.listen.to_string(), "127.0.0.1:8080");
     assert!(settings.database.url.is_none() && settings.embedded.binaries.is_none());
     assert_eq!(settings.limits.request_body_bytes, 262_144, "S-95");
+    assert_eq!(
+        (settings.sockets.ping_interval_ms, settings.sockets.idle_ms, settings.sockets.lifetime_s),
+        (10_000, 20_000, 7200)
+    );
+    assert_eq!((settings.sockets.subscriptions_max, settings.sockets.frame_bytes), (1000, 65_536));
     assert_eq!(settings.auth.leeway_s, 60, "A-01");
     assert_eq!((settings.feeds.open_max, settings.feeds.poll_ms, settings.feeds.heartbeat_ms), (1000, 1000, 15_000));
     assert_eq!(settings.log.keep_days, 7);
@@ -161,6 +166,8 @@ fn passwords_are_never_shown() {
 #[case::empty("OPENMPSD__AUTH__ISSUER", "", "auth.issuer: must not be empty")]
 #[case::alone("OPENMPSD__DATABASE__MIGRATE_URL", "postgres://a/b", "database.migrate_url: needs database.url beside it")]
 #[case::pair("OPENMPSD__QUEUES__PER_SESSION", "9000", "queues.per_session: 9000 is more than queues.total, 8192")]
+#[case::sockets("OPENMPSD__SOCKETS__LIFETIME_S", "0", "sockets.lifetime_s: must be 1 to 31536000, not 0")]
+#[case::sockets("OPENMPSD__SOCKETS__IDLE_MS", "10000", "sockets.idle_ms: 10000 is not more than sockets.ping_interval_ms, 10000")]
 #[case::endpoint("OPENMPSD__SOCIAL__SOURCE", "http", "social.url: must begin with http:// or https://")]
 #[case::endpoint("OPENMPSD__SOCIAL__URL", "http://a/b", "social.url: needs social.source = \"http\"")]
 #[case::endpoint("OPENMPSD__SOCIAL__BEARER", "x", "social.bearer: needs social.source = \"http\"")]

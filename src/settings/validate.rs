@@ -12,7 +12,9 @@ const MIB: usize = 1024 * 1024;
 /// Collects everything that is wrong, so that an operator mends it in one go.
 pub fn check(settings: &Settings) -> Result<(), SettingsError> {
     let mut problems = Problems(Vec::new());
-    let Settings { server, database, embedded, auth, timers, social, handles, search, limits, queues, feeds, log, .. } = settings;
+    let Settings {
+        server, database, embedded, auth, timers, social, handles, search, limits, queues, feeds, log, sockets, ..
+    } = settings;
 
     problems.range("server.workers", server.workers, 0..=1024);
     problems.range("server.shutdown_ms", server.shutdown_ms, 0..=600_000);
@@ -65,6 +67,16 @@ pub fn check(settings: &Settings) -> Result<(), SettingsError> {
     problems.range("feeds.poll_ms", feeds.poll_ms, 10..=60_000);
     problems.range("feeds.heartbeat_ms", feeds.heartbeat_ms, 100..=600_000);
     problems.range("log.keep_days", log.keep_days, 1..=3650);
+    problems.range("sockets.ping_interval_ms", sockets.ping_interval_ms, 100..=3_600_000);
+    problems.range("sockets.idle_ms", sockets.idle_ms, 200..=7_200_000);
+    if sockets.idle_ms <= sockets.ping_interval_ms {
+        let text = format!("{} is not more than sockets.ping_interval_ms, {}", sockets.idle_ms, sockets.ping_interval_ms);
+        problems.add("sockets.idle_ms", &text);
+    }
+    problems.range("sockets.lifetime_s", sockets.lifetime_s, 1..=31_536_000);
+    problems.range("sockets.subscriptions_max", sockets.subscriptions_max, 1..=10_000);
+    problems.range("sockets.frame_bytes", sockets.frame_bytes, 1024..=MIB);
+    problems.range("sockets.send_timeout_ms", sockets.send_timeout_ms, 10..=600_000);
 
     if problems.0.is_empty() { Ok(()) } else { Err(SettingsError::Invalid(problems.0)) }
 }

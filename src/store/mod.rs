@@ -27,6 +27,7 @@ mod hints;
 mod instances;
 mod log;
 pub mod migrate;
+mod nonces;
 pub mod projection;
 mod queries;
 pub mod rows;

@@ -2,8 +2,8 @@
 //!
 //! Pure: text in, values out, and the other way. `request` reads a write, `stored` renders and reads the document and what only the
 //! service knows, `large` does so where members are hidden from each other, `view` gives older clients their names, `element` finds
-//! a part, `delta` renders what a change did, `query`, `handle` and `social` do the same for their routes. What is *not* here: rules (they are
-//! the domain's).
+//! a part, `delta` renders what a change did, `query`, `handle` and `social` do the same for their routes, `rta` for the frames of the
+//! socket. What is *not* here: rules (they are the domain's).
 
 pub mod delta;
 pub mod departed;
@@ -14,8 +14,10 @@ mod fuzz;
 pub mod handle;
 pub mod handle_request;
 pub mod large;
+pub mod percent;
 pub mod query;
 pub mod request;
+pub mod rta;
 pub mod search;
 pub mod social;
 pub mod stored;

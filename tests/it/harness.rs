@@ -13,6 +13,7 @@ use openmpsd::domain::limits::Limits;
 use openmpsd::domain::names::{Scid, TitleId, Xuid};
 use openmpsd::domain::principal::{Principal, Server, User};
 use openmpsd::http::{FeedRules, Rules};
+use openmpsd::rta;
 use openmpsd::services;
 use openmpsd::social::Source;
 use openmpsd::store::rows::ServiceConfigRow;
@@ -49,6 +50,7 @@ pub struct World {
 pub struct Choices {
     pub options: Options,
     pub rules: Rules,
+    pub sockets: rta::Options,
     pub social: Source,
 }
 
@@ -72,6 +74,7 @@ impl Default for Choices {
                 feeds: FeedRules { open_max: 8, poll: Duration::from_millis(20), heartbeat: Duration::from_secs(5) },
                 dev: true,
             },
+            sockets: rta::Options { tick: Duration::from_millis(20), ..rta::Options::default() },
             social: Source::Table,
         }
     }
@@ -109,6 +112,7 @@ impl World {
             social: choices.social,
             options: choices.options,
             rules: choices.rules,
+            sockets: choices.sockets,
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             workers: 1,
             shutdown: Duration::from_secs(1),

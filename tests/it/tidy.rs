@@ -19,9 +19,9 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("services", &["json", "domain", "wire", "store"]),
     ("social", &["json", "ambient", "domain", "wire", "store"]),
     ("directory", &["json", "ambient", "domain", "wire", "store"]),
-    ("auth", &["json", "ambient", "domain"]),
     ("notify", &["json", "ambient", "domain", "wire", "store", "directory"]),
-    ("http", &["json", "ambient", "domain", "wire", "store", "social", "directory", "notify", "auth"]),
+    ("rta", &["json", "ambient", "domain", "wire", "store", "notify"]),
+    ("auth", &["json", "ambient", "domain"]),
     (
         "app",
         &[
@@ -35,6 +35,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "social",
             "directory",
             "notify",
+            "rta",
             "auth",
             "http",
         ],

@@ -123,6 +123,8 @@ async fn every_path_takes_its_index() {
         path!("probe_sessions", "sessions_pkey"),
         path!("delete_handle", "handles_pkey"),
         path!("delete_expired_handles", "handles_expiry"),
+        path!("take_nonce", "nonces_pkey"),
+        path!("delete_expired_nonces", "nonces_expiry"),
         path!("put_unbound_activity", "sessions_pkey"),
         path!("delete_follow"),
         path!("delete_block"),

@@ -1,0 +1,261 @@
+//! The loop of one socket: frames from the client, parcels from the hub and ticks go to the machine, and what it decides is done.
+//!
+//! The loop lives on the worker thread that accepted the socket. It never waits for the database, which is reached from the
+//! directory's runtime, and never for long for a client that does not read.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::error::PayloadError;
+use actix_ws::{AggregatedMessage, AggregatedMessageStream, CloseCode, CloseReason, MessageStream, ProtocolError, Session};
+use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::FutureExt as _;
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
+use tracing::{debug, info, warn};
+
+use super::{Act, Machine, Options, Terms};
+use crate::ambient::Clock;
+use crate::domain::names::{ConnectionId, TitleId, Xuid};
+use crate::notify::{Ears, Hub, Outbox, Seat, Unopened};
+
+/// A socket that has been accepted.
+pub struct Socket {
+    /// Where it is listened to.
+    pub hub: Arc<Hub>,
+    /// The runtime that reaches the database.
+    pub runtime: Handle,
+    /// Both clocks.
+    pub clock: Clock,
+    /// What the installation decides.
+    pub options: Options,
+    /// Whose socket it is.
+    pub xuid: Xuid,
+    /// When its token is not accepted any more, in real time (N-18).
+    pub token_until: DateTime<Utc>,
+}
+
+/// A connection id that is lost when this goes, however it goes (N-40).
+struct Line {
+    hub: Arc<Hub>,
+    id: ConnectionId,
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        self.hub.lose(self.id);
+    }
+}
+
+type Opening = oneshot::Receiver<Result<Line, Unopened>>;
+
+/// Why a loop ends.
+enum End {
+    /// The service says so.
+    Closed(CloseReason),
+    /// The client said so; it is answered with what it said.
+    Left(Option<CloseReason>),
+    /// The network connection is gone.
+    Gone,
+    /// The client does not read what it is sent.
+    Slow,
+}
+
+struct Loop {
+    socket: Socket,
+    session: Session,
+    machine: Machine,
+    outbox: Arc<Outbox>,
+    opening: Option<Opening>,
+    line: Option<Line>,
+    ears: Vec<(TitleId, Ears)>,
+    /// While it lives, the hub can ask the socket to close.
+    _seat: Seat,
+}
+
+impl Socket {
+    /// Serves the socket until it ends.
+    pub async fn run(self, session: Session, messages: MessageStream) {
+        let xuid = self.xuid;
+        let frame_bytes = self.options.frame_bytes;
+        let send_timeout = self.options.send_timeout;
+        let messages = messages.max_frame_size(frame_bytes).aggregate_continuations().max_continuation_size(frame_bytes);
+        let mut socket = self.begin(session);
+        let end = socket.serve(messages).await;
+        let session = socket.session.clone();
+        // The connection is lost before the client is told.
+        drop(socket);
+        let reason = match end {
+            End::Closed(reason) => {
+                debug!(principal.xuid = %xuid, code = u16::from(reason.code), reason = reason.description, "closing a socket");
+                Some(reason)
+            }
+            End::Left(reason) => reason,
+            End::Gone => return debug!(principal.xuid = %xuid, "a socket is gone"),
+            End::Slow => {
+                info!(principal.xuid = %xuid, "closing a socket whose client does not read");
+                let reason = closing(CloseCode::Policy, "too slow: what the service sends is not read");
+                let _ = session.close(Some(reason)).now_or_never();
+                return;
+            }
+        };
+        let _ = timeout(send_timeout, session.close(reason)).await;
+    }
+
+    fn begin(self, session: Session) -> Loop {
+        let real_now = self.clock.real();
+        let span = |duration| TimeDelta::from_std(duration).unwrap_or(TimeDelta::MAX);
+        let options = &self.options;
+        let terms = Terms {
+            tick: span(options.tick),
+            ping_interval: span(options.ping_interval),
+            idle: span(options.idle),
+            ends_at: real_now.checked_add_signed(span(options.lifetime)).unwrap_or(DateTime::<Utc>::MAX_UTC),
+            token_until: self.token_until,
+            subscriptions_max: options.subscriptions_max,
+        };
+        let outbox = Arc::default();
+        Loop {
+            _seat: self.hub.seat(&outbox),
+            machine: Machine::new(self.xuid, terms, real_now),
+            socket: self,
+            session,
+            outbox,
+            opening: None,
+            line: None,
+            ears: Vec::new(),
+        }
+    }
+}
+
+impl Loop {
+    async fn serve(&mut self, mut messages: AggregatedMessageStream) -> End {
+        let tick = self.socket.options.tick;
+        let mut ticks = interval_at(Instant::now() + tick, tick);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let acts = tokio::select! {
+                message = messages.recv() => match self.hear(message).await {
+                    Ok(acts) => acts,
+                    Err(end) => return end,
+                },
+                () = self.outbox.filled() => self.machine.on_parcel(&self.outbox.take()),
+                opened = opened(&mut self.opening) => self.connect(opened),
+                _ = ticks.tick() => self.machine.on_tick(self.socket.clock.real()),
+            };
+            for act in acts {
+                if let Err(end) = self.perform(act).await {
+                    return end;
+                }
+            }
+        }
+    }
+
+    /// Takes what the client sent.
+    async fn hear(&mut self, message: Option<Result<AggregatedMessage, ProtocolError>>) -> Result<Vec<Act>, End> {
+        let message = message.ok_or(End::Gone)?.map_err(|error| violation(&error))?;
+        self.machine.on_frame();
+        match message {
+            AggregatedMessage::Text(text) => Ok(self.machine.on_text(&text)),
+            AggregatedMessage::Ping(payload) => {
+                let limit = self.socket.options.send_timeout;
+                within(limit, self.session.pong(&payload)).await?;
+                Ok(Vec::new())
+            }
+            AggregatedMessage::Close(reason) => Err(End::Left(reason)),
+            // The contract has no binary frames (N-04).
+            AggregatedMessage::Binary(_) | AggregatedMessage::Pong(_) => Ok(Vec::new()),
+        }
+    }
+
+    /// Takes the connection that was asked for.
+    fn connect(&mut self, opened: Result<Line, Unopened>) -> Vec<Act> {
+        self.opening = None;
+        match opened {
+            Ok(line) => {
+                let id = line.id;
+                self.line = Some(line);
+                self.machine.on_opened::<Unopened>(Ok(id))
+            }
+            Err(error) => {
+                warn!(principal.xuid = %self.socket.xuid, %error, "failed to make a connection id");
+                self.machine.on_opened(Err(error))
+            }
+        }
+    }
+
+    async fn perform(&mut self, act: Act) -> Result<(), End> {
+        let limit = self.socket.options.send_timeout;
+        match act {
+            Act::Send(text) => within(limit, self.session.text(text)).await?,
+            Act::Ping => within(limit, self.session.ping(b"")).await?,
+            Act::Close { code, reason } => return Err(End::Closed(closing(CloseCode::from(code), reason))),
+            Act::Open => self.open(),
+            Act::Lose(id) => {
+                if self.line.as_ref().is_some_and(|line| line.id == id) {
+                    self.line = None;
+                }
+            }
+            Act::Hear(title_id) => {
+                let ears = self.socket.hub.hear(self.socket.xuid, title_id, &self.outbox);
+                self.ears.push((title_id, ears));
+            }
+            Act::Mute(title_id) => self.ears.retain(|(heard, _)| *heard != title_id),
+        }
+        Ok(())
+    }
+
+    /// Has a connection id made, where the database can be reached. Should the socket end meanwhile, so does the connection.
+    fn open(&mut self) {
+        let (tell, told) = oneshot::channel();
+        let (hub, xuid, outbox) = (Arc::clone(&self.socket.hub), self.socket.xuid, Arc::clone(&self.outbox));
+        self.socket.runtime.spawn(async move {
+            let opened = hub.open(xuid, &outbox).await;
+            let _ = tell.send(opened.map(|id| Line { hub, id }));
+        });
+        self.opening = Some(told);
+    }
+}
+
+/// Waits for the connection that is being made, or for ever if none is. Cancel safe.
+async fn opened(opening: &mut Option<Opening>) -> Result<Line, Unopened> {
+    match opening {
+        Some(told) => match told.await {
+            Ok(opened) => opened,
+            // The runtime is ending, or the hub has panicked.
+            Err(_) => Err(Unopened::Ending),
+        },
+        None => std::future::pending().await,
+    }
+}
+
+/// Sends something within a time.
+async fn within(limit: Duration, sending: impl Future<Output = Result<(), actix_ws::Closed>>) -> Result<(), End> {
+    match timeout(limit, sending).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(actix_ws::Closed)) => Err(End::Gone),
+        Err(_) => Err(End::Slow),
+    }
+}
+
+/// What becomes of a client that breaks the rules of websockets, or sends too much (N-04).
+fn violation(error: &ProtocolError) -> End {
+    let (code, reason) = match error {
+        ProtocolError::Overflow => (CloseCode::Size, "the frame is too large"),
+        ProtocolError::Io(error) if error.kind() == std::io::ErrorKind::InvalidData => {
+            (CloseCode::Invalid, "the frame is not valid UTF-8")
+        }
+        // Either the network connection broke, or the parts of a message are too large together.
+        ProtocolError::Io(error) => match error.get_ref() {
+            Some(cause) if cause.is::<PayloadError>() => return End::Gone,
+            _ => (CloseCode::Size, "the message is too large"),
+        },
+        _ => (CloseCode::Protocol, "the frame breaks the websocket protocol"),
+    };
+    End::Closed(closing(code, reason))
+}
+
+fn closing(code: CloseCode, reason: &str) -> CloseReason {
+    CloseReason { code, description: Some(reason.to_owned()) }
+}
