@@ -27,6 +27,7 @@ mod listings;
 mod log;
 mod members;
 mod model;
+mod notifications;
 mod process;
 mod proxy;
 mod queries;
