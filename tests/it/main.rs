@@ -43,6 +43,7 @@ mod social_source;
 mod sockets;
 mod story;
 mod sweeper;
+mod tap_cost;
 mod templates;
 mod tidy;
 mod transfers;

@@ -31,6 +31,11 @@ impl Folder {
         Self(path)
     }
 
+    /// A folder that somebody else made and will remove, if this value is forgotten.
+    pub fn at(path: PathBuf) -> Self {
+        Self(path)
+    }
+
     pub fn path(&self) -> &Path {
         &self.0
     }
@@ -103,6 +108,11 @@ impl Process {
             }
         });
         Ok(Self { child, base, start, log })
+    }
+
+    /// Its id.
+    pub fn pid(&self) -> u32 {
+        self.child.id().expect("it runs")
     }
 
     /// Everything it has said so far.
