@@ -15,15 +15,16 @@ use proptest::test_runner::{Config, RngSeed, TestRunner};
 
 use super::access::{self, Pass};
 use super::command::{Command, MemberKey, Preconditions, Tags, Target, Write};
+use super::connection::{Known, Lost};
 use super::decide::Outcome;
 use super::initialization::Stage as Episode;
-use super::names::Xuid;
+use super::names::{ConnectionId, Xuid};
 use super::principal::{Principal, ServerFor};
 use super::refusal::Kind;
 use super::session::{Member, Session};
 use super::template::Form;
 use super::tests::dice::Dice;
-use super::tests::{Answer, CONNECTION, LOBBY, Stage, ada, bo, cy, dee, document, json, partial, server, with};
+use super::tests::{Answer, CONNECTION, LOBBY, Stage, ada, alive, bo, cy, dee, document, json, partial, server, with};
 use super::timers;
 use crate::json::Json;
 use crate::wire::{large, request, stored, view};
@@ -60,6 +61,8 @@ const TEMPLATES: &[&str] = &[
 pub(super) enum Step {
     /// Time passes, in milliseconds.
     Wait(i64),
+    /// The socket of a player, by number, is lost.
+    Lose(usize),
     /// Somebody, by number, writes; perhaps on the condition that nothing has changed.
     Write {
         /// Which of the players.
@@ -75,6 +78,7 @@ impl fmt::Debug for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Wait(ms) => write!(f, "wait {ms} ms"),
+            Self::Lose(who) => write!(f, "player {who} loses the connection"),
             Self::Write { who, body, synchronized } => {
                 write!(f, "player {who} writes{}: {body}", if *synchronized { " with If-Match" } else { "" })
             }
@@ -97,10 +101,12 @@ fn players() -> Vec<Principal> {
     vec![ada(), bo(), beside, bare, server(), both, one]
 }
 
-/// A template, whether everybody follows everybody, and what happens.
-fn history() -> impl Strategy<Value = (usize, bool, Vec<Step>)> {
+/// A template, whether everybody follows everybody, whose sockets are there or were (two bits a player: known, alive), and what
+/// happens.
+fn history() -> impl Strategy<Value = (usize, bool, u8, Vec<Step>)> {
     let seeds = vec(any::<u64>().no_shrink(), 1..16);
-    (0..TEMPLATES.len(), any::<bool>(), prop::bool::weighted(0.85), seeds).prop_map(|(template, follow, opened, seeds)| {
+    let parts = (0..TEMPLATES.len(), any::<bool>(), any::<u8>(), prop::bool::weighted(0.85), seeds);
+    parts.prop_map(|(template, follow, sockets, opened, seeds)| {
         let mut steps: Vec<Step> = seeds.into_iter().map(|seed| Dice::new(seed, TEMPLATES[template]).step()).collect();
                     if opened {
                 // Most histories are of a session that somebody holds open, for others where they are initialized together.
@@ -114,7 +120,7 @@ fn history() -> impl Strategy<Value = (usize, bool, Vec<Step>)> {
                 let others = if TEMPLATES[template].contains("memberInitialization") { expected(0) + &expected(1) } else { String::new() };
                 steps.insert(0, Step::Write { who: 0, body: format!(r#"{{"members":{{{me}{others}}}}}"#), synchronized: false });
             }
-(template, follow, steps)
+(template, follow, sockets, steps)
     })
 }
 
@@ -174,6 +180,8 @@ const REACHED: &[&str] = &[
     "a role is held",
     "a server keeps something",
     "a large session of three",
+    "a loss",
+    "time to come back",
 ];
 
 fn tally(played: &Played, seen: &mut BTreeMap<String, u32>) {
@@ -196,6 +204,7 @@ fn tally(played: &Played, seen: &mut BTreeMap<String, u32>) {
         ("another owner", session.has_owners() && !session.owners().contains(&0)),
         ("a role is held", session.members.iter().any(|member| !member.roles.is_empty())),
         ("a server keeps something", !session.servers.is_empty()),
+        ("time to come back", session.members.iter().any(|member| member.grace_until.is_some())),
         ("a large session of three", session.is_large() && session.members.len() >= 3),
     ] {
         if happened {
@@ -240,12 +249,27 @@ fn play(seed: u64, cases: u32) -> BTreeMap<String, u32> {
     let config = Config { cases, failure_persistence: None, rng_seed: RngSeed::Fixed(seed), ..Config::default() };
     println!("PROPTEST_RNG_SEED={seed} OPENMPSD_LAWS={cases}");
     let (people, tallied) = (players(), RefCell::new(BTreeMap::new()));
-    let outcome = TestRunner::new(config).run(&history(), |(template, follow, steps)| {
+    let outcome = TestRunner::new(config).run(&history(), |(template, follow, sockets, steps)| {
         let mut stage = Stage::of(TEMPLATES[template]);
         stage.everybody_follows = follow;
+        let users: Vec<Xuid> = people.iter().take(4).filter_map(Principal::xuid).collect();
+        let known = |(number, owner): (usize, &Xuid)| {
+            let bits = sockets >> (2 * number) & 3;
+            (bits & 1 != 0).then(|| Known { alive: bits & 2 != 0, ..alive(CONNECTION, *owner) })
+        };
+        stage.connections = users.iter().enumerate().filter_map(known).collect();
         for step in steps {
             match step {
                 Step::Wait(ms) => stage.advance(ms),
+                Step::Lose(who) => {
+                    stage.connections.iter_mut().filter(|known| known.owner == users[who]).for_each(|known| known.alive = false);
+                    let lost = Lost { id: ConnectionId::parse(CONNECTION).expect("a GUID"), owner: users[who] };
+                    if stage.lose(&[lost]) {
+                        is_a_sound_document(stage.session());
+                        assert!(!stage.lose(&[lost]), "N-40: a loss is recorded once");
+                        *tallied.borrow_mut().entry("a loss".to_owned()).or_default() += 1;
+                    }
+                }
                 Step::Write { who, body, synchronized } => {
                     stage.settle();
                     let command = command(&stage, &body, synchronized);
@@ -318,6 +342,7 @@ fn is_a_sound_document(session: &Session) {
     assert!(session.read_restriction() <= session.join_restriction(), "S-41: {document}");
     assert!(!session.flag("locked") || session.flag("closed"), "S-43: {document}");
     assert!(session.turn().iter().all(|index| members.contains_key(index.to_string().as_str())), "S-45: {document}");
+    is_soundly_connected(session);
     is_soundly_owned(session);
     is_soundly_initialized(session);
 }
@@ -334,6 +359,13 @@ fn is_a_sound_list(document: &Json, members: &crate::json::Object) {
         at = entry.get("next").and_then(Json::as_u64).expect("S-60");
     }
     assert_eq!((seen.len(), members.len() as u64), (members.len(), info("count")), "S-60: each member once");
+}
+
+/// Time to come back has who is active or ready with a connection, and nobody else (M-31).
+fn is_soundly_connected(session: &Session) {
+    for member in session.members.iter().filter(|member| member.grace_until.is_some()) {
+        assert!(member.state.is_engaged() && member.connection().is_some(), "M-31: {}", document(session));
+    }
 }
 
 fn is_soundly_owned(session: &Session) {

@@ -4,7 +4,7 @@ use rstest::rstest;
 
 use super::*;
 use crate::domain::change::{self, Kinds};
-use crate::domain::connection::{self, Lost};
+use crate::domain::connection::Lost;
 use crate::domain::subscription::{Listener, listeners};
 
 const OTHER: &str = "9e2d4b77-6c0a-4a5f-b3f1-5d8c7a6e4b02";
@@ -38,15 +38,6 @@ fn required() -> Stage {
 }
 
 impl Stage {
-    /// Takes note of lost connections, as the directory does.
-    fn lose(&mut self, lost: &[Lost]) -> bool {
-        self.settle();
-        let Some(mut after) = connection::lose(&self.record, lost, &self.limits, self.now) else { return false };
-        after.change_number += 1;
-        self.record = Some(after);
-        true
-    }
-
     fn is_active(&mut self, index: usize) -> bool {
         self.at(&format!("members.{index}.properties.system.active")) == "true"
     }

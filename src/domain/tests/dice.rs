@@ -207,6 +207,9 @@ impl Dice {
     /// One step.
     pub(in crate::domain) fn step(&mut self) -> Step {
         const WAITS: &[i64] = &[1, 999, 1000, 5000, 20_000, 30_000, 200_000, 8_000_000];
+        if self.percent(8) {
+            return Step::Lose(usize::try_from(self.roll() % 4).expect("an index"));
+        }
         if self.percent(20) {
             return Step::Wait(WAITS[usize::try_from(self.roll() % 8).expect("an index")]);
         }

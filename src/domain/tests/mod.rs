@@ -35,7 +35,7 @@ use uuid::Uuid;
 
 use super::access::{Facts, Pass};
 use super::command::{Command, Delta, Preconditions, Tags, Target, Write};
-use super::connection::Known;
+use super::connection::{self, Known, Lost};
 use super::decide::{Context, Decision, Outcome, decide};
 use super::limits::Limits;
 use super::names::{Branch, ConnectionId, Scid, SessionName, SessionReference, TemplateName, TitleId, Xuid};
@@ -343,6 +343,16 @@ impl Stage {
                 assert_eq!(patched(&old, &delta), new, "the delta {delta}");
             }
         }
+    }
+
+    /// Takes note of lost connections, as the directory does; says whether anybody is concerned.
+    pub fn lose(&mut self, lost: &[Lost]) -> bool {
+        self.settle();
+        let Some(mut after) = connection::lose(&self.record, lost, &self.limits, self.now) else { return false };
+        after.change_number += 1;
+        can_be_read_back(&after);
+        self.load(after);
+        true
     }
 
     /// Takes on a session as it would be loaded.
