@@ -15,6 +15,9 @@ use crate::wire::request::read_body;
 /// How far one call may move the development clock: ten years.
 const ADVANCE_MAX_MS: u64 = 10 * 365 * 86_400_000;
 
+/// How long the development clock waits for lost connections to be recorded.
+const PATIENCE: Duration = Duration::from_secs(2);
+
 /// POST /admin/dev/clock `{"advanceMs": n}`: moves the service's clock, applies what is due, then says what time it is.
 pub async fn advance_clock(mut call: Call<'_>) -> Answer {
     if !call.service.rules.dev {
@@ -30,7 +33,10 @@ pub async fn advance_clock(mut call: Call<'_>) -> Answer {
         return Err(Refusal::invalid("advanceMs", why).into());
     };
     let directory = Arc::clone(&call.service.directory);
+    let hub = Arc::clone(&call.service.hub);
     let work = async move {
+        // Whoever was lost before the clock moves has the grace period from before that.
+        hub.losses_recorded(PATIENCE).await;
         let now = directory.clock().advance(Duration::from_millis(advance));
         directory.store().ensure_partitions(now).await?;
         directory.sweep().await.map(|_| directory.clock().now())

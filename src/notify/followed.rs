@@ -109,3 +109,100 @@ impl Followed {
         self.listeners.retain(|(listener, _)| listener.connection != id);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::domain::change::Kinds;
+    use crate::domain::names::Xuid;
+    use crate::domain::subscription::Wants;
+
+    const LIFE: Branch = Branch(Uuid::from_u128(1));
+    const NEXT_LIFE: Branch = Branch(Uuid::from_u128(2));
+
+    fn change(number: u64) -> Told {
+        Told {
+            branch: LIFE,
+            change_number: number,
+            at: DateTime::UNIX_EPOCH,
+            kinds: Kinds(1),
+            exempt: None,
+            deleted: false,
+            departed: Vec::new(),
+        }
+    }
+
+    fn listener(index: u32) -> Listener {
+        Listener {
+            index,
+            xuid: Xuid(u64::from(index)),
+            connection: ConnectionId(Uuid::from_u128(u128::from(index))),
+            subscription: "s".into(),
+            wants: Wants::EVERYTHING,
+        }
+    }
+
+    fn followed(complete: u64, listeners: &[u32]) -> Followed {
+        let mut followed = Followed::new("a~b~c".into(), LIFE, complete);
+        followed.list(listeners.iter().map(|index| listener(*index)).collect(), complete);
+        followed
+    }
+
+    fn told(due: Vec<Due>) -> Vec<(u32, u64)> {
+        due.into_iter().map(|(listener, _, number)| (listener.index, number)).collect()
+    }
+
+    #[test]
+    fn n53_each_is_told_once_and_of_the_last_that_concerns_it() {
+        let mut followed = followed(4, &[1, 2]);
+        let changes = [change(5), Told { exempt: Some(2), ..change(6) }];
+        assert_eq!(told(followed.tell(&changes)), [(1, 6), (2, 5)], "N-39, N-55");
+        assert_eq!(told(followed.tell(&changes)), [], "nobody twice");
+    }
+
+    #[test]
+    fn n55_nobody_is_told_an_older_number_after_a_newer_one() {
+        let mut followed = followed(4, &[1]);
+        assert_eq!(told(followed.tell(&[change(7)])), [(1, 7)]);
+        assert_eq!(told(followed.tell(&[change(5), change(6)])), []);
+        assert_eq!(told(followed.tell(&[change(8)])), [(1, 8)]);
+    }
+
+    #[test]
+    fn what_is_missing_is_asked_for_from_where_nothing_is_missing() {
+        let mut followed = followed(4, &[1]);
+        assert_eq!(followed.fit(LIFE, 3, 4), Fit::Old);
+        assert_eq!(followed.fit(LIFE, 5, 5), Fit::Next);
+        assert_eq!(followed.fit(LIFE, 3, 6), Fit::Next, "it overlaps");
+        assert_eq!(followed.fit(LIFE, 6, 6), Fit::Gap(LIFE, 4));
+        assert_eq!(followed.fit(NEXT_LIFE, 1, 1), Fit::Gap(LIFE, 4), "the end of this life is not known");
+        followed.complete_to(6);
+        followed.complete_to(5);
+        assert_eq!(followed.fit(LIFE, 7, 7), Fit::Next);
+    }
+
+    #[test]
+    fn whoever_stays_keeps_what_it_was_told_and_an_older_list_does_not_count() {
+        let mut followed = followed(4, &[1, 2]);
+        followed.tell(&[change(6)]);
+        followed.list(vec![listener(2), listener(3)], 6);
+        assert_eq!(told(followed.tell(&[change(5), change(6)])), [(3, 6)]);
+        followed.list(vec![listener(1)], 5);
+        assert_eq!(followed.listeners.len(), 2);
+        followed.drop_connection(listener(3).connection);
+        assert_eq!(told(followed.tell(&[change(9)])), [(2, 9)]);
+    }
+
+    #[test]
+    fn s21_another_life_counts_anew() {
+        let mut followed = followed(40, &[1]);
+        followed.tell(&[change(41)]);
+        followed.turn_to(NEXT_LIFE, 0);
+        assert_eq!(told(followed.tell(&[Told { branch: NEXT_LIFE, ..change(1) }])), [(1, 1)]);
+        followed.turn_to(NEXT_LIFE, 0);
+        assert_eq!(told(followed.tell(&[Told { branch: NEXT_LIFE, ..change(1) }, change(50)])), [], "nor does the old one");
+    }
+}

@@ -174,3 +174,64 @@ fn take<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
     *bytes = tail;
     head.try_into().ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SENDER: Uuid = Uuid::from_u128(7);
+
+    fn changed(sid: u128, first: u64, last: u64) -> Changed {
+        Changed {
+            sid: Uuid::from_u128(sid),
+            branch: Branch(Uuid::from_u128(sid + 1)),
+            first,
+            last,
+            at: "2031-04-05T18:00:00.123Z".parse().unwrap(),
+            kinds: Kinds(6),
+            exempt: Some(3),
+            look: false,
+        }
+    }
+
+    #[test]
+    fn what_is_packed_can_be_unpacked_whatever_its_number() {
+        let invited = |n: u128| Hint::Invited { xuid: Xuid(u64::MAX), handle: HandleId(Uuid::from_u128(n)) };
+        let anybody = Hint::Changed(Changed { exempt: None, look: true, ..changed(9, 1, u64::MAX) });
+        for count in [0, 1, 2, 80, 500] {
+            let mut hints: Vec<Hint> = (0..count).map(|n| Hint::Changed(changed(n, 1, 2))).collect();
+            hints.extend([anybody.clone(), invited(5)]);
+            let messages = pack(SENDER, &hints);
+            assert!(messages.iter().all(|message| message.len() < 8000), "PostgreSQL takes no more");
+            let unpacked: Vec<Hint> = messages
+                .iter()
+                .flat_map(|message| {
+                    let (sender, hints) = unpack(message).expect("it is ours");
+                    assert_eq!(sender, SENDER);
+                    hints
+                })
+                .collect();
+            assert_eq!(unpacked, hints);
+        }
+        assert_eq!(pack(SENDER, &[]), Vec::<String>::new());
+    }
+
+    #[test]
+    fn what_is_not_ours_is_nothing() {
+        let sound = pack(SENDER, &[Hint::Changed(changed(1, 2, 3))]).remove(0);
+        for message in ["", "hello", "AAAA", &sound[..sound.len() - 4], &format!("{sound}{sound}")] {
+            assert_eq!(unpack(message), None, "{message}");
+        }
+    }
+
+    #[test]
+    fn n55_changes_that_follow_upon_each_other_are_one_hint() {
+        let mut one = changed(1, 2, 3);
+        assert!(!one.extend(&changed(1, 5, 5)), "one is missing");
+        assert!(!one.extend(&changed(2, 4, 4)), "another session");
+        assert!(one.extend(&Changed { kinds: Kinds(1), ..changed(1, 4, 6) }));
+        assert_eq!((one.first, one.last, one.kinds, one.exempt), (2, 6, Kinds(7), Some(3)));
+        assert!(one.extend(&Changed { exempt: None, look: true, ..changed(1, 7, 7) }));
+        assert_eq!((one.exempt, one.look), (None, true), "N-39: somebody else did something too");
+    }
+}

@@ -3,12 +3,14 @@
 //! The state is small and held for moments: whoever commits never waits for it. What cannot be decided from it is left on a list for
 //! `catch_up`, which asks the database.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::followed::{Due, Fit, Followed};
@@ -22,14 +24,20 @@ use crate::domain::subscription::Listener;
 use crate::store::rows::Registration;
 use crate::store::{Store, StoreError};
 
+/// How many invites an ear remembers, so as not to tell one twice.
+const INVITES_REMEMBERED: usize = 256;
+
 /// Everybody on this instance who listens. One per process.
 pub struct Hub {
     ids: Ids,
+    clock: Clock,
     /// The id of this instance: another one once others took it for dead.
     instance: RwLock<Uuid>,
     state: Mutex<State>,
     opening: Gather<(Uuid, u64), ()>,
     lost: mpsc::UnboundedSender<ConnectionId>,
+    /// How many lost connections have not been recorded in their sessions yet.
+    losing: watch::Sender<usize>,
     /// Wakes whoever catches up.
     behind: Notify,
     /// Whether other instances are there to be told.
@@ -64,6 +72,10 @@ struct Ear {
     number: u64,
     title_id: TitleId,
     outbox: Arc<Outbox>,
+    /// Since when, by the service's clock.
+    since: DateTime<Utc>,
+    /// The last invites that it was told.
+    told: VecDeque<Uuid>,
 }
 
 /// While it lives, invites of a user for a title go to a socket.
@@ -110,9 +122,11 @@ impl Hub {
         let hub = Arc::new_cyclic(|hub: &Weak<Self>| Self {
             opening: Self::opening(hub.clone(), store.clone(), clock.clone()),
             ids: ids.clone(),
+            clock: clock.clone(),
             instance: RwLock::new(instance),
             state: Mutex::default(),
             lost,
+            losing: watch::Sender::new(0),
             behind: Notify::new(),
             peers: AtomicBool::new(false),
             ending: AtomicBool::new(false),
@@ -163,7 +177,7 @@ impl Hub {
         if instance != self.instance() {
             // The row may belong to an instance that others have forgotten.
             drop(state);
-            let _ = self.lost.send(id);
+            self.hand_over(id);
             return Err(Unopened::Busy);
         }
         state.sockets.insert(id, Socket { xuid, outbox: Arc::clone(outbox), sessions: HashSet::new() });
@@ -181,14 +195,31 @@ impl Hub {
             }
         }
         drop(state);
-        let _ = self.lost.send(connection);
+        self.hand_over(connection);
+    }
+
+    fn hand_over(&self, lost: ConnectionId) {
+        self.losing.send_modify(|losing| *losing += 1);
+        let _ = self.lost.send(lost);
+    }
+
+    /// Notes that lost connections have been recorded in their sessions.
+    pub(super) fn recorded(&self, lost: usize) {
+        self.losing.send_modify(|losing| *losing -= lost);
+    }
+
+    /// Waits until every connection that has been lost by now is recorded in its sessions, or until it takes too long.
+    pub async fn losses_recorded(&self, patience: Duration) {
+        let mut losing = self.losing.subscribe();
+        let _ = timeout(patience, losing.wait_for(|losing| *losing == 0)).await;
     }
 
     /// Lets a socket hear the invites of a user that are for a title (N-60).
     #[must_use]
     pub fn hear(self: &Arc<Self>, xuid: Xuid, title_id: TitleId, outbox: &Arc<Outbox>) -> Ears {
         let number = self.numbers.fetch_add(1, Ordering::Relaxed);
-        self.lock().ears.entry(xuid).or_default().push(Ear { number, title_id, outbox: Arc::clone(outbox) });
+        let ear = Ear { number, title_id, outbox: Arc::clone(outbox), since: self.clock.now(), told: VecDeque::new() };
+        self.lock().ears.entry(xuid).or_default().push(ear);
         Ears { hub: Arc::clone(self), xuid, number }
     }
 
@@ -229,7 +260,7 @@ impl Hub {
         drop(state);
         for (connection, socket) in sockets {
             socket.outbox.close(Farewell::Forgotten);
-            let _ = self.lost.send(connection);
+            self.hand_over(connection);
         }
         id
     }
@@ -337,11 +368,31 @@ impl Hub {
         self.lock().ears.contains_key(&xuid)
     }
 
-    /// Hands an invite to every socket of its user; `document` renders it for a title, if it is for that one.
-    pub(super) fn invite(&self, xuid: Xuid, document: impl Fn(TitleId) -> Option<Arc<str>>) {
+    /// Who listens for invites here.
+    pub(super) fn listening(&self) -> Vec<u64> {
+        self.lock().ears.keys().map(|xuid| xuid.0).collect()
+    }
+
+    /// Hands an invite to every socket of its user that listened when it was made, once; `document` renders it for a title, if it is
+    /// for that one.
+    pub(super) fn invite(
+        &self,
+        xuid: Xuid,
+        (handle, made_at): (Uuid, DateTime<Utc>),
+        document: impl Fn(TitleId) -> Option<Arc<str>>,
+    ) {
         let ears: Vec<(TitleId, Arc<Outbox>)> = {
-            let state = self.lock();
-            state.ears.get(&xuid).into_iter().flatten().map(|ear| (ear.title_id, Arc::clone(&ear.outbox))).collect()
+            let mut state = self.lock();
+            let ears = state.ears.get_mut(&xuid).into_iter().flatten();
+            ears.filter(|ear| ear.since <= made_at && !ear.told.contains(&handle))
+                .map(|ear| {
+                    ear.told.push_back(handle);
+                    if ear.told.len() > INVITES_REMEMBERED {
+                        ear.told.pop_front();
+                    }
+                    (ear.title_id, Arc::clone(&ear.outbox))
+                })
+                .collect()
         };
         for (title_id, outbox) in ears {
             if let Some(document) = document(title_id) {

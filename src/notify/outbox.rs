@@ -137,3 +137,55 @@ impl Outbox {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tap(sid: u128, branch: u128, number: u64) -> Tap {
+        Tap {
+            at: DateTime::UNIX_EPOCH,
+            subscription: "s".into(),
+            resource: "a~b~c".into(),
+            sid: Uuid::from_u128(sid),
+            branch: Branch(Uuid::from_u128(branch)),
+            change_number: number,
+        }
+    }
+
+    #[test]
+    fn n55_taps_of_one_session_merge_into_the_last() {
+        let outbox = Outbox::default();
+        for tap in [tap(1, 1, 4), tap(2, 1, 1), tap(1, 1, 6), tap(1, 1, 5), tap(1, 2, 1)] {
+            outbox.tap(tap);
+        }
+        outbox.tap(Tap { subscription: "other".into(), ..tap(1, 1, 3) });
+        let taken: Vec<_> =
+            outbox.take().taps.into_iter().map(|tap| (tap.sid.as_u128(), tap.branch.0.as_u128(), tap.change_number)).collect();
+        assert_eq!(taken, [(1, 1, 6), (2, 1, 1), (1, 2, 1), (1, 1, 3)]);
+        assert_eq!(outbox.take(), Parcel::default());
+    }
+
+    #[test]
+    fn n44_what_does_not_fit_is_told_to_be_lost() {
+        let outbox = Outbox::default();
+        for number in 0..300 {
+            outbox.tap(tap(number, 1, 1));
+            outbox.invite(Invite { title_id: TitleId(1), document: "{}".into() });
+        }
+        let parcel = outbox.take();
+        assert_eq!((parcel.taps.len(), parcel.invites.len(), parcel.lost), (TAPS_MAX, INVITES_MAX, true));
+        outbox.tap(tap(1, 1, 1));
+        assert!(!outbox.take().lost, "once");
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_is_woken_and_a_farewell_stays() {
+        let outbox = Outbox::default();
+        outbox.close(Farewell::Forgotten);
+        outbox.close(Farewell::Ending);
+        outbox.filled().await;
+        assert_eq!(outbox.take().farewell, Some(Farewell::Forgotten));
+        assert_eq!(outbox.take().farewell, Some(Farewell::Forgotten));
+    }
+}

@@ -39,13 +39,12 @@ impl Peers {
         self.seen.retain(|id, _| peers.iter().any(|peer| peer.id == *id));
         let mut over = Vec::new();
         for peer in peers {
-            let still = self.seen.entry(peer.id).or_insert(Still { beat: peer.beat, stood: Duration::ZERO });
-            if still.beat == peer.beat {
-                still.stood += since_last.min(LOOK_MAX);
-            } else {
-                *still = Still { beat: peer.beat, stood: Duration::ZERO };
-            }
-            if still.stood >= if peer.attached { LEASE } else { DETACHED } {
+            let stood = match self.seen.get(&peer.id) {
+                Some(still) if still.beat == peer.beat => still.stood + since_last.min(LOOK_MAX),
+                _ => Duration::ZERO,
+            };
+            self.seen.insert(peer.id, Still { beat: peer.beat, stood });
+            if stood >= if peer.attached { LEASE } else { DETACHED } {
                 over.push((peer.id, Some(peer.beat)));
             }
         }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Mutex, Notify, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use tracing::{debug, error, info, warn};
@@ -41,6 +41,8 @@ const CHECK: Duration = Duration::from_secs(1);
 const CHECK_AGAIN: chrono::TimeDelta = chrono::TimeDelta::seconds(5);
 /// After which time a write has certainly been committed that took a connection for a living one.
 const STRAGGLE: chrono::TimeDelta = chrono::TimeDelta::seconds(15);
+/// How far back it is looked for invites that were not told.
+const INVITES_BACK: chrono::TimeDelta = chrono::TimeDelta::seconds(60);
 /// How long a lost connection is remembered.
 const REMEMBERED: chrono::TimeDelta = chrono::TimeDelta::hours(24);
 
@@ -72,6 +74,8 @@ struct Common {
     compare: Arc<Notify>,
     /// Rung when connections were lost.
     lost: Arc<Notify>,
+    /// Held by whoever searches for members of lost connections.
+    searching: Arc<Mutex<()>>,
 }
 
 impl Notifier {
@@ -90,6 +94,7 @@ impl Notifier {
             options: Arc::new(options),
             compare: Arc::default(),
             lost: Arc::default(),
+            searching: Arc::default(),
         };
         let mut tasks = JoinSet::new();
         let (hints, waiting) = mpsc::channel(HINTS_MAX);
@@ -103,7 +108,7 @@ impl Notifier {
         tasks.spawn(watch_peers(common.clone()));
         tasks.spawn(mark_lost(common.clone(), losses));
         tasks.spawn(search_lost(common));
-        Ok(Self { hub, directory: Arc::clone(directory), tasks: tasks })
+        Ok(Self { hub, directory: Arc::clone(directory), tasks })
     }
 
     /// Who listens here.
@@ -146,7 +151,9 @@ async fn announce(common: Common, mut news: mpsc::UnboundedReceiver<Announcement
 
 /// Hands an invite to whoever listens for it here (N-60).
 fn deliver(common: &Common, xuid: Xuid, invite: &HandleRow) {
-    common.hub.invite(xuid, |title| common.directory.invite_for_title(invite, xuid, title).map(Arc::from));
+    common.hub.invite(xuid, (invite.id, invite.created_at), |title| {
+        common.directory.invite_for_title(invite, xuid, title).map(Arc::from)
+    });
 }
 
 /// Tells other instances what was committed here, a few milliseconds' worth at a time, and gives signs of life.
@@ -360,7 +367,8 @@ async fn reconcile(common: Common) {
 }
 
 async fn compare(common: &Common, horizon: &mut Option<String>, asked: bool) -> Result<(), StoreError> {
-    if common.hub.sockets() == 0 {
+    let listening = common.hub.listening();
+    if common.hub.sockets() == 0 && listening.is_empty() {
         *horizon = None;
         return Ok(());
     }
@@ -374,6 +382,14 @@ async fn compare(common: &Common, horizon: &mut Option<String>, asked: bool) -> 
         common.hub.found(&store.find_registrations(page).await?);
     }
     common.hub.end_search();
+    let service_now = common.directory.clock().now();
+    for page in listening.chunks(PAGE) {
+        for invite in store.find_new_invites(page, service_now - INVITES_BACK, service_now).await? {
+            if let Some(xuid) = invite.invited.map(Xuid) {
+                deliver(common, xuid, &invite);
+            }
+        }
+    }
     *horizon = now;
     Ok(())
 }
@@ -407,7 +423,7 @@ async fn watch_peers(common: Common) {
     }
 }
 
-/// Marks connections of this instance as lost, as soon as the database takes it.
+/// Marks connections of this instance as lost, as soon as the database takes it, and records it in their sessions.
 async fn mark_lost(common: Common, mut losses: mpsc::UnboundedReceiver<ConnectionId>) {
     let (store, clock) = (common.directory.store().clone(), common.directory.clock().clone());
     let mut batch = Vec::new();
@@ -417,7 +433,8 @@ async fn mark_lost(common: Common, mut losses: mpsc::UnboundedReceiver<Connectio
             debug!(%error, "failed to mark {} connections as lost", ids.len());
             sleep(RETRY).await;
         }
-        common.lost.notify_one();
+        search_all(&common).await;
+        common.hub.recorded(ids.len());
     }
 }
 
@@ -432,11 +449,7 @@ async fn search_lost(common: Common) {
             _ = ticks.tick() => {}
             () = common.lost.notified() => {}
         }
-        while let Some(found) = search_page(&common).await {
-            if found < PAGE {
-                break;
-            }
-        }
+        search_all(&common).await;
         let now = clock.real();
         if now - forgotten_at > chrono::TimeDelta::minutes(10) {
             forgotten_at = now;
@@ -447,6 +460,17 @@ async fn search_lost(common: Common) {
             if let Err(error) = tidied.await {
                 debug!(%error, "failed to forget connections that were lost long ago");
             }
+        }
+    }
+}
+
+/// Searches for the members of all connections that are known to be lost by now. One searches at a time, so that whoever comes second
+/// finds everything recorded.
+async fn search_all(common: &Common) {
+    let _alone = common.searching.lock().await;
+    while let Some(found) = search_page(common).await {
+        if found < PAGE {
+            break;
         }
     }
 }

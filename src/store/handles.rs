@@ -124,6 +124,26 @@ impl Store {
         rows.iter().map(|row| Ok(HandleRow::read(row)?)).collect()
     }
 
+    /// Finds invites of users that were made after an instant and have not expired at `now`, oldest first.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Database`.
+    #[instrument(name = "db.handle.new_invites", level = "debug", skip_all)]
+    pub async fn find_new_invites(
+        &self,
+        invited: &[u64],
+        made_after: DateTime<Utc>,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<HandleRow>, StoreError> {
+        let rows = sqlx::query(include_str!("sql/find_new_invites.sql"))
+            .bind(invited.iter().copied().map(xuid_to_column).collect::<Vec<_>>())
+            .bind(made_after)
+            .bind(now)
+            .fetch_all(&self.pool)
+            .await?;
+        rows.iter().map(|row| Ok(HandleRow::read(row)?)).collect()
+    }
+
     /// Deletes a handle and says whether there was one.
     ///
     /// # Errors

@@ -146,7 +146,7 @@ async fn taps_of_two_thousand_sockets_on_two_instances() {
         ticks.tick().await;
         count += 1;
         let writer = callers[usize::try_from(count * 7919 % SOCKETS).expect("small")].clone();
-        let instance = usize::from(count % 2 == 0);
+        let instance = usize::from(count.is_multiple_of(2));
         let base = ground.processes[instance].base.clone();
         let answered = Arc::clone(&answered);
         writing.spawn(async move {
@@ -187,7 +187,7 @@ async fn taps_of_two_thousand_sockets_on_two_instances() {
         sleep(Duration::from_millis(5)).await;
     }
     println!("{count} writes in {seconds} s; every subscriber knew the last number {:?} after the last answer", ended.elapsed());
-    let answered = answered.lock().expect("sound");
+    let answered = answered.lock().expect("sound").clone();
     let mut delays: HashMap<bool, Vec<f64>> = HashMap::new();
     for (name, number, instance, at) in arrivals.lock().expect("sound").iter() {
         let Some((committed, by)) = answered.get(&(name.clone(), *number)) else { continue };
