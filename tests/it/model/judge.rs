@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use openmpsd::domain::access::{Facts, Pass};
 use openmpsd::domain::command::{Command, Tags};
+use openmpsd::domain::connection::{self, Known};
 use openmpsd::domain::decide::{Context, Outcome, decide};
-use openmpsd::domain::limits::Limits;
 use openmpsd::domain::listing::Listing;
 use openmpsd::domain::names::{Branch, ETag, HandleId, SessionReference};
 use openmpsd::domain::principal::{Principal, ServerFor};
@@ -20,7 +20,7 @@ use openmpsd::store::{HandleAsk, LoadAsk, Store};
 use openmpsd::wire::{delta, large, stored};
 use uuid::Uuid;
 
-use super::player::{Answer, Asked, Op};
+use super::player::{Answer, Asked, Op, limits, lost};
 
 /// How much was explained.
 #[derive(Debug, Default, Clone, Copy)]
@@ -33,6 +33,7 @@ pub struct Verdict {
     pub unlisted: u64,
     pub refused: u64,
     pub unknown: u64,
+    pub losses: u64,
 }
 
 impl AddAssign for Verdict {
@@ -45,6 +46,7 @@ impl AddAssign for Verdict {
         self.unlisted += other.unlisted;
         self.refused += other.refused;
         self.unknown += other.unknown;
+        self.losses += other.losses;
     }
 }
 
@@ -94,7 +96,11 @@ struct Case<'a> {
 impl Case<'_> {
     fn judge(&self) -> Verdict {
         let documents = self.replay();
-        let mut verdict = Verdict { changes: self.rows.len() as u64, ..Verdict::default() };
+        let mut verdict = Verdict {
+            changes: self.rows.len() as u64,
+            losses: self.rows.iter().filter(|row| row.cause == 2).count() as u64,
+            ..Verdict::default()
+        };
         let mut branches_made = HashSet::new();
         let mut tags_used = HashSet::new();
         for op in &self.ops {
@@ -235,7 +241,14 @@ impl Case<'_> {
             }
             return Some(after);
         }
+        if row.cause == 2 {
+            let mut after = connection::lose(record, &[lost(self.seed)], &limits(), row.at)?;
+            after.change_number += 1;
+            return Some(Some(after));
+        }
         let etag = (row.branch, row.change_number.cast_unsigned());
+        let known = Known { id: lost(self.seed).id, owner: lost(self.seed).owner, alive: true, elsewhere: 0 };
+        let facts = Facts { connections: vec![known], ..Facts::default() };
         self.ops.iter().filter(|op| actor(&op.principal) == row.actor).find_map(|op| {
             let command = command_of(op, row)?;
             let answered = match &op.answer {
@@ -259,9 +272,9 @@ impl Case<'_> {
                 principal: &op.principal,
                 reference: &op.reference,
                 template: &self.template,
-                facts: &Facts::default(),
+                facts: &facts,
                 pass: &Pass::Nothing,
-                limits: &Limits::default(),
+                limits: &limits(),
                 branch: Branch(row.branch),
             };
             let decision = decide(record, &command, &context).ok()?;

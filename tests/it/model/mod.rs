@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use openmpsd::ambient::{Clock, Ids};
-use openmpsd::directory::Directory;
+use openmpsd::directory::{Directory, Options};
 use openmpsd::domain::names::Scid;
 use openmpsd::domain::principal::Principal;
 use openmpsd::services;
@@ -21,6 +21,7 @@ use openmpsd::store::{Store, StoreOptions, migrate};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 use tokio_postgres::NoTls;
+use uuid::Uuid;
 
 use self::judge::Verdict;
 use self::player::{Op, Player};
@@ -86,7 +87,8 @@ impl ModelWorld {
                 acquire_timeout: Duration::from_secs(20),
             };
             let store = Store::connect(options).await.expect("the database is there");
-            let directory = Directory::start(store, clock.clone(), Ids::random(), Choices::default().options);
+            let options = Options { limits: player::limits(), ..Choices::default().options };
+            let directory = Directory::start(store, clock.clone(), Ids::random(), options);
             directory.ready().await.expect("the catalog is there");
             proxy.set_permille(FAULTS);
             directories.push(Arc::new(directory));
@@ -100,6 +102,9 @@ impl ModelWorld {
         let mut running = JoinSet::new();
         let mut histories = Vec::new();
         for seed in seeds {
+            let known = player::lost(seed);
+            let opened = self.store.open_connections(Uuid::nil(), &[(known.id.0, known.owner.0)], self.clock.real()).await;
+            opened.expect("the row is stored");
             if running.len() >= ABREAST {
                 histories.push(running.join_next().await.expect("some run").expect("a history does not panic"));
             }

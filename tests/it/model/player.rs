@@ -8,9 +8,11 @@ use openmpsd::ambient::Clock;
 use openmpsd::directory::{Directory, DirectoryError, WriteRequest};
 use openmpsd::domain::access::Pass;
 use openmpsd::domain::command::{Preconditions, Tags, Target, Write};
+use openmpsd::domain::connection::Lost;
 use openmpsd::domain::decide::Outcome;
 use openmpsd::domain::handle::Include;
-use openmpsd::domain::names::{ETag, HandleId, Scid, SessionName, SessionReference};
+use openmpsd::domain::limits::Limits;
+use openmpsd::domain::names::{ConnectionId, ETag, HandleId, Scid, SessionName, SessionReference, Xuid};
 use openmpsd::domain::principal::{Principal, Server};
 use openmpsd::domain::template::Form;
 use openmpsd::json::Json;
@@ -134,6 +136,11 @@ impl Player {
                 48..56 => self.unlist(session).await,
                 56..61 => self.post("invite", session).await,
                 61..63 => self.post("transfer", session).await,
+                63..80 if self.number == 0 => {
+                    // What breaks here is tried again by whoever searches next.
+                    let sid = self.reference(session).sid();
+                    drop(self.directory.lose(sid, vec![lost(self.seed)]).await);
+                }
                 _ => self.write(session).await,
             }
         }
@@ -236,7 +243,13 @@ impl Player {
 
     async fn write(&mut self, session: u64) {
         let mark = format!("m{}-{}-{}", self.seed, self.number, self.ops.len());
-        let (body, target, preconditions) = self.wish(session, &mark);
+        let (mut body, target, preconditions) = self.wish(session, &mark);
+        if let Some(system) = body.pointer_mut("/members/me/properties/system")
+            && self.number == 0
+            && system["active"] == true
+        {
+            system["connection"] = json!(lost(self.seed).id.to_string());
+        }
         self.send(session, mark, &body, target, preconditions).await;
     }
 
@@ -369,6 +382,17 @@ fn id_of(handle: &Json) -> HandleId {
 
 fn xuid(seed: u64, number: u64) -> u64 {
     seed * 8 + number
+}
+
+/// The connection of the first player of a history, which is lost again and again and still known to be alive, so that what is decided
+/// depends on nothing but the session.
+pub fn lost(seed: u64) -> Lost {
+    Lost { id: ConnectionId(uuid::Uuid::from_u128(0xc0_0000_0000 + u128::from(seed))), owner: Xuid(xuid(seed, 0)) }
+}
+
+/// How sessions are bounded.
+pub fn limits() -> Limits {
+    Limits { grace: chrono::TimeDelta::seconds(5), ..Limits::default() }
 }
 
 /// Tells what may happen when connections break from what must not.
