@@ -114,7 +114,10 @@ async fn read(mut socket: Socket, heard: Arc<Mutex<Heard>>) {
     let end = loop {
         match socket.stream.next().await {
             Some(Ok(Message::Text(text))) => heard.lock().expect("nobody panics here").take(&text),
-            Some(Ok(Message::Close(frame))) => break format!("closed with {frame:?}"),
+            Some(Ok(Message::Close(frame))) => {
+                let frame = frame.map(|frame| (u16::from(frame.code), frame.reason.to_string()));
+                break format!("closed with {frame:?}");
+            }
             Some(Ok(_)) => {}
             Some(Err(error)) => break format!("broken: {error}"),
             None => break "ended".to_owned(),

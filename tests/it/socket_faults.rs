@@ -369,7 +369,7 @@ async fn n43_n55_an_instance_that_stood_still_loses_nobody_and_no_tap() {
     // It is caught in the middle of writes of its own.
     let done = Arc::new(AtomicBool::new(false));
     let hanging: Vec<_> = (0..3)
-        .map(|at| tokio::spawn(keep_writing(callers[at].clone(), bases[0].clone(), names[at], Arc::clone(&done))))
+        .map(|at| tokio::spawn(keep_writing(callers[at].clone(), bases[0].clone(), names[at], Arc::clone(&done), ms(20))))
         .collect();
     sleep(ms(300)).await;
     replicas.processes[0].signal(Signal::SIGSTOP);
@@ -410,6 +410,96 @@ async fn n43_n55_an_instance_that_stood_still_loses_nobody_and_no_tap() {
     let lost = count(replicas.database.url(), "select count(*) from connections where lost_at is not null").await;
     assert_eq!(lost, 0, "connections that are taken for lost");
     drop((still, moving));
+    replicas.end().await;
+}
+
+/// Both write to one session, so that each locks it now and then; one stands still while it has the lock.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn n43_an_instance_that_stands_still_keeps_no_session_to_itself() {
+    let settings = [("OPENMPSD__DATABASE__STATEMENT_TIMEOUT_MS", "4000")];
+    let replicas = Replicas::with(2, &variables(&settings)).await;
+    let bases: Vec<String> = replicas.processes.iter().map(|process| process.base.clone()).collect();
+    let callers = replicas.callers(7);
+    for caller in &callers {
+        write(caller, &bases[0], "held", &registering(caller.xuid, NOBODY, crate::audience::REMOVAL)).await;
+    }
+    let done = Arc::new(AtomicBool::new(false));
+    let writing: Vec<_> = (0..6)
+        .map(|at| {
+            tokio::spawn(keep_writing(callers[at].clone(), bases[at % 2].clone(), "held", Arc::clone(&done), Duration::ZERO))
+        })
+        .collect();
+    let held = "select count(*) from pg_stat_activity a join pg_locks l on l.pid = a.pid \
+        where a.datname = current_database() and a.state = 'idle in transaction' and now() - a.state_change > interval '80 ms' \
+            and l.relation = 'sessions'::regclass and l.mode = 'RowShareLock' and l.granted";
+    let mut tries = 0;
+    loop {
+        replicas.processes[0].signal(Signal::SIGSTOP);
+        sleep(ms(120)).await;
+        if count(replicas.database.url(), held).await > 0 {
+            break;
+        }
+        replicas.processes[0].signal(Signal::SIGCONT);
+        tries += 1;
+        assert!(tries < 400, "it was never seen with a lock");
+        sleep(ms(10 + tries % 17)).await;
+    }
+    let begun = Instant::now();
+    write(&callers[6], &bases[1], "held", &counting(7)).await;
+    let waited = begun.elapsed();
+    println!("caught with a lock at try {tries}; the other one could write after {waited:?}");
+    replicas.processes[0].signal(Signal::SIGCONT);
+    done.store(true, Ordering::SeqCst);
+    for one in writing {
+        one.await.expect("a writer is answered well");
+    }
+    assert!(waited < ms(4000 + 2500), "the session was held for {waited:?}");
+    let (one, other) = (view(&callers[0], &bases[0], "held").await, view(&callers[0], &bases[1], "held").await);
+    assert_eq!(one, other);
+    replicas.end().await;
+}
+
+/// A connection id that nobody has.
+const NOBODY: &str = "3c5f1f0e-91d4-4d1b-8a86-0a4f2e6b7c01";
+
+/// The others forget an instance, as they do when it was still for too long: it begins anew, and whoever has a socket there returns.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn n43_an_instance_that_was_taken_for_dead_sends_its_members_to_return() {
+    let grace = ms(6000);
+    let replicas = Replicas::with(2, &variables(&[(GRACE, "6000")])).await;
+    let bases: Vec<String> = replicas.processes.iter().map(|process| process.base.clone()).collect();
+    let callers = replicas.callers(6);
+    let forgotten = Member::open_all(&callers[..4], &bases[0]).await;
+    let staying = Member::open_all(&callers[4..], &bases[1]).await;
+    join_all(forgotten.iter().chain(&staying).map(|member| member.registers(&member.base, "dead"))).await;
+    let url = replicas.database.url();
+    let bury = "with over as (delete from instances where id = (select instance from connections where xuid = 1) returning id), \
+        lost as (update connections c set lost_at = now(), check_at = now() from over where c.instance = over.id returning c.id) \
+        select count(*) from lost";
+    let buried = Instant::now();
+    assert_eq!(count(url, bury).await, 4);
+    until("its sockets are closed", ms(8000), async || {
+        let open = forgotten.iter().filter(|member| !member.end().is_some_and(|end| end.contains("1001"))).count();
+        if open == 0 { Ok(()) } else { Err(format!("{open} are open")) }
+    })
+    .await;
+    println!("its sockets were closed after {:?}", buried.elapsed());
+    drop(forgotten);
+    // Three return, to the same instance; one does not.
+    let back = Member::open_all(&callers[..3], &bases[0]).await;
+    for member in &back {
+        let document = member.registers(&bases[0], "dead").await;
+        assert_eq!(active(&document).len(), 6, "{document}");
+    }
+    let (gone, document) = until_active(&callers[4], &bases[1], "dead", &[1, 2, 3, 5, 6], grace + LATE).await;
+    assert!(gone - buried >= grace, "inactive after {:?}", gone - buried);
+    for members in [&back, &staying] {
+        all_know(members, "dead", number(&document), TOLD).await;
+    }
+    let living = "select count(*) from connections c join instances i on i.id = c.instance where c.lost_at is null";
+    assert_eq!(count(url, living).await, 5, "connections that live");
+    back.iter().chain(&staying).for_each(Member::is_well);
+    drop((back, staying));
     replicas.end().await;
 }
 
@@ -472,14 +562,14 @@ enum Blow {
 }
 
 /// Writes to a session through one process, again and again; each time it is done, or told to be patient.
-async fn keep_writing(caller: Caller, base: String, name: &'static str, done: Arc<AtomicBool>) {
+async fn keep_writing(caller: Caller, base: String, name: &'static str, done: Arc<AtomicBool>, pause: Duration) {
     for number in 0.. {
         if done.load(Ordering::SeqCst) {
             return;
         }
         let reply = caller.put(&base, &session("Open", name), &counting(number)).await.expect("it answers");
         assert!(matches!(reply.status, 200 | 503), "{reply:?}");
-        sleep(ms(20)).await;
+        sleep(pause).await;
     }
 }
 
@@ -503,7 +593,7 @@ async fn n40_n55_the_database_goes_away_and_nobody_is_forgotten() {
         let done = Arc::new(AtomicBool::new(false));
         let writing: Vec<_> = (0..6)
             .map(|at| (callers[at].clone(), bases[at % 2].clone(), SESSIONS[at / 2], Arc::clone(&done)))
-            .map(|(caller, base, name, done)| tokio::spawn(keep_writing(caller, base, name, done)))
+            .map(|(caller, base, name, done)| tokio::spawn(keep_writing(caller, base, name, done, ms(20))))
             .collect();
         sleep(ms(300)).await;
         outage.strike(blow);
