@@ -403,6 +403,7 @@ async fn watch_peers(common: Common) {
         };
         if let Err(error) = looked.await {
             debug!(%error, "failed to look for other instances");
+            peers.forgive();
         }
     }
 }
