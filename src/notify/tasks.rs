@@ -103,13 +103,22 @@ impl Notifier {
         tasks.spawn(watch_peers(common.clone()));
         tasks.spawn(mark_lost(common.clone(), losses));
         tasks.spawn(search_lost(common));
-        Ok(Self { hub, directory: Arc::clone(directory), tasks: tasks })
+        Ok(Self { hub, directory: Arc::clone(directory), tasks })
     }
 
     /// Who listens here.
     #[must_use]
     pub fn hub(&self) -> &Arc<Hub> {
         &self.hub
+    }
+
+    /// Waits until one of the tasks has ended, which none does unless it panics. Cancel safe.
+    pub async fn failed(&mut self) {
+        match self.tasks.join_next().await {
+            Some(Err(error)) => error!(%error, "a task of notifications panicked; the message stands above"),
+            Some(Ok(())) => error!("a task of notifications ended by itself"),
+            None => std::future::pending().await,
+        }
     }
 
     /// Takes leave of the peers, once all sockets are closed: what still has a connection id here has lost it.
