@@ -638,8 +638,11 @@ async fn n40_n55_the_database_goes_away_and_nobody_is_forgotten() {
         all_know(&late, SESSIONS[1], number(&document), TOLD).await;
     }
     members.iter().flatten().for_each(Member::is_well);
-    let living = count(&outage.url, "select count(*) from connections where lost_at is null").await;
-    println!("{living} connections live");
+    until("the members' connections live, and no others", LATE, async || {
+        let living = count(&outage.url, "select count(*) from connections where lost_at is null").await;
+        if living == 8 { Ok(()) } else { Err(format!("{living} live")) }
+    })
+    .await;
     drop(members);
     outage.end().await;
 }
