@@ -178,11 +178,12 @@ pub async fn serve(settings: Settings, dev: bool) -> anyhow::Result<()> {
         _ = interrupt.recv() => Ok(None),
     };
     let ended = match served {
-        Ok(Some((running, mut chores))) => {
+        Ok(Some((mut running, mut chores))) => {
             tokio::select! {
                 _ = terminate.recv() => info!("asked to end (SIGTERM)"),
                 _ = interrupt.recv() => info!("asked to end (SIGINT)"),
                 Some(chore) = chores.join_next() => error!(?chore, "a chore of the service ended by itself"),
+                () = running.notifier.failed() => {}
             }
             chores.shutdown().await;
             running.stop().await;

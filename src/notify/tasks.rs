@@ -117,6 +117,15 @@ impl Notifier {
         &self.hub
     }
 
+    /// Waits until one of the tasks has ended, which none does unless it panics. Cancel safe.
+    pub async fn failed(&mut self) {
+        match self.tasks.join_next().await {
+            Some(Err(error)) => error!(%error, "a task of notifications panicked; the message stands above"),
+            Some(Ok(())) => error!("a task of notifications ended by itself"),
+            None => std::future::pending().await,
+        }
+    }
+
     /// Takes leave of the peers, once all sockets are closed: what still has a connection id here has lost it.
     pub async fn stop(mut self) {
         let instance = self.hub.instance();
@@ -419,6 +428,7 @@ async fn watch_peers(common: Common) {
         };
         if let Err(error) = looked.await {
             debug!(%error, "failed to look for other instances");
+            peers.forgive();
         }
     }
 }

@@ -66,8 +66,8 @@ pub(super) fn kind(error: &sqlx::Error) -> Kind {
         sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => Kind::Busy,
         sqlx::Error::Database(refusal) => match refusal.code().as_deref() {
             Some("40001" | "40P01") => Kind::Conflict,
-            // The server ended this session, or is starting or stopping.
-            Some("57P01" | "57P02" | "57P03" | "57P05") => Kind::Broken,
+            // The server ended this session (25P03: its transaction stood still for too long), or is starting or stopping.
+            Some("57P01" | "57P02" | "57P03" | "57P05" | "25P03") => Kind::Broken,
             // A timeout, a lock that was not given, a server that is read-only for the moment.
             Some("57014" | "55P03" | "25006") => Kind::Busy,
             Some(code) if code.starts_with("08") => Kind::Broken,

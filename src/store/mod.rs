@@ -63,6 +63,9 @@ pub const BATCH_MAX: usize = 64;
 /// A connection that idled longer is tried before it is used.
 const TRUSTED_IDLE: Duration = Duration::from_secs(1);
 
+/// How long a transaction may at least wait for its next statement: a busy machine takes its time.
+const IDLE_MIN: Duration = Duration::from_secs(1);
+
 /// How the store reaches its database.
 #[derive(Debug, Clone)]
 pub struct StoreOptions {
@@ -90,8 +93,11 @@ impl Store {
     /// # Errors
     /// `Unavailable` when the database cannot be reached within the acquire timeout.
     pub async fn connect(options: StoreOptions) -> Result<Self, StoreError> {
+        // Half the patience of those who wait for its locks: an instance that stands still in a transaction gives them up in time.
+        let idle = (options.statement_timeout / 2).max(IDLE_MIN);
         let connect = options.connect.application_name("openmpsd").options([
             ("statement_timeout", options.statement_timeout.as_millis().to_string()),
+            ("idle_in_transaction_session_timeout", idle.as_millis().to_string()),
             // The statements are few and large: plan each once per connection, whatever the number of rows asked for.
             ("plan_cache_mode", "force_generic_plan".to_owned()),
             ("jit", "off".to_owned()),

@@ -17,7 +17,7 @@ use tokio::time::sleep;
 
 use crate::chance::{Chance, setting};
 use crate::harness::session;
-use crate::process::{Caller, Folder, Process, kill_server, servers_in, until_gone};
+use crate::process::{Caller, Folder, Process, kill_server, private_url, servers_in, until_gone};
 
 const WRITERS: u64 = 6;
 const SESSIONS: u64 = 3;
@@ -233,10 +233,8 @@ async fn read(caller: &Caller, base: &str, path: &str) -> Value {
 
 /// The projection check, on the private PostgreSQL of the service.
 async fn differences(data_dir: &Path) -> Vec<String> {
-    let socket = data_dir.join("sock").display().to_string().replace('/', "%2F");
-    let url = format!("postgresql:///openmpsd?host={socket}&port=5432&user=openmpsd&sslmode=disable");
     let options = StoreOptions {
-        connect: url.parse().expect("the URL is well-formed"),
+        connect: private_url(data_dir).parse().expect("the URL is well-formed"),
         pool_max: 1,
         statement_timeout: Duration::from_secs(20),
         acquire_timeout: Duration::from_secs(20),

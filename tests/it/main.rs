@@ -2,6 +2,7 @@
 
 mod access;
 mod acting;
+mod audience;
 mod bad_input;
 mod batch;
 mod chance;
@@ -40,6 +41,7 @@ mod servers;
 mod services;
 mod social;
 mod social_source;
+mod socket_faults;
 mod sockets;
 mod story;
 mod sweeper;

@@ -120,6 +120,12 @@ impl Process {
         self.log.lock().expect("nobody panics here").join("\n")
     }
 
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) {
+        let pid = self.child.id().expect("it runs");
+        kill(Pid::from_raw(pid.cast_signed()), signal).expect("it is our child");
+    }
+
     /// Kills it as nothing can be prepared for.
     pub async fn kill(&mut self) {
         self.child.kill().await.expect("it is our child");
@@ -128,12 +134,26 @@ impl Process {
     /// Asks it to end (SIGTERM) and waits for that: how it ended, and after how long.
     pub async fn end(mut self) -> (ExitStatus, Duration) {
         let begun = Instant::now();
-        let pid = self.child.id().expect("it runs");
-        kill(Pid::from_raw(pid.cast_signed()), Signal::SIGTERM).expect("it is our child");
+        self.signal(Signal::SIGTERM);
         let ended = timeout(Duration::from_mins(1), self.child.wait()).await;
         let status = ended.unwrap_or_else(|_| panic!("it ignores SIGTERM:\n{}", self.log())).expect("it is our child");
         (status, begun.elapsed())
     }
+}
+
+impl Drop for Process {
+    /// A test that fails shows what the program said.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("{} said:\n{}\n", self.base, self.log());
+        }
+    }
+}
+
+/// The private database of a service that runs on this data folder.
+pub fn private_url(data_dir: &Path) -> String {
+    let socket = data_dir.join("sock").display().to_string().replace('/', "%2F");
+    format!("postgresql:///openmpsd?host={socket}&port=5432&user=openmpsd&sslmode=disable")
 }
 
 /// The PostgreSQL processes that work in a cluster's folder: the server first, then its backends.
@@ -196,6 +216,11 @@ impl Caller {
     fn with(client: Client, folder: &Folder, xuid: u64) -> Self {
         let token = folder.token(&Principal::User(player(xuid)));
         Self { client, authorization: format!("XBL3.0 x=*;{token}"), xuid }
+    }
+
+    /// The credential, as a header says it.
+    pub fn authorization(&self) -> &str {
+        &self.authorization
     }
 
     /// Sends a request; `None` when there is no answer.

@@ -1,5 +1,6 @@
 //! Several service processes on one database: what only one may win, only one wins, whoever asked whom.
 
+use futures_util::future::join_all;
 use openmpsd::store::{Store, migrate};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -10,31 +11,38 @@ use crate::harness::{connect, session};
 use crate::process::{Caller, Folder, Process, Reply};
 
 /// Processes over one database, believing one key.
-struct Replicas {
-    processes: Vec<Process>,
-    folders: Vec<Folder>,
-    database: TestDatabase,
+pub struct Replicas {
+    pub processes: Vec<Process>,
+    pub folders: Vec<Folder>,
+    pub database: TestDatabase,
+}
+
+/// Starts so many processes over a database that believe one key, with these variables; the first folder has the key.
+pub async fn processes(url: &str, count: usize, variables: &[(&str, &str)]) -> (Vec<Process>, Vec<Folder>) {
+    let folders: Vec<Folder> = (0..count).map(|_| Folder::new("replica")).collect();
+    // The key, and with it the file of its public half.
+    Caller::new(&folders[0], 0);
+    let keys = folders[0].path().join("keys/public.json").display().to_string();
+    let all = [&[("OPENMPSD__DATABASE__URL", url), ("OPENMPSD__AUTH__KEYS", keys.as_str())], variables].concat();
+    let starting = folders.iter().map(async |folder| {
+        Process::start(folder.path(), &[], &all).await.unwrap_or_else(|said| panic!("it does not start:\n{said}"))
+    });
+    (join_all(starting).await, folders)
 }
 
 impl Replicas {
     async fn start(count: usize) -> Self {
-        let database = cluster::database(async |url: &str| migrate::migrate(url).await.map(drop)).await;
-        let folders: Vec<Folder> = (0..count).map(|_| Folder::new("replica")).collect();
-        // The key, and with it the file of its public half.
-        Caller::new(&folders[0], 0);
-        let keys = folders[0].path().join("keys/public.json").display().to_string();
-        let mut starting = JoinSet::new();
-        for folder in &folders {
-            let (data_dir, url, keys) = (folder.path().to_owned(), database.url().to_owned(), keys.clone());
-            starting.spawn(async move {
-                let variables = [("OPENMPSD__DATABASE__URL", url.as_str()), ("OPENMPSD__AUTH__KEYS", keys.as_str())];
-                Process::start(&data_dir, &[], &variables).await.unwrap_or_else(|said| panic!("it does not start:\n{said}"))
-            });
-        }
-        Self { processes: starting.join_all().await, folders, database }
+        Self::with(count, &[]).await
     }
 
-    fn callers(&self, count: u64) -> Vec<Caller> {
+    /// The same with these variables.
+    pub async fn with(count: usize, variables: &[(&str, &str)]) -> Self {
+        let database = cluster::database(async |url: &str| migrate::migrate(url).await.map(drop)).await;
+        let (processes, folders) = processes(database.url(), count, variables).await;
+        Self { processes, folders, database }
+    }
+
+    pub fn callers(&self, count: u64) -> Vec<Caller> {
         Caller::many(&self.folders[0], count)
     }
 
@@ -52,7 +60,8 @@ impl Replicas {
         sending.join_all().await
     }
 
-    async fn end(self) {
+    /// Ends the processes that are there and checks what is stored. Every test ends with it.
+    pub async fn end(self) {
         for process in self.processes {
             let (status, _) = process.end().await;
             assert!(status.success(), "{status}");

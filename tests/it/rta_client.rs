@@ -13,6 +13,7 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 use crate::harness::World;
+use crate::process::Caller;
 
 /// The resource of the connection, as most clients spell it.
 pub const CONNECTIONS: &str = "https://sessiondirectory.xboxlive.com/connections/";
@@ -52,6 +53,14 @@ impl World {
     pub async fn socket(&self, xuid: u64) -> Socket {
         let token = self.token(&openmpsd::domain::principal::Principal::User(crate::harness::player(xuid)), 8 * 3600);
         self.dials("/connect").bearer(&token).with("sec-websocket-protocol", PROTOCOL).open().await
+    }
+}
+
+impl Caller {
+    /// A socket on a service that runs as a process.
+    pub async fn socket(&self, base: &str) -> Socket {
+        let dialing = Dialing { url: format!("{}/connect", base.replacen("http", "ws", 1)), headers: Vec::new() };
+        dialing.with("authorization", self.authorization()).with("sec-websocket-protocol", PROTOCOL).open().await
     }
 }
 
