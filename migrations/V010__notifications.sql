@@ -20,14 +20,23 @@ comment on column instances.backend is 'the server process of its own database c
 
 alter table connections
     add column lost_at  timestamptz,
-    add column check_at timestamptz,
-    add column checks   smallint not null default 0;
+    add column check_at timestamptz;
+
+-- Of an instance that is gone those connections are looked for that live still; lost ones stay for a day.
+drop index connections_instance;
+create index connections_living on connections (instance) where lost_at is null;
 
 create index connections_check on connections (check_at) where check_at is not null;
 
 comment on table connections is 'sockets with a connection id: those that live, and for a day those that are lost';
 comment on column connections.lost_at is 'when it was found to be lost, in real time; null while it lives';
 comment on column connections.check_at is 'when sessions are next searched for members that are registered with the lost connection';
+
+-- Whoever writes somebody else's connection as his own must not make that one's writes slower.
+drop index members_connection;
+create index members_connection on members (connection, xuid) where connection is not null;
+
+create index handles_new_invites on handles (created_at) where type = 1;
 
 alter table members add column grace_until timestamptz;
 

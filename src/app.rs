@@ -40,6 +40,8 @@ use crate::store::{Store, StoreError, StoreOptions, migrate};
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// How often it is compared with the database what sockets were told.
 const RECONCILE_INTERVAL: Duration = Duration::from_millis(500);
+/// How long a write may be under way beside its statements.
+const STRAGGLE: Duration = Duration::from_secs(8);
 /// How often the catalog is compared with the database.
 const CATALOG_INTERVAL: Duration = Duration::from_secs(1);
 /// How often partitions are made ahead, old ones dropped, and expired handles removed.
@@ -80,6 +82,8 @@ pub struct Parts {
     pub reconcile: Duration,
     /// Whether no other instance can be on the database.
     pub alone: bool,
+    /// After which time a write has certainly been committed, or has failed.
+    pub straggle: Duration,
 }
 
 /// A service that answers requests.
@@ -111,7 +115,8 @@ impl Parts {
         // Accepted connections inherit it: a client that takes nothing must not hold a connection for ever, however alive it is.
         let stall = Some(self.sockets.idle);
         SockRef::from(&listener).set_tcp_user_timeout(stall).context("failed to bound how long clients may stall")?;
-        let notify = notify::Options { reconcile: self.reconcile, place: place(address), alone: self.alone };
+        let notify =
+            notify::Options { reconcile: self.reconcile, place: place(address), alone: self.alone, straggle: self.straggle };
         let notifier = Notifier::start(&directory, notify).await.context("failed to join other instances")?;
         let service = web::Data::new(Service {
             directory: Arc::clone(&directory),
@@ -263,6 +268,7 @@ async fn serve_on(
         shutdown: Duration::from_millis(settings.server.shutdown_ms),
         reconcile: RECONCILE_INTERVAL,
         alone: private,
+        straggle: STRAGGLE + Duration::from_millis(settings.database.statement_timeout_ms + settings.database.acquire_timeout_ms),
     };
     let running = parts.start().await?;
     let chores = start_chores(&running.directory, settings, dev.then_some(instance));

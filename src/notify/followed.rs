@@ -1,4 +1,4 @@
-//! One session as this instance follows it for the members whose sockets are here: pure bookkeeping of what each of them was told.
+//! One session as this instance follows it for the members whose sockets are here: pure bookkeeping of what was looked at.
 
 use std::sync::Arc;
 
@@ -16,9 +16,9 @@ pub struct Followed {
     /// Of this life every change up to this number has been looked at.
     pub complete: u64,
     /// The number that the subscriptions below belong to, or an older one.
-    pub listed_at: u64,
-    /// The subscriptions of sockets that are here, each with the last number it was tapped for.
-    pub listeners: Vec<(Listener, u64)>,
+    listed_at: u64,
+    /// The subscriptions of sockets that are here.
+    pub listeners: Vec<Listener>,
     /// The last search of the database that found a member here.
     pub found_in: u64,
 }
@@ -38,10 +38,10 @@ pub enum Fit {
 pub type Due = (Listener, Branch, u64);
 
 impl Followed {
-    /// A session of which nothing was told yet.
+    /// A session of which everything up to a number of a life counts as looked at.
     #[must_use]
-    pub fn new(resource: Arc<str>, branch: Branch, complete: u64) -> Self {
-        Self { resource, branch, complete, listed_at: 0, listeners: Vec::new(), found_in: 0 }
+    pub fn new(resource: Arc<str>, branch: Branch, complete: u64, found_in: u64) -> Self {
+        Self { resource, branch, complete, listed_at: 0, listeners: Vec::new(), found_in }
     }
 
     /// Where changes `first..=last` of a life stand beside what is known.
@@ -64,39 +64,32 @@ impl Followed {
             self.branch = branch;
             self.complete = complete;
             self.listed_at = 0;
-            for (_, tapped) in &mut self.listeners {
-                *tapped = 0;
-            }
         }
     }
 
-    /// Notes who listens as of a change, unless a later state is known. Whoever stays keeps what it was told.
+    /// Notes who listens as of a change, unless a later state is known.
     pub fn list(&mut self, listeners: Vec<Listener>, as_of: u64) {
-        if as_of < self.listed_at {
-            return;
+        if as_of >= self.listed_at {
+            self.listed_at = as_of;
+            self.listeners = listeners;
         }
-        self.listed_at = as_of;
-        let before = std::mem::take(&mut self.listeners);
-        let tapped = |one: &Listener| {
-            let same = |other: &Listener| (other.connection, &other.subscription) == (one.connection, &one.subscription);
-            before.iter().find(|(other, _)| same(other)).map_or(0, |(_, tapped)| *tapped)
-        };
-        self.listeners = listeners.into_iter().map(|one| (tapped(&one), one)).map(|(tapped, one)| (one, tapped)).collect();
     }
 
-    /// Finds out who is to be tapped for changes of this life, in their order, each once and with the last number that concerns it
-    /// (N-53, N-55). Nobody is tapped for a number twice, or for an older one after a newer one.
-    pub fn tell(&mut self, changes: &[Told]) -> Vec<Due> {
-        let mut due = Vec::new();
-        let branch = self.branch;
-        for (listener, tapped) in &mut self.listeners {
-            let fires = |change: &&Told| change.branch == branch && change.change_number > *tapped && change.fires(listener);
-            if let Some(change) = changes.iter().rev().find(fires) {
-                *tapped = change.change_number;
-                due.push((listener.clone(), branch, change.change_number));
-            }
-        }
-        due
+    /// Finds out who is to be tapped for changes of this life, in their order: each once, with the last number that concerns it (N-53,
+    /// N-55).
+    #[must_use]
+    pub fn due(&self, changes: &[Told]) -> Vec<Due> {
+        let last_for = |listener: &Listener| {
+            let fires = |change: &&Told| change.branch == self.branch && change.fires(listener);
+            changes.iter().rev().find(fires).map(|change| (listener.clone(), self.branch, change.change_number))
+        };
+        self.listeners.iter().filter_map(last_for).collect()
+    }
+
+    /// Everybody, for a change that may have been anything.
+    #[must_use]
+    pub fn all(&self, number: u64) -> Vec<Due> {
+        self.listeners.iter().map(|listener| (listener.clone(), self.branch, number)).collect()
     }
 
     /// Notes that changes up to a number have been looked at, with nothing missing before them.
@@ -106,7 +99,7 @@ impl Followed {
 
     /// Drops the subscriptions of a socket that is gone.
     pub fn drop_connection(&mut self, id: ConnectionId) {
-        self.listeners.retain(|(listener, _)| listener.connection != id);
+        self.listeners.retain(|listener| listener.connection != id);
     }
 }
 
@@ -146,7 +139,7 @@ mod tests {
     }
 
     fn followed(complete: u64, listeners: &[u32]) -> Followed {
-        let mut followed = Followed::new("a~b~c".into(), LIFE, complete);
+        let mut followed = Followed::new("a~b~c".into(), LIFE, complete, 0);
         followed.list(listeners.iter().map(|index| listener(*index)).collect(), complete);
         followed
     }
@@ -156,19 +149,11 @@ mod tests {
     }
 
     #[test]
-    fn n53_each_is_told_once_and_of_the_last_that_concerns_it() {
-        let mut followed = followed(4, &[1, 2]);
+    fn n53_each_is_told_of_the_last_change_that_concerns_it() {
+        let followed = followed(4, &[1, 2]);
         let changes = [change(5), Told { exempt: Some(2), ..change(6) }];
-        assert_eq!(told(followed.tell(&changes)), [(1, 6), (2, 5)], "N-39, N-55");
-        assert_eq!(told(followed.tell(&changes)), [], "nobody twice");
-    }
-
-    #[test]
-    fn n55_nobody_is_told_an_older_number_after_a_newer_one() {
-        let mut followed = followed(4, &[1]);
-        assert_eq!(told(followed.tell(&[change(7)])), [(1, 7)]);
-        assert_eq!(told(followed.tell(&[change(5), change(6)])), []);
-        assert_eq!(told(followed.tell(&[change(8)])), [(1, 8)]);
+        assert_eq!(told(followed.due(&changes)), [(1, 6), (2, 5)], "N-39, N-55");
+        assert_eq!(told(followed.due(&[Told { branch: NEXT_LIFE, ..change(1) }])), [], "another life");
     }
 
     #[test]
@@ -185,24 +170,15 @@ mod tests {
     }
 
     #[test]
-    fn whoever_stays_keeps_what_it_was_told_and_an_older_list_does_not_count() {
+    fn an_older_list_does_not_count() {
         let mut followed = followed(4, &[1, 2]);
-        followed.tell(&[change(6)]);
         followed.list(vec![listener(2), listener(3)], 6);
-        assert_eq!(told(followed.tell(&[change(5), change(6)])), [(3, 6)]);
         followed.list(vec![listener(1)], 5);
-        assert_eq!(followed.listeners.len(), 2);
+        assert_eq!(told(followed.due(&[change(7)])), [(2, 7), (3, 7)]);
         followed.drop_connection(listener(3).connection);
-        assert_eq!(told(followed.tell(&[change(9)])), [(2, 9)]);
-    }
-
-    #[test]
-    fn s21_another_life_counts_anew() {
-        let mut followed = followed(40, &[1]);
-        followed.tell(&[change(41)]);
+        assert_eq!(told(followed.all(9)), [(2, 9)]);
         followed.turn_to(NEXT_LIFE, 0);
-        assert_eq!(told(followed.tell(&[Told { branch: NEXT_LIFE, ..change(1) }])), [(1, 1)]);
-        followed.turn_to(NEXT_LIFE, 0);
-        assert_eq!(told(followed.tell(&[Told { branch: NEXT_LIFE, ..change(1) }, change(50)])), [], "nor does the old one");
+        followed.list(vec![listener(4)], 1);
+        assert_eq!(told(followed.all(1)), [(4, 1)], "S-21: numbers begin again");
     }
 }

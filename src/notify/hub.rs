@@ -3,7 +3,6 @@
 //! The state is small and held for moments: whoever commits never waits for it. What cannot be decided from it is left on a list for
 //! `catch_up`, which asks the database.
 
-use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 use std::time::Duration;
@@ -13,19 +12,14 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use super::followed::{Due, Fit, Followed};
 use super::hint::{Changed, Hint};
-use super::outbox::{Farewell, Invite, Outbox, Tap};
+use super::outbox::{Farewell, Invite, Outbox};
+use super::state::{Ear, Lives, Seen, Socket, State};
 use crate::ambient::{Clock, Ids};
 use crate::directory::{Announcement, Gather, Told};
-use crate::domain::change::Kinds;
 use crate::domain::names::{Branch, ConnectionId, TitleId, Xuid};
-use crate::domain::subscription::Listener;
 use crate::store::rows::Registration;
 use crate::store::{Store, StoreError};
-
-/// How many invites an ear remembers, so as not to tell one twice.
-const INVITES_REMEMBERED: usize = 256;
 
 /// Everybody on this instance who listens. One per process.
 pub struct Hub {
@@ -47,37 +41,6 @@ pub struct Hub {
     numbers: AtomicU64,
 }
 
-#[derive(Default)]
-struct State {
-    sockets: HashMap<ConnectionId, Socket>,
-    sessions: HashMap<Uuid, Followed>,
-    /// Sessions to be looked up, each with lives of it and the last numbers that are known of those.
-    behind: HashMap<Uuid, Vec<(Branch, u64)>>,
-    ears: HashMap<Xuid, Vec<Ear>>,
-    watches: HashMap<Uuid, Vec<Weak<Notify>>>,
-    /// Every socket, whether or not it listens to anything.
-    seats: HashMap<u64, Arc<Outbox>>,
-    /// Counts the searches of the database for members who are registered here.
-    search: u64,
-}
-
-struct Socket {
-    xuid: Xuid,
-    outbox: Arc<Outbox>,
-    /// The sessions that it may listen to.
-    sessions: HashSet<Uuid>,
-}
-
-struct Ear {
-    number: u64,
-    title_id: TitleId,
-    outbox: Arc<Outbox>,
-    /// Since when, by the service's clock.
-    since: DateTime<Utc>,
-    /// The last invites that it was told.
-    told: VecDeque<Uuid>,
-}
-
 /// While it lives, invites of a user for a title go to a socket.
 pub struct Ears {
     hub: Arc<Hub>,
@@ -93,21 +56,10 @@ pub struct Seat {
 
 /// Wakes whoever follows one session when it may have changed.
 pub struct Watch {
+    hub: Arc<Hub>,
+    sid: Uuid,
+    number: u64,
     rung: Arc<Notify>,
-}
-
-/// What the database says of a session that is followed here.
-pub(super) struct Seen {
-    /// Its service config, template and name, joined by `~`.
-    pub resource: Arc<str>,
-    /// Its present life.
-    pub branch: Branch,
-    /// The number of its last change.
-    pub change_number: u64,
-    /// When that was read.
-    pub at: DateTime<Utc>,
-    /// Its subscriptions.
-    pub listeners: Vec<Listener>,
 }
 
 impl Hub {
@@ -172,29 +124,26 @@ impl Hub {
         }
         let instance = self.instance();
         let id = ConnectionId(self.ids.uuid());
-        self.opening.ask((id.0, xuid.0)).await.ok_or(Unopened::Busy)??;
-        let mut state = self.lock();
-        if instance != self.instance() {
-            // The row may belong to an instance that others have forgotten.
-            drop(state);
-            self.hand_over(id);
-            return Err(Unopened::Busy);
+        let made = self.opening.ask((id.0, xuid.0)).await;
+        if let Some(Ok(())) = made {
+            let mut state = self.lock();
+            // Otherwise the row may belong to an instance that others have forgotten.
+            if instance == self.instance() {
+                state.sockets.insert(id, Socket::new(xuid, Arc::clone(outbox)));
+                return Ok(id);
+            }
         }
-        state.sockets.insert(id, Socket { xuid, outbox: Arc::clone(outbox), sessions: HashSet::new() });
-        Ok(id)
+        // The row may be there, whatever was answered.
+        self.hand_over(id);
+        match made {
+            Some(Err(error)) => Err(error.into()),
+            _ => Err(Unopened::Busy),
+        }
     }
 
     /// The connection is lost: its socket closed, or the resource was unsubscribed (N-24, N-40). Never waits.
     pub fn lose(&self, connection: ConnectionId) {
-        let mut state = self.lock();
-        if let Some(socket) = state.sockets.remove(&connection) {
-            for sid in socket.sessions {
-                if let Some(followed) = state.sessions.get_mut(&sid) {
-                    followed.drop_connection(connection);
-                }
-            }
-        }
-        drop(state);
+        self.lock().lose(connection);
         self.hand_over(connection);
     }
 
@@ -218,20 +167,18 @@ impl Hub {
     #[must_use]
     pub fn hear(self: &Arc<Self>, xuid: Xuid, title_id: TitleId, outbox: &Arc<Outbox>) -> Ears {
         let number = self.numbers.fetch_add(1, Ordering::Relaxed);
-        let ear = Ear { number, title_id, outbox: Arc::clone(outbox), since: self.clock.now(), told: VecDeque::new() };
+        let ear = Ear::new(number, title_id, Arc::clone(outbox), self.clock.now());
         self.lock().ears.entry(xuid).or_default().push(ear);
         Ears { hub: Arc::clone(self), xuid, number }
     }
 
     /// Wakes whoever holds the watch when the session may have changed. What other instances commit is not always noticed.
     #[must_use]
-    pub fn watch(&self, sid: Uuid) -> Watch {
+    pub fn watch(self: &Arc<Self>, sid: Uuid) -> Watch {
+        let number = self.numbers.fetch_add(1, Ordering::Relaxed);
         let rung = Arc::new(Notify::new());
-        let mut state = self.lock();
-        let watches = state.watches.entry(sid).or_default();
-        watches.retain(|watch| watch.strong_count() > 0);
-        watches.push(Arc::downgrade(&rung));
-        Watch { rung }
+        self.lock().watches.entry(sid).or_default().push((number, Arc::clone(&rung)));
+        Watch { hub: Arc::clone(self), sid, number, rung }
     }
 
     /// How many sockets have a connection id here.
@@ -248,21 +195,22 @@ impl Hub {
         }
     }
 
-    /// Starts anew under another id, because others took this instance for dead: its connections are lost, and their sockets closed
-    /// so that they come back.
-    pub(super) fn start_anew(&self) -> Uuid {
-        let id = self.ids.uuid();
-        *self.instance.write().unwrap_or_else(PoisonError::into_inner) = id;
+    /// Whether the service ends.
+    pub(super) fn is_ending(&self) -> bool {
+        self.ending.load(Ordering::Relaxed)
+    }
+
+    /// Goes on as another instance, which others know already, because they took this one for dead: its connections are lost, and
+    /// their sockets closed so that they come back.
+    pub(super) fn start_anew(&self, instance: Uuid) {
         let mut state = self.lock();
-        let sockets = std::mem::take(&mut state.sockets);
-        state.sessions.clear();
-        state.behind.clear();
+        *self.instance.write().unwrap_or_else(PoisonError::into_inner) = instance;
+        let sockets = state.forget();
         drop(state);
         for (connection, socket) in sockets {
             socket.outbox.close(Farewell::Forgotten);
             self.hand_over(connection);
         }
-        id
     }
 
     /// Whether others are there to be told.
@@ -272,16 +220,11 @@ impl Hub {
 
     /// Takes what was committed in this process, taps whoever is here, and says what others have to be told.
     pub(super) fn hear_of(&self, news: &Announcement) -> Option<Hint> {
-        let mut state = self.lock();
-        state.ring(news.sid);
-        let elsewhere = state.tell(news);
-        let has_gaps = !state.behind.is_empty();
-        drop(state);
-        if has_gaps {
-            self.behind.notify_one();
-        }
-        let hints = elsewhere && self.peers.load(Ordering::Relaxed);
-        if hints { Changed::of(news).map(Hint::Changed) } else { None }
+        let elsewhere = self.change(|state| {
+            state.ring(news.sid);
+            state.tell(news)
+        });
+        if elsewhere && self.has_peers() { Changed::of(news).map(Hint::Changed) } else { None }
     }
 
     /// Whether other instances have to be told of invites.
@@ -291,21 +234,17 @@ impl Hub {
 
     /// Takes what another instance has committed.
     pub(super) fn take_hint(&self, changed: &Changed) {
-        let mut state = self.lock();
-        state.ring(changed.sid);
-        state.take_hint(changed);
-        let has_gaps = !state.behind.is_empty();
-        drop(state);
-        if has_gaps {
-            self.behind.notify_one();
-        }
+        self.change(|state| {
+            state.ring(changed.sid);
+            state.take_hint(changed);
+        });
     }
 
-    /// Begins a search of the database and returns the connections it is for.
-    pub(super) fn begin_search(&self) -> Vec<Uuid> {
+    /// Begins a search of the database and returns the connections it is for, with their users.
+    pub(super) fn begin_search(&self) -> Vec<(Uuid, u64)> {
         let mut state = self.lock();
         state.search += 1;
-        state.sockets.keys().map(|id| id.0).collect()
+        state.sockets.iter().map(|(id, socket)| (id.0, socket.xuid.0)).collect()
     }
 
     /// Compares what the search found with what is known.
@@ -318,22 +257,7 @@ impl Hub {
 
     /// Ends the search: sessions that it did not find have lost their members here.
     pub(super) fn end_search(&self) {
-        let mut state = self.lock();
-        let search = state.search;
-        let vanished: Vec<_> = state
-            .sessions
-            .iter()
-            .filter(|(_, followed)| followed.found_in < search)
-            .map(|(sid, followed)| (*sid, followed.branch, followed.complete))
-            .collect();
-        for (sid, branch, complete) in vanished {
-            state.fall_behind(sid, branch, complete);
-        }
-        let has_gaps = !state.behind.is_empty();
-        drop(state);
-        if has_gaps {
-            self.behind.notify_one();
-        }
+        self.change(State::end_search);
     }
 
     /// Waits until something is to be looked up. To be awaited by one task only.
@@ -342,18 +266,18 @@ impl Hub {
     }
 
     /// Takes sessions that are to be looked up, with the lives and numbers that are known of them.
-    pub(super) fn take_behind(&self, most: usize) -> Vec<(Uuid, Vec<(Branch, u64)>)> {
+    pub(super) fn take_behind(&self, most: usize) -> Vec<(Uuid, Lives)> {
         let mut state = self.lock();
         let sids: Vec<Uuid> = state.behind.keys().take(most).copied().collect();
         sids.into_iter().filter_map(|sid| state.behind.remove_entry(&sid)).collect()
     }
 
     /// Puts back what could not be looked up.
-    pub(super) fn put_back(&self, behind: Vec<(Uuid, Vec<(Branch, u64)>)>) {
+    pub(super) fn put_back(&self, behind: Vec<(Uuid, Lives)>) {
         let mut state = self.lock();
         for (sid, lives) in behind {
-            for (branch, after) in lives {
-                state.fall_behind(sid, branch, after);
+            for life in lives {
+                state.fall_behind(sid, life);
             }
         }
     }
@@ -373,25 +297,20 @@ impl Hub {
         self.lock().ears.keys().map(|xuid| xuid.0).collect()
     }
 
-    /// Hands an invite to every socket of its user that listened when it was made, once; `document` renders it for a title, if it is
-    /// for that one.
+    /// Hands an invite to every socket of its user, once; if it was found by searching, to those that listened when it was made.
+    /// `document` renders it for a title, if it is for that one.
     pub(super) fn invite(
         &self,
         xuid: Xuid,
         (handle, made_at): (Uuid, DateTime<Utc>),
+        found: bool,
         document: impl Fn(TitleId) -> Option<Arc<str>>,
     ) {
         let ears: Vec<(TitleId, Arc<Outbox>)> = {
             let mut state = self.lock();
             let ears = state.ears.get_mut(&xuid).into_iter().flatten();
-            ears.filter(|ear| ear.since <= made_at && !ear.told.contains(&handle))
-                .map(|ear| {
-                    ear.told.push_back(handle);
-                    if ear.told.len() > INVITES_REMEMBERED {
-                        ear.told.pop_front();
-                    }
-                    (ear.title_id, Arc::clone(&ear.outbox))
-                })
+            ears.filter(|ear| !found || ear.since <= made_at)
+                .filter_map(|ear| ear.learn(handle, made_at).then(|| (ear.title_id, Arc::clone(&ear.outbox))))
                 .collect()
         };
         for (title_id, outbox) in ears {
@@ -399,6 +318,18 @@ impl Hub {
                 outbox.invite(Invite { title_id, document });
             }
         }
+    }
+
+    /// Changes the state, and wakes whoever looks up if that leaves something to be looked up.
+    fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        let mut state = self.lock();
+        let done = change(&mut state);
+        let is_behind = !state.behind.is_empty();
+        drop(state);
+        if is_behind {
+            self.behind.notify_one();
+        }
+        done
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -420,213 +351,22 @@ pub enum Unopened {
     Store(#[from] StoreError),
 }
 
-impl State {
-    fn ring(&mut self, sid: Uuid) {
-        let Some(watches) = self.watches.get_mut(&sid) else { return };
-        watches.retain(|watch| watch.upgrade().inspect(|rung| rung.notify_one()).is_some());
-        if watches.is_empty() {
-            self.watches.remove(&sid);
-        }
-    }
-
-    /// The outbox of a socket that is here and is the user's own (M-33).
-    fn outbox(&self, listener: &Listener) -> Option<&Arc<Outbox>> {
-        let socket = self.sockets.get(&listener.connection)?;
-        (socket.xuid == listener.xuid).then_some(&socket.outbox)
-    }
-
-    /// Keeps those subscriptions whose sockets are here, and lets these know of the session.
-    fn here(&mut self, sid: Uuid, listeners: &[Listener]) -> Vec<Listener> {
-        let here: Vec<Listener> = listeners.iter().filter(|one| self.outbox(one).is_some()).cloned().collect();
-        for one in &here {
-            if let Some(socket) = self.sockets.get_mut(&one.connection) {
-                socket.sessions.insert(sid);
-            }
-        }
-        here
-    }
-
-    /// Taps whoever is here for what was committed in this process; says whether somebody may be elsewhere.
-    fn tell(&mut self, news: &Announcement) -> bool {
-        let Some(last) = news.changes.last() else { return false };
-        let departed = news.changes.iter().flat_map(|change| &change.departed);
-        let elsewhere = news.listeners.iter().chain(departed).any(|one| self.outbox(one).is_none());
-        let here = self.here(news.sid, &news.listeners);
-        let known = self.sessions.get(&news.sid);
-        let first = news.changes.iter().find(|change| change.branch == last.branch).map_or(0, |change| change.change_number);
-        match known.map(|followed| followed.fit(last.branch, first, last.change_number)) {
-            Some(Fit::Old) => return elsewhere,
-            // The end of the life that was followed may be in these very changes.
-            Some(Fit::Gap(branch, complete)) => {
-                let follows = news.changes.first().is_some_and(|one| one.branch == branch && one.change_number == complete + 1);
-                if !follows {
-                    self.fall_behind(news.sid, branch, complete);
-                }
-            }
-            Some(Fit::Next) | None => {}
-        }
-        self.tap_departed(news.sid, &news.resource, &news.changes);
-        if last.deleted {
-            self.sessions.remove(&news.sid);
-            return elsewhere;
-        }
-        if here.is_empty() && !self.sessions.contains_key(&news.sid) {
-            return elsewhere;
-        }
-        let search = self.search;
-        let followed = self.sessions.entry(news.sid).or_insert_with(|| {
-            let mut followed = Followed::new(Arc::clone(&news.resource), last.branch, first.saturating_sub(1));
-            followed.found_in = search;
-            followed
-        });
-        followed.turn_to(last.branch, first.saturating_sub(1));
-        followed.list(here, last.change_number);
-        let due = followed.tell(&news.changes);
-        if first <= followed.complete + 1 {
-            followed.complete_to(last.change_number);
-        }
-        self.tap(news.sid, due, last.at);
-        elsewhere
-    }
-
-    fn take_hint(&mut self, changed: &Changed) {
-        let Some(followed) = self.sessions.get_mut(&changed.sid) else {
-            if changed.look && !self.sockets.is_empty() {
-                self.fall_behind(changed.sid, changed.branch, changed.first.saturating_sub(1));
-            }
-            return;
-        };
-        match followed.fit(changed.branch, changed.first, changed.last) {
-            Fit::Old => {}
-            Fit::Next if !changed.look => {
-                let due = followed.tell(&[changed.told()]);
-                followed.complete_to(changed.last);
-                self.tap(changed.sid, due, changed.at);
-            }
-            Fit::Next => {
-                let (branch, complete) = (followed.branch, followed.complete);
-                self.fall_behind(changed.sid, branch, complete);
-            }
-            Fit::Gap(branch, complete) => self.fall_behind(changed.sid, branch, complete),
-        }
-    }
-
-    /// Leaves a life of a session to be looked up after a number.
-    fn fall_behind(&mut self, sid: Uuid, branch: Branch, after: u64) {
-        let lives = self.behind.entry(sid).or_default();
-        match lives.iter_mut().find(|(known, _)| *known == branch) {
-            Some((_, known)) => *known = after.min(*known),
-            None => lives.push((branch, after)),
-        }
-    }
-
-    /// Compares a member that was found with what is known.
-    fn found(&mut self, one: &Registration) {
-        let (branch, number) = (Branch(one.branch), one.change_number.cast_unsigned());
-        let owns = self.sockets.get(&ConnectionId(one.connection)).is_some_and(|socket| socket.xuid == Xuid(one.owner));
-        if !owns {
-            return;
-        }
-        let search = self.search;
-        match self.sessions.get_mut(&one.sid) {
-            None => self.fall_behind(one.sid, branch, number.saturating_sub(1)),
-            Some(followed) => {
-                followed.found_in = search;
-                let (known, complete) = (followed.branch, followed.complete);
-                if known != branch || complete < number {
-                    self.fall_behind(one.sid, known, complete);
-                }
-            }
-        }
-    }
-
-    fn catch_up(&mut self, sid: Uuid, (branch, after): (Branch, u64), missed: &[Told], seen: Option<&Seen>) {
-        let resource = match (seen, self.sessions.get(&sid)) {
-            (Some(seen), _) => Arc::clone(&seen.resource),
-            (None, Some(followed)) => Arc::clone(&followed.resource),
-            // Nobody here was a member.
-            (None, None) => return,
-        };
-        self.tap_departed(sid, &resource, missed);
-        let Some(seen) = seen else {
-            if missed.iter().any(|change| change.deleted) || self.sessions.get(&sid).is_some_and(|known| known.branch == branch) {
-                self.sessions.remove(&sid);
-            }
-            return;
-        };
-        let here = self.here(sid, &seen.listeners);
-        let search = self.search;
-        let followed = self.sessions.entry(sid).or_insert_with(|| {
-            let mut followed = Followed::new(resource, branch, after);
-            followed.found_in = search;
-            followed
-        });
-        let is_other_life = followed.branch != seen.branch;
-        if is_other_life {
-            followed.turn_to(seen.branch, seen.change_number.saturating_sub(1));
-        }
-        followed.list(here, seen.change_number);
-        let at = missed.last().map_or(seen.at, |change| change.at);
-        let due = if is_other_life {
-            // What happened in a life that nobody here knew of may be anything.
-            let anything = Told {
-                branch: seen.branch,
-                change_number: seen.change_number,
-                at,
-                kinds: Kinds(u32::MAX),
-                exempt: None,
-                deleted: false,
-                departed: Vec::new(),
-            };
-            followed.complete_to(seen.change_number);
-            followed.tell(&[anything])
-        } else {
-            let due = followed.tell(missed);
-            if let Some(last) = missed.iter().rev().find(|change| change.branch == followed.branch) {
-                followed.complete_to(last.change_number);
-            }
-            due
-        };
-        if followed.listeners.is_empty() && followed.found_in < search {
-            self.sessions.remove(&sid);
-        }
-        self.tap(sid, due, at);
-    }
-
-    /// Taps members that left, whatever they subscribed to (N-56).
-    fn tap_departed(&self, sid: Uuid, resource: &Arc<str>, changes: &[Told]) {
-        for change in changes {
-            for listener in &change.departed {
-                self.put(sid, resource, listener, change.branch, change.change_number, change.at);
-            }
-        }
-    }
-
-    fn tap(&self, sid: Uuid, due: Vec<Due>, at: DateTime<Utc>) {
-        let Some(resource) = self.sessions.get(&sid).map(|followed| Arc::clone(&followed.resource)) else { return };
-        for (listener, branch, number) in due {
-            self.put(sid, &resource, &listener, branch, number, at);
-        }
-    }
-
-    fn put(&self, sid: Uuid, resource: &Arc<str>, listener: &Listener, branch: Branch, number: u64, at: DateTime<Utc>) {
-        if let Some(outbox) = self.outbox(listener) {
-            outbox.tap(Tap {
-                at,
-                subscription: Arc::clone(&listener.subscription),
-                resource: Arc::clone(resource),
-                sid,
-                branch,
-                change_number: number,
-            });
-        }
-    }
-}
-
 impl Watch {
     /// Waits until the session may have changed since the last call, or for ever. Cancel safe.
     pub async fn rung(&self) {
         self.rung.notified().await;
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        let mut state = self.hub.lock();
+        if let Some(watches) = state.watches.get_mut(&self.sid) {
+            watches.retain(|(number, _)| *number != self.number);
+            if watches.is_empty() {
+                state.watches.remove(&self.sid);
+            }
+        }
     }
 }
 

@@ -2,26 +2,26 @@
 //!
 //! Everything told between instances may be lost. What is lost is found by comparing with the database, every half second.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::join_all;
 use tokio::sync::{Mutex, Notify, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
-use tracing::{debug, error, info, warn};
+use tracing::{debug, error, warn};
 use uuid::Uuid;
 
 use super::hint::{Hint, pack, unpack};
-use super::hub::{Hub, Seen};
-use super::presence::{BEAT, Peers};
+use super::hub::Hub;
+use super::losses;
+use super::presence::BEAT;
+use super::state::{Lives, Seen};
 use crate::directory::{Announcement, Directory, Told};
 use crate::domain::change::Kinds;
-use crate::domain::connection::Lost;
-use crate::domain::names::{Branch, ConnectionId, HandleId, Xuid};
+use crate::domain::names::{Branch, HandleId, Xuid};
 use crate::domain::subscription;
-use crate::store::rows::{HandleRow, MissedRow, Registration};
+use crate::store::rows::{HandleRow, MissedRow};
 use crate::store::{BATCH_MAX, HandleAsk, Heard, LoadAsk, Messenger, MissedAsk, StoreError, projection};
 use crate::wire::departed;
 
@@ -32,19 +32,13 @@ const HINTS_MAX: usize = 16_384;
 /// How long a statement on the connection for hints may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How long after a failure it is tried again.
-const RETRY: Duration = Duration::from_millis(250);
+pub(super) const RETRY: Duration = Duration::from_millis(250);
 /// How many connections are compared, searched for or marked in one statement.
-const PAGE: usize = 1000;
-/// How often it is looked for lost connections that others have marked.
-const CHECK: Duration = Duration::from_secs(1);
-/// When a search for members with a lost connection is repeated that came to no end.
-const CHECK_AGAIN: chrono::TimeDelta = chrono::TimeDelta::seconds(5);
-/// After which time a write has certainly been committed that took a connection for a living one.
-const STRAGGLE: chrono::TimeDelta = chrono::TimeDelta::seconds(15);
+pub(super) const PAGE: usize = 1000;
+/// How often an instance without peers compares: nobody changes anything unheard.
+const ALONE: Duration = Duration::from_secs(5);
 /// How far back it is looked for invites that were not told.
 const INVITES_BACK: chrono::TimeDelta = chrono::TimeDelta::seconds(60);
-/// How long a lost connection is remembered.
-const REMEMBERED: chrono::TimeDelta = chrono::TimeDelta::hours(24);
 
 /// How notifications work; plain values from the settings.
 #[derive(Debug, Clone)]
@@ -55,6 +49,8 @@ pub struct Options {
     pub place: Option<String>,
     /// Whether no other instance can be on this database.
     pub alone: bool,
+    /// After which time a write has certainly been committed, or has failed.
+    pub straggle: Duration,
 }
 
 /// The hub with all that keeps it going. Dropped, all of that ends.
@@ -66,16 +62,16 @@ pub struct Notifier {
 
 /// What the tasks share.
 #[derive(Clone)]
-struct Common {
-    hub: Arc<Hub>,
-    directory: Arc<Directory>,
-    options: Arc<Options>,
+pub(super) struct Common {
+    pub hub: Arc<Hub>,
+    pub directory: Arc<Directory>,
+    pub options: Arc<Options>,
     /// Rung when hints may have been lost.
     compare: Arc<Notify>,
     /// Rung when connections were lost.
-    lost: Arc<Notify>,
+    pub lost: Arc<Notify>,
     /// Held by whoever searches for members of lost connections.
-    searching: Arc<Mutex<()>>,
+    pub searching: Arc<Mutex<()>>,
 }
 
 impl Notifier {
@@ -87,7 +83,7 @@ impl Notifier {
         let (store, clock, ids) = (directory.store(), directory.clock(), directory.ids());
         let instance = ids.uuid();
         store.enroll(instance, options.place.as_deref(), options.alone, clock.real()).await?;
-        let (hub, losses) = Hub::new(store, clock, ids, instance);
+        let (hub, lost) = Hub::new(store, clock, ids, instance);
         let common = Common {
             hub: Arc::clone(&hub),
             directory: Arc::clone(directory),
@@ -105,9 +101,9 @@ impl Notifier {
         tasks.spawn(listen(common.clone()));
         tasks.spawn(catch_up(common.clone()));
         tasks.spawn(reconcile(common.clone()));
-        tasks.spawn(watch_peers(common.clone()));
-        tasks.spawn(mark_lost(common.clone(), losses));
-        tasks.spawn(search_lost(common));
+        tasks.spawn(losses::watch_peers(common.clone()));
+        tasks.spawn(losses::mark(common.clone(), lost));
+        tasks.spawn(losses::search(common));
         Ok(Self { hub, directory: Arc::clone(directory), tasks })
     }
 
@@ -149,7 +145,7 @@ async fn announce(common: Common, mut news: mpsc::UnboundedReceiver<Announcement
             }
             for invite in &one.invites {
                 let Some(xuid) = invite.invited.map(Xuid) else { continue };
-                deliver(&common, xuid, invite);
+                deliver(&common, xuid, invite, false);
                 if common.hub.has_peers() {
                     let _ = hints.try_send(Hint::Invited { xuid, handle: HandleId(invite.id) });
                 }
@@ -158,9 +154,9 @@ async fn announce(common: Common, mut news: mpsc::UnboundedReceiver<Announcement
     }
 }
 
-/// Hands an invite to whoever listens for it here (N-60).
-fn deliver(common: &Common, xuid: Xuid, invite: &HandleRow) {
-    common.hub.invite(xuid, (invite.id, invite.created_at), |title| {
+/// Hands an invite, which was perhaps found by searching, to whoever listens for it here (N-60).
+fn deliver(common: &Common, xuid: Xuid, invite: &HandleRow, found: bool) {
+    common.hub.invite(xuid, (invite.id, invite.created_at), found, |title| {
         common.directory.invite_for_title(invite, xuid, title).map(Arc::from)
     });
 }
@@ -174,12 +170,7 @@ async fn tell_others(common: Common, mut hints: mpsc::Receiver<Hint>) {
     loop {
         tokio::select! {
             _ = beat.tick() => {
-                let alive = with_messenger(&common, &mut messenger, async |messenger, common| {
-                    messenger.beat(common.hub.instance(), common.directory.clock().real()).await
-                });
-                if alive.await == Some(false) {
-                    begin_anew(&common).await;
-                }
+                give_sign_of_life(&common, &mut messenger).await;
             }
             received = hints.recv_many(&mut batch, HINTS_MAX) => {
                 if received == 0 {
@@ -193,6 +184,27 @@ async fn tell_others(common: Common, mut hints: mpsc::Receiver<Hint>) {
                 with_messenger(&common, &mut messenger, async |messenger, _| messenger.send(&messages).await).await;
             }
         }
+    }
+}
+
+/// Gives a sign of life over the connection for hints, or over another one as long as there is none, and begins anew when others have
+/// taken this instance for dead.
+async fn give_sign_of_life(common: &Common, messenger: &mut Option<Messenger>) {
+    let (instance, now) = (common.hub.instance(), common.directory.clock().real());
+    let had_one = messenger.is_some();
+    let mut alive = with_messenger(common, messenger, async |messenger, _| messenger.beat(instance, now).await).await;
+    match (had_one, messenger.is_some()) {
+        (true, false) => {
+            warn!("the connection for hints is gone: other instances learn of changes here by comparing until it is back")
+        }
+        (false, true) => debug!("the connection for hints is open"),
+        _ => {}
+    }
+    if alive.is_none() {
+        alive = common.directory.store().beat_aside(instance, now).await.ok();
+    }
+    if alive == Some(false) {
+        begin_anew(common).await;
     }
 }
 
@@ -242,15 +254,15 @@ async fn with_messenger<T>(
     }
 }
 
-/// Others took this instance for dead: whoever is connected has lost the connection, and is sent to connect again.
+/// Others took this instance for dead: it becomes another one, and sends whoever is connected to connect again.
 async fn begin_anew(common: &Common) {
-    let id = common.hub.start_anew();
+    let (store, clock, id) = (common.directory.store(), common.directory.clock(), common.directory.ids().uuid());
     warn!(instance = %id, "other instances took this one for dead: it closes its sockets and starts anew");
-    let (store, clock) = (common.directory.store(), common.directory.clock());
     while let Err(error) = store.enroll(id, common.options.place.as_deref(), common.options.alone, clock.real()).await {
         warn!(%error, "failed to join the other instances again");
         sleep(RETRY).await;
     }
+    common.hub.start_anew(id);
 }
 
 /// Takes the hints of others.
@@ -285,7 +297,7 @@ async fn take(common: &Common, hints: Vec<Hint>) {
             Hint::Invited { xuid, handle } if common.hub.hears(xuid) => {
                 let ask = HandleAsk { id: handle.0, caller: None };
                 match common.directory.store().read_by_handles(&[ask], common.directory.clock().now()).await {
-                    Ok(rows) => rows.into_iter().flatten().for_each(|row| deliver(common, xuid, &row.handle)),
+                    Ok(rows) => rows.into_iter().flatten().for_each(|row| deliver(common, xuid, &row.handle, false)),
                     Err(error) => warn!(%error, "an invite is not delivered: it cannot be read"),
                 }
             }
@@ -312,18 +324,20 @@ async fn catch_up(common: Common) {
     }
 }
 
-/// Reads the changes first and the sessions after them, so that whatever comes in between is found later, and not missed.
-async fn look_up(common: &Common, behind: &[(Uuid, Vec<(Branch, u64)>)]) -> Result<(), StoreError> {
+/// Reads the changes first and the sessions after them, so that what comes in between is found later and not missed. Where there is no
+/// session any more, its changes are read again: the last of them may have come in between.
+async fn look_up(common: &Common, behind: &[(Uuid, Lives)]) -> Result<(), StoreError> {
     let store = common.directory.store();
-    let ask = |sid: Uuid, (branch, after): (Branch, u64)| MissedAsk { sid, branch: branch.0, after: after.cast_signed() };
+    let ask =
+        |(sid, (branch, after)): &(Uuid, (Branch, u64))| MissedAsk { sid: *sid, branch: branch.0, after: after.cast_signed() };
     let lives: Vec<(Uuid, (Branch, u64))> =
         behind.iter().flat_map(|(sid, lives)| lives.iter().map(|life| (*sid, *life))).collect();
-    let asks: Vec<MissedAsk> = lives.iter().map(|(sid, life)| ask(*sid, *life)).collect();
-    let missed = store.read_missed(&asks).await?;
+    let mut missed = store.read_missed(&lives.iter().map(ask).collect::<Vec<_>>()).await?;
     let at = common.directory.clock().now();
     let sids: Vec<LoadAsk> = behind.iter().map(|(sid, _)| LoadAsk::plain(*sid)).collect();
     let loaded = store.load_sessions(&sids, at).await?;
     let mut seen: HashMap<Uuid, Seen> = HashMap::new();
+    let mut unreadable: HashSet<Uuid> = HashSet::new();
     for (ask, loaded) in sids.iter().zip(&loaded) {
         let Some(stored) = &loaded.stored else { continue };
         match projection::loaded_session(stored) {
@@ -333,10 +347,20 @@ async fn look_up(common: &Common, behind: &[(Uuid, Vec<(Branch, u64)>)]) -> Resu
                 let (branch, change_number) = (session.branch, session.change_number);
                 seen.insert(ask.sid, Seen { resource, branch, change_number, at, listeners });
             }
-            Err(error) => error!(session.sid = %ask.sid, %error, "a stored session cannot be read"),
+            Err(error) => {
+                error!(session.sid = %ask.sid, %error, "a stored session cannot be read");
+                unreadable.insert(ask.sid);
+            }
         }
     }
-    for ((sid, life), rows) in lives.into_iter().zip(missed) {
+    let gone: Vec<usize> = (0..lives.len()).filter(|at| !seen.contains_key(&lives[*at].0)).collect();
+    if !gone.is_empty() {
+        let again = store.read_missed(&gone.iter().map(|at| ask(&lives[*at])).collect::<Vec<_>>()).await?;
+        for (at, rows) in gone.into_iter().zip(again) {
+            missed[at] = rows;
+        }
+    }
+    for ((sid, life), rows) in lives.into_iter().zip(missed).filter(|((sid, _), _)| !unreadable.contains(sid)) {
         let missed: Vec<Told> = rows.iter().map(|row| told(life.0, row)).collect();
         common.hub.catch_up(sid, life, &missed, seen.get(&sid));
     }
@@ -355,26 +379,29 @@ fn told(branch: Branch, row: &MissedRow) -> Told {
     }
 }
 
-/// Compares what sockets here were told with what is stored, again and again.
+/// Compares what sockets here were told with what is stored, again and again; an instance without peers does so seldom, because it hears
+/// of everything that it commits itself.
 async fn reconcile(common: Common) {
     let mut ticks = interval(common.options.reconcile);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut horizon = None;
+    let (mut horizon, mut last) = (None, Instant::now());
     loop {
         let asked = tokio::select! {
             _ = ticks.tick() => false,
             () = common.compare.notified() => true,
         };
-        match compare(&common, &mut horizon, asked).await {
-            Ok(()) => {}
-            Err(error) => {
-                horizon = None;
-                debug!(%error, "failed to compare what was told with what is stored");
-            }
+        if !asked && !common.hub.has_peers() && last.elapsed() < ALONE {
+            continue;
+        }
+        last = Instant::now();
+        if let Err(error) = compare(&common, &mut horizon, asked).await {
+            horizon = None;
+            debug!(%error, "failed to compare what was told with what is stored");
         }
     }
 }
 
+/// Compares once, unless nothing has been committed since the last time.
 async fn compare(common: &Common, horizon: &mut Option<String>, asked: bool) -> Result<(), StoreError> {
     let listening = common.hub.listening();
     if common.hub.sockets() == 0 && listening.is_empty() {
@@ -391,125 +418,14 @@ async fn compare(common: &Common, horizon: &mut Option<String>, asked: bool) -> 
         common.hub.found(&store.find_registrations(page).await?);
     }
     common.hub.end_search();
-    let service_now = common.directory.clock().now();
-    for page in listening.chunks(PAGE) {
-        for invite in store.find_new_invites(page, service_now - INVITES_BACK, service_now).await? {
+    if !listening.is_empty() {
+        let service_now = common.directory.clock().now();
+        for invite in store.find_new_invites(&listening, service_now - INVITES_BACK, service_now).await? {
             if let Some(xuid) = invite.invited.map(Xuid) {
-                deliver(common, xuid, &invite);
+                deliver(common, xuid, &invite, true);
             }
         }
     }
     *horizon = now;
     Ok(())
-}
-
-/// Finds out which other instances live, and does what is left to be done for those that do not.
-async fn watch_peers(common: Common) {
-    let (store, clock) = (common.directory.store().clone(), common.directory.clock().clone());
-    let mut ticks = interval(BEAT);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut peers = Peers::default();
-    let mut last = Instant::now();
-    loop {
-        ticks.tick().await;
-        let looked = async {
-            let rows = store.list_peers(common.hub.instance()).await?;
-            common.hub.set_peers(!rows.is_empty());
-            let over = peers.look(&rows, last.elapsed());
-            last = Instant::now();
-            if !over.is_empty() {
-                let (instances, connections) = store.bury(&over, clock.real()).await?;
-                if instances > 0 {
-                    info!("{instances} other instances are gone, with {connections} connections");
-                    common.lost.notify_one();
-                }
-            }
-            Ok::<_, StoreError>(())
-        };
-        if let Err(error) = looked.await {
-            debug!(%error, "failed to look for other instances");
-            peers.forgive();
-        }
-    }
-}
-
-/// Marks connections of this instance as lost, as soon as the database takes it, and records it in their sessions.
-async fn mark_lost(common: Common, mut losses: mpsc::UnboundedReceiver<ConnectionId>) {
-    let (store, clock) = (common.directory.store().clone(), common.directory.clock().clone());
-    let mut batch = Vec::new();
-    while losses.recv_many(&mut batch, PAGE).await > 0 {
-        let ids: Vec<Uuid> = batch.drain(..).map(|id| id.0).collect();
-        while let Err(error) = store.lose_connections(&ids, clock.real()).await {
-            debug!(%error, "failed to mark {} connections as lost", ids.len());
-            sleep(RETRY).await;
-        }
-        search_all(&common).await;
-        common.hub.recorded(ids.len());
-    }
-}
-
-/// Searches for members whose connection is lost, whichever instance had it (N-40).
-async fn search_lost(common: Common) {
-    let (store, clock) = (common.directory.store().clone(), common.directory.clock().clone());
-    let mut ticks = interval(CHECK);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut forgotten_at = clock.real();
-    loop {
-        tokio::select! {
-            _ = ticks.tick() => {}
-            () = common.lost.notified() => {}
-        }
-        search_all(&common).await;
-        let now = clock.real();
-        if now - forgotten_at > chrono::TimeDelta::minutes(10) {
-            forgotten_at = now;
-            let tidied = async {
-                store.lose_stray_connections(now).await?;
-                store.forget_connections(now - REMEMBERED).await
-            };
-            if let Err(error) = tidied.await {
-                debug!(%error, "failed to forget connections that were lost long ago");
-            }
-        }
-    }
-}
-
-/// Searches for the members of all connections that are known to be lost by now. One searches at a time, so that whoever comes second
-/// finds everything recorded.
-async fn search_all(common: &Common) {
-    let _alone = common.searching.lock().await;
-    while let Some(found) = search_page(common).await {
-        if found < PAGE {
-            break;
-        }
-    }
-}
-
-/// Searches for the members of some lost connections and returns for how many; `None` when it failed.
-async fn search_page(common: &Common) -> Option<usize> {
-    let (store, now) = (common.directory.store(), common.directory.clock().real());
-    let searched = async {
-        let page = i64::try_from(PAGE).unwrap_or(i64::MAX);
-        let lost = store.take_lost_connections(now, now + CHECK_AGAIN, page).await?;
-        let mut done: Vec<Uuid> = lost.iter().map(|one| one.id).collect();
-        let found = store.find_registrations(&done).await?;
-        let mut sessions: HashMap<Uuid, Vec<Lost>> = HashMap::new();
-        let is_own = |one: &&Registration| lost.iter().any(|lost| (lost.id, lost.owner) == (one.connection, one.owner));
-        for one in found.iter().filter(is_own) {
-            sessions.entry(one.sid).or_default().push(Lost { id: ConnectionId(one.connection), owner: Xuid(one.owner) });
-        }
-        let notes = sessions.into_iter().map(async |(sid, lost)| {
-            let noted = common.directory.lose(sid, lost.clone()).await;
-            noted.err().map(|error| (sid, lost, error))
-        });
-        for (sid, lost, error) in join_all(notes).await.into_iter().flatten() {
-            warn!(session.sid = %sid, %error, "failed to record lost connections: trying again");
-            done.retain(|id| !lost.iter().any(|one| one.id.0 == *id));
-        }
-        if !done.is_empty() {
-            store.note_checked(&done, now + STRAGGLE).await?;
-        }
-        Ok::<_, StoreError>(lost.len())
-    };
-    searched.await.inspect_err(|error| debug!(%error, "failed to search for lost connections")).ok()
 }

@@ -1,6 +1,6 @@
 //! Sockets with a connection id: which live, which are lost, and which sessions members are registered in with them.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::Row as _;
 use tracing::instrument;
 use uuid::Uuid;
@@ -30,7 +30,7 @@ impl Store {
         Ok(())
     }
 
-    /// Marks living connections as lost, to be searched for at once.
+    /// Marks connections as lost, to be searched for at once; those that were lost already are searched for anew.
     ///
     /// # Errors
     /// `Unavailable`, `Database`.
@@ -64,16 +64,22 @@ impl Store {
         rows.iter().map(read).collect()
     }
 
-    /// Notes that lost connections were searched for. After the first time they are searched for once more at `again_at`: a write that
-    /// still took them for living ones has been committed by then.
+    /// Notes that lost connections were searched for at an instant. They are searched for once more when `straggle` has passed since their
+    /// loss: a write that still took them for living ones has been committed by then.
     ///
     /// # Errors
     /// `Unavailable`, `Database`.
-    #[instrument(name = "db.connection.note_checked", level = "debug", skip_all)]
-    pub async fn note_checked(&self, connections: &[Uuid], again_at: DateTime<Utc>) -> Result<(), StoreError> {
-        sqlx::query(include_str!("sql/note_checked_connections.sql"))
+    #[instrument(name = "db.connection.note_searched", level = "debug", skip_all)]
+    pub async fn note_searched(
+        &self,
+        connections: &[Uuid],
+        searched_at: DateTime<Utc>,
+        straggle: TimeDelta,
+    ) -> Result<(), StoreError> {
+        sqlx::query(include_str!("sql/note_searched_connections.sql"))
             .bind(connections)
-            .bind(again_at)
+            .bind(searched_at)
+            .bind(straggle.num_milliseconds())
             .execute(&self.pool)
             .await?;
         Ok(())
@@ -89,13 +95,17 @@ impl Store {
         Ok(done.rows_affected())
     }
 
-    /// Finds where members that are active or ready are registered with connections, each with what is stored of the session.
+    /// Finds where users that are active or ready are registered with connections of theirs, each with what is stored of the session.
     ///
     /// # Errors
     /// `Unavailable`, `Database`.
     #[instrument(name = "db.connection.find_registrations", level = "debug", skip_all, fields(connections = connections.len()))]
-    pub async fn find_registrations(&self, connections: &[Uuid]) -> Result<Vec<Registration>, StoreError> {
-        let rows = sqlx::query(include_str!("sql/find_registrations.sql")).bind(connections).fetch_all(&self.pool).await?;
+    pub async fn find_registrations(&self, connections: &[(Uuid, u64)]) -> Result<Vec<Registration>, StoreError> {
+        let rows = sqlx::query(include_str!("sql/find_registrations.sql"))
+            .bind(connections.iter().map(|(id, _)| *id).collect::<Vec<_>>())
+            .bind(connections.iter().map(|(_, xuid)| xuid_to_column(*xuid)).collect::<Vec<_>>())
+            .fetch_all(&self.pool)
+            .await?;
         let read = |row: &sqlx::postgres::PgRow| {
             Ok(Registration {
                 connection: row.try_get("connection")?,

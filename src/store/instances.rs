@@ -92,6 +92,17 @@ impl Store {
         Ok(held.is_some())
     }
 
+    /// Gives a sign of life over any connection, where the one that ends with the process is gone: then others do not look for that one.
+    /// `false` when the instance is known no more.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Database`.
+    #[instrument(name = "db.instance.beat_aside", level = "debug", skip_all)]
+    pub async fn beat_aside(&self, instance: Uuid, real_now: DateTime<Utc>) -> Result<bool, StoreError> {
+        let done = sqlx::query(include_str!("sql/beat_aside.sql")).bind(instance).bind(real_now).execute(&self.pool).await?;
+        Ok(done.rows_affected() > 0)
+    }
+
     /// Gives the lease of the development clock back, if this instance holds it.
     ///
     /// # Errors

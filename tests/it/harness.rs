@@ -118,6 +118,7 @@ impl World {
             shutdown: Duration::from_secs(1),
             reconcile: Duration::from_millis(100),
             alone: false,
+            straggle: Duration::from_secs(15),
         };
         let running = parts.start().await.expect("the service starts");
         Self { clock, store, running, database, key, client: Client::new() }

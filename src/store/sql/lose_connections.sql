@@ -1,9 +1,9 @@
--- Sockets that are gone: each is lost once, and searched for from then on. In the order of their ids, so that two instances that mark
--- the same ones never wait for each other in a circle.
+-- Sockets that are gone, to be searched for from now on. In the order of their ids, so that two instances that mark the same ones never
+-- wait for each other in a circle.
 with gone as materialized (
     select c.id
     from connections c
-    where c.id = any ($1::uuid[]) and c.lost_at is null
+    where c.id = any ($1::uuid[])
     order by c.id
     for update
 )
