@@ -118,7 +118,9 @@ impl Plan {
     /// Takes a change that nobody asked for.
     fn go_on(&mut self, mut after: Record, cause: Cause, actor: &str) {
         let next = self.record.as_ref().map_or(1, |session| session.change_number + 1);
-        after.iter_mut().for_each(|session| session.change_number = next);
+        if let Some(session) = &mut after {
+            session.change_number = next;
+        }
         let outcome = if after.is_some() { Outcome::Updated } else { Outcome::Gone };
         self.take(Decision { after, outcome }, None, cause, actor.to_owned());
     }

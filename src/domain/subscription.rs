@@ -41,7 +41,9 @@ impl Wants {
             _ => return None,
         };
         let mut wants = Self::default();
-        names.iter().for_each(|name| wants.add(name));
+        for name in names {
+            wants.add(name);
+        }
         Some(wants)
     }
 

@@ -22,6 +22,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("notify", &["json", "ambient", "domain", "wire", "store", "directory"]),
     ("rta", &["json", "ambient", "domain", "wire", "store", "notify"]),
     ("auth", &["json", "ambient", "domain"]),
+    ("http", &["json", "ambient", "domain", "wire", "store", "directory", "social", "notify", "rta", "auth"]),
     (
         "app",
         &[
