@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
+
 use crate::directory::Told;
 use crate::domain::names::{Branch, ConnectionId};
 use crate::domain::subscription::Listener;
@@ -21,6 +23,20 @@ pub struct Followed {
     pub listeners: Vec<(Listener, u64)>,
     /// The last search of the database that found a member here.
     pub found_in: u64,
+}
+
+/// What the database says of a session that is followed here.
+pub struct Seen {
+    /// Its service config, template and name, joined by `~`.
+    pub resource: Arc<str>,
+    /// Its present life.
+    pub branch: Branch,
+    /// The number of its last change.
+    pub change_number: u64,
+    /// When that was read.
+    pub at: DateTime<Utc>,
+    /// Its subscriptions.
+    pub listeners: Vec<Listener>,
 }
 
 /// What a change means for those who follow the session here.

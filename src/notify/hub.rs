@@ -11,7 +11,7 @@ use chrono::{DateTime, Utc};
 use tokio::sync::{Notify, mpsc};
 use uuid::Uuid;
 
-use super::followed::{Due, Fit, Followed};
+use super::followed::{Due, Fit, Followed, Seen};
 use super::hint::{Changed, Hint};
 use super::outbox::{Farewell, Invite, Outbox, Tap};
 use crate::ambient::{Clock, Ids};
@@ -84,20 +84,6 @@ pub struct Watch {
     rung: Arc<Notify>,
 }
 
-/// What the database says of a session that is followed here.
-pub(super) struct Seen {
-    /// Its service config, template and name, joined by `~`.
-    pub resource: Arc<str>,
-    /// Its present life.
-    pub branch: Branch,
-    /// The number of its last change.
-    pub change_number: u64,
-    /// When that was read.
-    pub at: DateTime<Utc>,
-    /// Its subscriptions.
-    pub listeners: Vec<Listener>,
-}
-
 impl Hub {
     /// A hub that nobody listens to yet, and where lost connections come out.
     pub(super) fn new(
@@ -168,6 +154,11 @@ impl Hub {
         }
         state.sockets.insert(id, Socket { xuid, outbox: Arc::clone(outbox), sessions: HashSet::new() });
         Ok(id)
+    }
+
+    /// Whether the service ends.
+    pub(super) fn is_ending(&self) -> bool {
+        self.ending.load(Ordering::Relaxed)
     }
 
     /// The connection is lost: its socket closed, or the resource was unsubscribed (N-24, N-40). Never waits.
@@ -253,8 +244,9 @@ impl Hub {
         if hints { Changed::of(news).map(Hint::Changed) } else { None }
     }
 
-    /// Whether other instances have to be told of invites.
-    pub(super) fn has_peers(&self) -> bool {
+    /// Whether other instances are known that have to be told.
+    #[must_use]
+    pub fn has_peers(&self) -> bool {
         self.peers.load(Ordering::Relaxed)
     }
 

@@ -13,8 +13,9 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use tracing::{debug, error, info, warn};
 use uuid::Uuid;
 
+use super::followed::Seen;
 use super::hint::{Hint, pack, unpack};
-use super::hub::{Hub, Seen};
+use super::hub::Hub;
 use super::presence::{BEAT, Peers};
 use crate::directory::{Announcement, Directory, Told};
 use crate::domain::change::Kinds;
@@ -103,7 +104,7 @@ impl Notifier {
         tasks.spawn(watch_peers(common.clone()));
         tasks.spawn(mark_lost(common.clone(), losses));
         tasks.spawn(search_lost(common));
-        Ok(Self { hub, directory: Arc::clone(directory), tasks: tasks })
+        Ok(Self { hub, directory: Arc::clone(directory), tasks })
     }
 
     /// Who listens here.
@@ -432,7 +433,10 @@ async fn search_lost(common: Common) {
             _ = ticks.tick() => {}
             () = common.lost.notified() => {}
         }
-        while let Some(found) = search_page(&common).await {
+        // Whoever ends leaves its members to its peers, or to the one that starts next: they have time to come back from then on.
+        while !common.hub.is_ending()
+            && let Some(found) = search_page(&common).await
+        {
             if found < PAGE {
                 break;
             }
