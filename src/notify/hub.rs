@@ -45,6 +45,8 @@ struct State {
     sessions: HashMap<Uuid, Followed>,
     /// Sessions to be looked up, each with lives of it and the last numbers that are known of those.
     behind: HashMap<Uuid, Vec<(Branch, u64)>>,
+    /// Sessions that are being looked up: what is heard of them meanwhile may come too late for that.
+    looking: HashSet<Uuid>,
     ears: HashMap<Xuid, Vec<Ear>>,
     watches: HashMap<Uuid, Vec<Weak<Notify>>>,
     /// Every socket, whether or not it listens to anything.
@@ -306,6 +308,7 @@ impl Hub {
     pub(super) fn take_behind(&self, most: usize) -> Vec<(Uuid, Vec<(Branch, u64)>)> {
         let mut state = self.lock();
         let sids: Vec<Uuid> = state.behind.keys().take(most).copied().collect();
+        state.looking.extend(&sids);
         sids.into_iter().filter_map(|sid| state.behind.remove_entry(&sid)).collect()
     }
 
@@ -313,6 +316,7 @@ impl Hub {
     pub(super) fn put_back(&self, behind: Vec<(Uuid, Vec<(Branch, u64)>)>) {
         let mut state = self.lock();
         for (sid, lives) in behind {
+            state.looking.remove(&sid);
             for (branch, after) in lives {
                 state.fall_behind(sid, branch, after);
             }
@@ -321,7 +325,9 @@ impl Hub {
 
     /// Takes what was looked up: the changes of one life of a session, and the session itself, if it is there.
     pub(super) fn catch_up(&self, sid: Uuid, life: (Branch, u64), missed: &[Told], seen: Option<&Seen>) {
-        self.lock().catch_up(sid, life, missed, seen);
+        let mut state = self.lock();
+        state.looking.remove(&sid);
+        state.catch_up(sid, life, missed, seen);
     }
 
     /// Whether somebody here hears the invites of a user.
@@ -432,7 +438,8 @@ impl State {
 
     fn take_hint(&mut self, changed: &Changed) {
         let Some(followed) = self.sessions.get_mut(&changed.sid) else {
-            if changed.look && !self.sockets.is_empty() {
+            let looks = changed.look || self.looking.contains(&changed.sid);
+            if looks && !self.sockets.is_empty() {
                 self.fall_behind(changed.sid, changed.branch, changed.first.saturating_sub(1));
             }
             return;
