@@ -4,6 +4,7 @@
 //! connection to the database has ended as well is given up much sooner, because that happens at once when a process is killed.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::time::Duration;
 
 use uuid::Uuid;
@@ -39,7 +40,14 @@ impl Peers {
         self.seen.retain(|id, _| peers.iter().any(|peer| peer.id == *id));
         let mut over = Vec::new();
         for peer in peers {
-            let still = self.seen.entry(peer.id).or_insert(Still { beat: peer.beat, stood: Duration::ZERO });
+            let still = match self.seen.entry(peer.id) {
+                Entry::Occupied(seen) => seen.into_mut(),
+                // How long it has stood there already nobody knows.
+                Entry::Vacant(unseen) => {
+                    unseen.insert(Still { beat: peer.beat, stood: Duration::ZERO });
+                    continue;
+                }
+            };
             if still.beat == peer.beat {
                 still.stood += since_last.min(LOOK_MAX);
             } else {
