@@ -380,8 +380,9 @@ async fn n25_only_active_members_are_tapped() {
         bo.put(&open("foo"), &note(flag.len() as u64)).await.expect(200);
         assert_eq!(bell.rings(&mut [&mut ada]).await, [[]], "{flag}");
     }
+    // N-32: who is active is looked at when the tap is sent, so that it may be told what came right before as well.
     let written = number(&ada.writes(&open("foo"), &listens("active")).await);
-    assert_eq!(ada.number().await, written);
+    assert_rising(&ada.taps_until(&resource("Open", "foo"), written).await);
     bo.put(&open("foo"), &note(8)).await.expect(200);
     assert_eq!(ada.number().await, written + 1);
     ada.writes(&open("foo"), &me(&json!({"active": false}))).await;
@@ -590,6 +591,29 @@ async fn n56_a_member_is_told_of_its_removal_and_of_nothing_after() {
         assert_eq!(ada.taps_until(&resource("Open", "foo"), removal).await.last().map(|tap| tap.number), Some(removal));
         ada.writes(&open("foo"), &note(n as u64)).await;
         assert_eq!(bell.rings(&mut [&mut bo]).await, [[]]);
+    }
+    world.end().await;
+}
+
+/// However often it is compared with the database what was told.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn n55_n56_comings_and_goings_are_told_once_and_in_order() {
+    let world = World::with(Choices { reconcile: Duration::from_millis(1), ..Choices::default() }).await;
+    let mut bell = Bell::new(&world).await;
+    let (mut ada, mut bo) = (world.player(1).await, world.player(2).await);
+    for player in [&ada, &bo] {
+        bell.invites(player).await;
+    }
+    ada.writes(&open("foo"), &making(&ada.listens(&["everything"]), &json!({}))).await;
+    for _ in 0..40 {
+        let joined = bo.joins(&open("foo"), &["everything"]).await;
+        let index = joined["membersInfo"]["next"].as_u64().expect("next is a number") - 1;
+        world.server().delete(&format!("{}/members/{index}", open("foo"))).await.expect(204);
+    }
+    let last = number(&ada.reads(&open("foo")).await);
+    for told in bell.rings(&mut [&mut ada, &mut bo]).await {
+        assert_rising(&told);
+        assert_eq!(told.last().map(|tap| tap.number), Some(last));
     }
     world.end().await;
 }

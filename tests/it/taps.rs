@@ -92,12 +92,12 @@ impl Player {
         self.tap().await.number
     }
 
-    /// All taps until one of a session has this number, in the order they came.
+    /// All taps until one of a session has this number or a later one (N-55), in the order they came.
     pub async fn taps_until(&mut self, resource: &str, number: u64) -> Vec<Tap> {
         let mut heard = Vec::new();
         loop {
             heard.extend(self.event().await);
-            if heard.iter().any(|tap| tap.resource == resource && tap.number == number) {
+            if heard.iter().any(|tap| tap.resource == resource && tap.number >= number) {
                 return heard;
             }
         }
