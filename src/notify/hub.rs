@@ -227,8 +227,9 @@ impl Hub {
         if elsewhere && self.has_peers() { Changed::of(news).map(Hint::Changed) } else { None }
     }
 
-    /// Whether other instances have to be told of invites.
-    pub(super) fn has_peers(&self) -> bool {
+    /// Whether other instances are known that have to be told.
+    #[must_use]
+    pub fn has_peers(&self) -> bool {
         self.peers.load(Ordering::Relaxed)
     }
 
@@ -267,19 +268,12 @@ impl Hub {
 
     /// Takes sessions that are to be looked up, with the lives and numbers that are known of them.
     pub(super) fn take_behind(&self, most: usize) -> Vec<(Uuid, Lives)> {
-        let mut state = self.lock();
-        let sids: Vec<Uuid> = state.behind.keys().take(most).copied().collect();
-        sids.into_iter().filter_map(|sid| state.behind.remove_entry(&sid)).collect()
+        self.lock().take_behind(most)
     }
 
     /// Puts back what could not be looked up.
     pub(super) fn put_back(&self, behind: Vec<(Uuid, Lives)>) {
-        let mut state = self.lock();
-        for (sid, lives) in behind {
-            for life in lives {
-                state.fall_behind(sid, life);
-            }
-        }
+        self.lock().put_back(behind);
     }
 
     /// Takes what was looked up: the changes of one life of a session, and the session itself, if it is there.

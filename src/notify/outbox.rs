@@ -13,6 +13,8 @@ use crate::domain::names::{Branch, TitleId};
 /// The most sessions, in lives of theirs, that taps wait for on one socket: a connection is registered in 10 at most (N-36), and a
 /// member that was removed is tapped once more.
 const TAPS_MAX: usize = 256;
+/// Of how many it is remembered which number was told last.
+const TOLD_MAX: usize = 2 * TAPS_MAX;
 /// The most invites that wait on one socket.
 const INVITES_MAX: usize = 64;
 
@@ -74,25 +76,33 @@ pub struct Outbox {
 #[derive(Debug, Default)]
 struct Waiting {
     taps: IndexMap<(Uuid, Branch, Arc<str>), Tap>,
+    /// The last numbers that were told or wait.
+    told: IndexMap<(Uuid, Branch, Arc<str>), u64>,
     invites: VecDeque<Invite>,
     lost: bool,
     farewell: Option<Farewell>,
 }
 
 impl Outbox {
-    /// Adds a tap, in place of an older one of the same subscription for the same life of the session.
+    /// Adds a tap, in place of an older one of the same subscription for the same life of the session. What is not newer than what was
+    /// told is left out: whoever looks things up may come to it twice, and late (N-55).
     pub fn tap(&self, tap: Tap) {
         self.put(|waiting| {
             let key = (tap.sid, tap.branch, Arc::clone(&tap.subscription));
-            if let Some(waits) = waiting.taps.get(&key) {
-                if waits.change_number < tap.change_number {
-                    waiting.taps.insert(key, tap);
-                }
-            } else if waiting.taps.len() < TAPS_MAX {
-                waiting.taps.insert(key, tap);
-            } else {
-                waiting.lost = true;
+            if waiting.told.get(&key).is_some_and(|told| *told >= tap.change_number) {
+                return;
             }
+            if waiting.taps.len() >= TAPS_MAX && !waiting.taps.contains_key(&key) {
+                waiting.lost = true;
+                return;
+            }
+            if waiting.told.len() >= TOLD_MAX {
+                waiting.told.shift_remove_index(0);
+            }
+            waiting.told.insert(key.clone(), tap.change_number);
+            // What is newer stands behind what is older, whatever it takes the place of.
+            waiting.taps.shift_remove(&key);
+            waiting.taps.insert(key, tap);
         });
     }
 
@@ -162,7 +172,7 @@ mod tests {
         outbox.tap(Tap { subscription: "other".into(), ..tap(1, 1, 3) });
         let taken: Vec<_> =
             outbox.take().taps.into_iter().map(|tap| (tap.sid.as_u128(), tap.branch.0.as_u128(), tap.change_number)).collect();
-        assert_eq!(taken, [(1, 1, 6), (2, 1, 1), (1, 2, 1), (1, 1, 3)]);
+        assert_eq!(taken, [(2, 1, 1), (1, 1, 6), (1, 2, 1), (1, 1, 3)]);
         assert_eq!(outbox.take(), Parcel::default());
     }
 

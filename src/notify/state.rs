@@ -16,8 +16,6 @@ use crate::domain::names::{Branch, ConnectionId, TitleId, Xuid};
 use crate::domain::subscription::Listener;
 use crate::store::rows::Registration;
 
-/// Of how many sessions, in lives of theirs, a socket's last numbers are remembered at least.
-const TOLD_MAX: usize = 64;
 /// How long an ear remembers an invite that it was told.
 const INVITES_REMEMBERED: TimeDelta = TimeDelta::minutes(3);
 /// Of a session whose life is not known.
@@ -33,6 +31,8 @@ pub struct State {
     sessions: HashMap<Uuid, Followed>,
     /// Sessions to be looked up.
     pub behind: HashMap<Uuid, Lives>,
+    /// Sessions that are being looked up: what is heard of them meanwhile may come too late for that.
+    looking: HashSet<Uuid>,
     pub ears: HashMap<Xuid, Vec<Ear>>,
     pub watches: HashMap<Uuid, Vec<(u64, Arc<Notify>)>>,
     /// Every socket, whether or not it listens to anything.
@@ -49,8 +49,6 @@ pub struct Socket {
     pub outbox: Arc<Outbox>,
     /// The sessions that it may listen to.
     sessions: HashSet<Uuid>,
-    /// The last number that each subscription was told, by session and life.
-    told: HashMap<(Uuid, Branch, Arc<str>), u64>,
 }
 
 /// Somebody who listens for invites.
@@ -80,7 +78,7 @@ pub struct Seen {
 
 impl Socket {
     pub fn new(xuid: Xuid, outbox: Arc<Outbox>) -> Self {
-        Self { xuid, outbox, sessions: HashSet::new(), told: HashMap::new() }
+        Self { xuid, outbox, sessions: HashSet::new() }
     }
 }
 
@@ -208,7 +206,8 @@ impl State {
     /// Takes what another instance has committed.
     pub fn take_hint(&mut self, changed: &Changed) {
         let Some(followed) = self.sessions.get_mut(&changed.sid) else {
-            if changed.look && !self.sockets.is_empty() {
+            let looks = changed.look || self.looking.contains(&changed.sid);
+            if looks && !self.sockets.is_empty() {
                 self.fall_behind(changed.sid, (changed.branch, changed.first.saturating_sub(1)));
             }
             return;
@@ -265,8 +264,26 @@ impl State {
         }
     }
 
+    /// Takes sessions that are to be looked up, at most so many.
+    pub fn take_behind(&mut self, most: usize) -> Vec<(Uuid, Lives)> {
+        let sids: Vec<Uuid> = self.behind.keys().take(most).copied().collect();
+        self.looking.extend(&sids);
+        sids.into_iter().filter_map(|sid| self.behind.remove_entry(&sid)).collect()
+    }
+
+    /// Puts back what could not be looked up.
+    pub fn put_back(&mut self, behind: Vec<(Uuid, Lives)>) {
+        for (sid, lives) in behind {
+            self.looking.remove(&sid);
+            for life in lives {
+                self.fall_behind(sid, life);
+            }
+        }
+    }
+
     /// Takes what was looked up: the changes of one life of a session after a number, and the session itself, if it is there.
     pub fn catch_up(&mut self, sid: Uuid, (branch, after): (Branch, u64), missed: &[Told], seen: Option<&Seen>) {
+        self.looking.remove(&sid);
         let resource = match (seen, self.sessions.get(&sid)) {
             (Some(seen), _) => Arc::clone(&seen.resource),
             (None, Some(followed)) => Arc::clone(&followed.resource),
@@ -301,7 +318,7 @@ impl State {
     }
 
     /// Taps members that left, whatever they subscribed to (N-56).
-    fn tap_departed(&mut self, sid: Uuid, resource: &Arc<str>, changes: &[Told]) {
+    fn tap_departed(&self, sid: Uuid, resource: &Arc<str>, changes: &[Told]) {
         for change in changes {
             for listener in &change.departed {
                 self.put(sid, resource, listener, (change.branch, change.change_number), change.at);
@@ -309,27 +326,16 @@ impl State {
         }
     }
 
-    fn tap(&mut self, sid: Uuid, due: Vec<Due>, at: DateTime<Utc>) {
+    fn tap(&self, sid: Uuid, due: Vec<Due>, at: DateTime<Utc>) {
         let Some(resource) = self.sessions.get(&sid).map(|followed| Arc::clone(&followed.resource)) else { return };
         for (listener, branch, number) in due {
             self.put(sid, &resource, &listener, (branch, number), at);
         }
     }
 
-    /// Puts a tap into its socket's outbox, unless the subscription was told that number of that life, or a later one (N-55).
-    fn put(&mut self, sid: Uuid, resource: &Arc<str>, listener: &Listener, (branch, number): (Branch, u64), at: DateTime<Utc>) {
-        let Some(socket) = self.sockets.get_mut(&listener.connection).filter(|socket| socket.xuid == listener.xuid) else {
-            return;
-        };
-        if socket.told.len() >= TOLD_MAX {
-            let sessions = &self.sessions;
-            socket.told.retain(|(sid, branch, _), _| sessions.get(sid).is_some_and(|followed| followed.branch == *branch));
-        }
-        let told = socket.told.entry((sid, branch, Arc::clone(&listener.subscription))).or_default();
-        if number <= *told {
-            return;
-        }
-        *told = number;
+    /// Puts a tap into the outbox of its socket, if that is here and the user's own.
+    fn put(&self, sid: Uuid, resource: &Arc<str>, listener: &Listener, (branch, number): (Branch, u64), at: DateTime<Utc>) {
+        let Some(socket) = self.sockets.get(&listener.connection).filter(|socket| socket.xuid == listener.xuid) else { return };
         socket.outbox.tap(Tap {
             at,
             subscription: Arc::clone(&listener.subscription),

@@ -1,6 +1,7 @@
 //! A service of one's own for every test: a fresh database, real sockets, a clock that stands still, and people who use it.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -23,6 +24,7 @@ use reqwest::{Client, Method, Response};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::time::{sleep, timeout};
 
 use crate::cluster::{self, TestDatabase};
 
@@ -41,8 +43,8 @@ pub struct World {
     pub clock: Clock,
     pub store: Store,
     pub running: Running,
-    pub database: TestDatabase,
-    key: SigningKey,
+    pub database: Arc<TestDatabase>,
+    key: Arc<SigningKey>,
     client: Client,
 }
 
@@ -52,6 +54,10 @@ pub struct Choices {
     pub rules: Rules,
     pub sockets: rta::Options,
     pub social: Source,
+    /// How often it is compared with the database what sockets were told.
+    pub reconcile: Duration,
+    /// How long running requests may take at the end.
+    pub shutdown: Duration,
 }
 
 impl Default for Choices {
@@ -76,6 +82,8 @@ impl Default for Choices {
             },
             sockets: rta::Options { tick: Duration::from_millis(20), ..rta::Options::default() },
             social: Source::Table,
+            reconcile: Duration::from_millis(100),
+            shutdown: Duration::from_secs(1),
         }
     }
 }
@@ -94,16 +102,20 @@ impl World {
         store.ensure_partitions(clock.now()).await.expect("partitions are made");
         let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/config/services");
         services::import(&store, shipped.as_ref()).await.expect("the shipped service configs are valid");
-        Self::over(database, store, clock, choices).await
+        Self::over(Arc::new(database), store, clock, choices).await
     }
 
     /// A service over a database that is filled already.
-    pub async fn over(database: TestDatabase, store: Store, clock: Clock, choices: Choices) -> Self {
+    pub async fn over(database: Arc<TestDatabase>, store: Store, clock: Clock, choices: Choices) -> Self {
         static KEYS: AtomicU32 = AtomicU32::new(0);
         let folder =
             std::env::temp_dir().join(format!("openmpsd-keys-{}-{}", std::process::id(), KEYS.fetch_add(1, Ordering::Relaxed)));
         let key = SigningKey::open(&folder).expect("a key can be generated");
         let _ = std::fs::remove_dir_all(&folder);
+        Self::start(database, store, clock, Arc::new(key), choices).await
+    }
+
+    async fn start(database: Arc<TestDatabase>, store: Store, clock: Clock, key: Arc<SigningKey>, choices: Choices) -> Self {
         let parts = Parts {
             store: store.clone(),
             clock: clock.clone(),
@@ -115,13 +127,28 @@ impl World {
             sockets: choices.sockets,
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             workers: 1,
-            shutdown: Duration::from_secs(1),
-            reconcile: Duration::from_millis(100),
+            shutdown: choices.shutdown,
+            reconcile: choices.reconcile,
             alone: false,
             straggle: Duration::from_secs(15),
         };
         let running = parts.start().await.expect("the service starts");
         Self { clock, store, running, database, key, client: Client::new() }
+    }
+
+    /// Another instance of the service on the same database, with the same clock, once both know of each other. It ends like this one.
+    pub async fn beside(&self) -> Self {
+        self.beside_with(Choices::default()).await
+    }
+
+    /// The same with other choices.
+    pub async fn beside_with(&self, choices: Choices) -> Self {
+        let store = connect(&self.database).await;
+        let other = Self::start(Arc::clone(&self.database), store, self.clock.clone(), Arc::clone(&self.key), choices).await;
+        for instance in [self, &other] {
+            eventually("they know of each other", async || instance.running.notifier.hub().has_peers()).await;
+        }
+        other
     }
 
     /// A player on a device of its own, named after the xuid.
@@ -251,6 +278,16 @@ pub async fn connect(database: &TestDatabase) -> Store {
 fn verifier(key: &SigningKey) -> Verifier {
     let rules = TokenRules { issuer: "openmpsd".into(), audience: "openmpsd".into(), leeway: TimeDelta::seconds(60) };
     Verifier::new(KeySet::generated(key), rules, 1 << 20)
+}
+
+/// Waits for something that comes about by itself and that nobody tells of.
+pub async fn eventually(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
+    let waiting = async {
+        while !is_so().await {
+            sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(Duration::from_secs(10), waiting).await.unwrap_or_else(|_| panic!("in vain: {what}"));
 }
 
 /// Somebody who sends requests.

@@ -109,7 +109,7 @@ async fn every_path_takes_its_index() {
         path!("put_follows", "follows_pkey"),
         path!("put_neighbours", "follows_pkey", "follows_followed", "blocks_pkey", "blocks_blocked"),
         path!("find_due", "timers_due"),
-        path!("find_new_invites", "handles_new_invites", "blocks_pkey"),
+        path!("find_new_invites", "handles_new_invites"),
         path!("find_registrations", "members_connection", "sessions_pkey"),
         path!("open_connections"),
         path!("lose_connections", "connections_pkey"),
