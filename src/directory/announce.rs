@@ -18,7 +18,7 @@ pub struct Announcement {
     pub sid: Uuid,
     /// Its service config, template and name, joined by `~` (N-50).
     pub resource: Arc<str>,
-    /// Its changes, oldest first; none if only invites were made.
+    /// Its changes, oldest first; none if only invites were made, or if it is not known what was committed.
     pub changes: Vec<Told>,
     /// The subscriptions of its members as they are afterwards; none of a session that ended.
     pub listeners: Vec<Listener>,
@@ -45,6 +45,14 @@ pub struct Told {
     pub deleted: bool,
     /// The subscriptions of members that left in it.
     pub departed: Vec<Listener>,
+}
+
+impl Announcement {
+    /// That something may have been committed: a save whose outcome was unknown.
+    #[must_use]
+    pub fn unsure(sid: Uuid) -> Self {
+        Self { sid, resource: Arc::default(), changes: Vec::new(), listeners: Vec::new(), moved: false, invites: Vec::new() }
+    }
 }
 
 impl Told {

@@ -12,7 +12,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use futures_util::FutureExt as _;
 use tokio::sync::mpsc;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use tracing::{debug, error, warn};
 use uuid::Uuid;
 
@@ -32,6 +32,8 @@ use crate::store::{LoadAsk, SessionSave, Store, StoreError, Version, WriteAsk, p
 const ROUND_MAX: usize = 1024;
 /// After how many lost races a session is locked while it is decided on.
 const LOSSES: u32 = 3;
+/// How old what was loaded may be when it is saved.
+const STALE: Duration = Duration::from_secs(5);
 /// How long a save may go on at the server after its connection broke, until it is taken for lost.
 const STRAGGLE: Duration = Duration::from_millis(25);
 
@@ -166,7 +168,7 @@ impl Shard {
     async fn round_together(&self, jobs: Vec<(Uuid, Vec<Job>)>, again: &mut Vec<Job>) {
         let asks: Vec<LoadAsk> = jobs.iter().map(|(sid, jobs)| load_ask(*sid, jobs)).collect();
         // Members of large sessions are loaded if they are due at this instant, so it is also the one they are settled at.
-        let now = self.clock.now();
+        let (now, begun) = (self.clock.now(), Instant::now());
         let loaded = match self.store.load_sessions(&asks, now).await {
             Ok(loaded) => loaded,
             Err(error) => {
@@ -189,7 +191,12 @@ impl Shard {
         }
         for batch in disjoint(&groups) {
             let saves: Vec<SessionSave> = batch.iter().filter_map(|at| groups[*at].save.clone()).collect();
-            let outcomes = self.store.save_sessions(&saves).await;
+            // Whoever stood still in between may have missed that a connection was lost, and those who search for its members are done.
+            let outcomes = if begun.elapsed() > STALE {
+                vec![Err(StoreError::LostRace); saves.len()]
+            } else {
+                self.store.save_sessions(&saves).await
+            };
             for (at, outcome) in batch.into_iter().zip(outcomes) {
                 let group = std::mem::replace(&mut groups[at], Group::of(Uuid::nil()));
                 self.conclude(group, outcome, again).await;
@@ -336,6 +343,7 @@ impl Shard {
             }
             Err(error) => {
                 warn!(session.sid = %group.sid, %error, "failed to save a session");
+                self.outlet.tell(Announcement::unsure(group.sid));
                 for job in group.into_jobs() {
                     job.answer(Err(error.clone().into()));
                 }
@@ -379,6 +387,7 @@ impl Shard {
                     Ok(committed) => match job.doubts.iter().position(|doubt| committed.contains(&doubt.ask.write_id)) {
                         Some(at) => {
                             let doubt = job.doubts.swap_remove(at);
+                            self.outlet.tell(Announcement::unsure(doubt.ask.sid));
                             job.answer(doubt.answer);
                         }
                         None => jobs.push(job),
