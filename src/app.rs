@@ -40,7 +40,7 @@ use crate::store::{Store, StoreError, StoreOptions, migrate};
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// How often it is compared with the database what sockets were told.
 const RECONCILE_INTERVAL: Duration = Duration::from_millis(500);
-/// How long a write may be under way beside its statements.
+/// How long a write may be under way beside its statements: longer than what was loaded may be old when it is saved.
 const STRAGGLE: Duration = Duration::from_secs(8);
 /// How often the catalog is compared with the database.
 const CATALOG_INTERVAL: Duration = Duration::from_secs(1);
@@ -184,15 +184,21 @@ pub async fn serve(settings: Settings, dev: bool) -> anyhow::Result<()> {
     };
     let ended = match served {
         Ok(Some((mut running, mut chores))) => {
+            let mut ended = Ok(());
             tokio::select! {
                 _ = terminate.recv() => info!("asked to end (SIGTERM)"),
                 _ = interrupt.recv() => info!("asked to end (SIGINT)"),
-                Some(chore) = chores.join_next() => error!(?chore, "a chore of the service ended by itself"),
-                () = running.notifier.failed() => {}
+                Some(chore) = chores.join_next() => {
+                    error!(?chore, "a chore of the service ended by itself");
+                    ended = Err(anyhow::anyhow!("a part of the service has failed: the log says which"));
+                }
+                () = running.notifier.failed() => {
+                    ended = Err(anyhow::anyhow!("a part of the service has failed: the log says which"));
+                }
             }
             chores.shutdown().await;
             running.stop().await;
-            Ok(())
+            ended
         }
         Ok(None) => Ok(()),
         Err(error) => Err(error),

@@ -97,6 +97,8 @@ pub fn between(before: &Record, after: &Record) -> Change {
     let members = |record: &'_ Record| record.as_ref().map_or_else(Vec::new, |session| session.members.clone());
     let (old, new) = (members(before), members(after));
     let same_life = branch(before) == branch(after);
+    // Nobody subscribes to a large session (N-35).
+    let is_large = before.as_ref().is_some_and(Session::is_large);
     let find = |members: &[Arc<Member>], member: &Member| {
         let at = members.binary_search_by_key(&member.index, |other| other.index).ok().filter(|_| same_life)?;
         Some(Arc::clone(&members[at]))
@@ -109,7 +111,11 @@ pub fn between(before: &Record, after: &Record) -> Change {
             continue;
         }
         if now.is_none() {
-            change.departed.push(Departed { index: member.index, xuid: member.xuid, listeners: subscription::of_member(member) });
+            change.departed.push(Departed {
+                index: member.index,
+                xuid: member.xuid,
+                listeners: if is_large { Vec::new() } else { subscription::of_member(member) },
+            });
         }
         let now = now.as_deref();
         if member.state.is_active() && !now.is_some_and(|now| now.state.is_active()) {

@@ -470,7 +470,8 @@ mod tests {
     fn n56_the_last_tap_of_a_life_is_not_lost_between_two_looks() {
         let mut state = state();
         state.tell(&news(vec![change(6)], &[1, 2], true));
-        (told(&state, 1), told(&state, 2));
+        told(&state, 1);
+        told(&state, 2);
         // Member 2 was removed elsewhere (7), and the end of the session (8) was decided here before that was known.
         let end = Told { deleted: true, departed: vec![listener(1)], ..change(8) };
         state.tell(&news(vec![end.clone()], &[], true));

@@ -195,7 +195,7 @@ async fn give_sign_of_life(common: &Common, messenger: &mut Option<Messenger>) {
     let mut alive = with_messenger(common, messenger, async |messenger, _| messenger.beat(instance, now).await).await;
     match (had_one, messenger.is_some()) {
         (true, false) => {
-            warn!("the connection for hints is gone: other instances learn of changes here by comparing until it is back")
+            warn!("the connection for hints is gone: other instances learn of changes here by comparing until it is back");
         }
         (false, true) => debug!("the connection for hints is open"),
         _ => {}
