@@ -52,11 +52,8 @@ impl Store {
         again_at: DateTime<Utc>,
         limit: i64,
     ) -> Result<Vec<LostConnection>, StoreError> {
-        let rows = sqlx::query(include_str!("sql/take_lost_connections.sql"))
-            .bind(real_now)
-            .bind(again_at)
-            .bind(limit)
-            .fetch_all(&self.pool)
+        let rows = self
+            .rows(sqlx::query(include_str!("sql/take_lost_connections.sql")).bind(real_now).bind(again_at).bind(limit))
             .await?;
         let read = |row: &sqlx::postgres::PgRow| {
             Ok(LostConnection { id: row.try_get("id")?, owner: xuid_from_column(row.try_get("xuid")?) })
@@ -101,10 +98,12 @@ impl Store {
     /// `Unavailable`, `Database`.
     #[instrument(name = "db.connection.find_registrations", level = "debug", skip_all, fields(connections = connections.len()))]
     pub async fn find_registrations(&self, connections: &[(Uuid, u64)]) -> Result<Vec<Registration>, StoreError> {
-        let rows = sqlx::query(include_str!("sql/find_registrations.sql"))
-            .bind(connections.iter().map(|(id, _)| *id).collect::<Vec<_>>())
-            .bind(connections.iter().map(|(_, xuid)| xuid_to_column(*xuid)).collect::<Vec<_>>())
-            .fetch_all(&self.pool)
+        let rows = self
+            .rows(
+                sqlx::query(include_str!("sql/find_registrations.sql"))
+                    .bind(connections.iter().map(|(id, _)| *id).collect::<Vec<_>>())
+                    .bind(connections.iter().map(|(_, xuid)| xuid_to_column(*xuid)).collect::<Vec<_>>()),
+            )
             .await?;
         let read = |row: &sqlx::postgres::PgRow| {
             Ok(Registration {

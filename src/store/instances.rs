@@ -38,7 +38,7 @@ impl Store {
     /// `Unavailable`, `Database`.
     #[instrument(name = "db.instance.list_peers", level = "debug", skip_all)]
     pub async fn list_peers(&self, instance: Uuid) -> Result<Vec<PeerRow>, StoreError> {
-        let rows = sqlx::query(include_str!("sql/list_peers.sql")).bind(instance).fetch_all(&self.pool).await?;
+        let rows = self.rows(sqlx::query(include_str!("sql/list_peers.sql")).bind(instance)).await?;
         let read = |row: &sqlx::postgres::PgRow| {
             Ok(PeerRow { id: row.try_get("id")?, beat: row.try_get("beat")?, attached: row.try_get("attached")? })
         };

@@ -43,11 +43,13 @@ impl Store {
     /// `Unavailable`, `Database`.
     #[instrument(name = "db.log.find_writes", level = "debug", skip_all, fields(asks = asks.len()))]
     pub async fn find_writes(&self, asks: &[WriteAsk]) -> Result<Vec<bool>, StoreError> {
-        let rows = sqlx::query(include_str!("sql/find_writes.sql"))
-            .bind(asks.iter().map(|ask| ask.sid).collect::<Vec<_>>())
-            .bind(asks.iter().map(|ask| ask.write_id).collect::<Vec<_>>())
-            .bind(asks.iter().map(|ask| ask.handle).collect::<Vec<_>>())
-            .fetch_all(&self.pool)
+        let rows = self
+            .rows(
+                sqlx::query(include_str!("sql/find_writes.sql"))
+                    .bind(asks.iter().map(|ask| ask.sid).collect::<Vec<_>>())
+                    .bind(asks.iter().map(|ask| ask.write_id).collect::<Vec<_>>())
+                    .bind(asks.iter().map(|ask| ask.handle).collect::<Vec<_>>()),
+            )
             .await?;
         let mut found = vec![false; asks.len()];
         for row in &rows {
@@ -62,7 +64,7 @@ impl Store {
     /// `Unavailable`, `Database`.
     #[instrument(name = "db.log.load", level = "debug", skip_all)]
     pub async fn load_changes(&self, sid: Uuid, limit: i64) -> Result<Vec<ChangeRow>, StoreError> {
-        let rows = sqlx::query(include_str!("sql/load_changes.sql")).bind(sid).bind(limit).fetch_all(&self.pool).await?;
+        let rows = self.rows(sqlx::query(include_str!("sql/load_changes.sql")).bind(sid).bind(limit)).await?;
         rows.iter().map(|row| Ok(ChangeRow::read(row)?)).collect()
     }
 
@@ -72,11 +74,13 @@ impl Store {
     /// `Unavailable`, `Database`.
     #[instrument(name = "db.log.read_missed", level = "debug", skip_all, fields(asks = asks.len()))]
     pub async fn read_missed(&self, asks: &[MissedAsk]) -> Result<Vec<Vec<MissedRow>>, StoreError> {
-        let rows = sqlx::query(include_str!("sql/read_missed.sql"))
-            .bind(asks.iter().map(|ask| ask.sid).collect::<Vec<_>>())
-            .bind(asks.iter().map(|ask| ask.branch).collect::<Vec<_>>())
-            .bind(asks.iter().map(|ask| ask.after).collect::<Vec<_>>())
-            .fetch_all(&self.pool)
+        let rows = self
+            .rows(
+                sqlx::query(include_str!("sql/read_missed.sql"))
+                    .bind(asks.iter().map(|ask| ask.sid).collect::<Vec<_>>())
+                    .bind(asks.iter().map(|ask| ask.branch).collect::<Vec<_>>())
+                    .bind(asks.iter().map(|ask| ask.after).collect::<Vec<_>>()),
+            )
             .await?;
         let mut found = vec![Vec::new(); asks.len()];
         for row in &rows {
@@ -106,7 +110,7 @@ impl Store {
         limit: i64,
     ) -> Result<Vec<ChangeRow>, StoreError> {
         let query = sqlx::query(include_str!("sql/read_changes.sql")).bind(sid).bind(branch).bind(after).bind(last).bind(limit);
-        let rows = query.fetch_all(&self.pool).await?;
+        let rows = self.rows(query).await?;
         rows.iter().map(|row| Ok(ChangeRow::read(row)?)).collect()
     }
 
@@ -117,7 +121,7 @@ impl Store {
     /// `Unavailable`, `Database`.
     #[instrument(name = "db.log.list_lives", level = "debug", skip_all)]
     pub async fn list_lives(&self, sid: Uuid) -> Result<Vec<Uuid>, StoreError> {
-        let rows = sqlx::query(include_str!("sql/list_lives.sql")).bind(sid).fetch_all(&self.pool).await?;
+        let rows = self.rows(sqlx::query(include_str!("sql/list_lives.sql")).bind(sid)).await?;
         rows.iter().map(|row| Ok(row.try_get("branch")?)).collect()
     }
 
@@ -127,7 +131,7 @@ impl Store {
     /// `Unavailable`, `Database`.
     #[instrument(name = "db.session.probe", level = "debug", skip_all, fields(asks = sids.len()))]
     pub async fn probe_sessions(&self, sids: &[Uuid]) -> Result<Vec<Option<(Uuid, i64)>>, StoreError> {
-        let rows = sqlx::query(include_str!("sql/probe_sessions.sql")).bind(sids).fetch_all(&self.pool).await?;
+        let rows = self.rows(sqlx::query(include_str!("sql/probe_sessions.sql")).bind(sids)).await?;
         let mut states = vec![None; sids.len()];
         for row in &rows {
             states[place(row)?] = Some((row.try_get("branch")?, row.try_get("change_number")?));

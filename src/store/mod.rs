@@ -12,8 +12,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use sqlx::Connection as _;
-use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::pool::PoolConnection;
+use sqlx::postgres::{PgArguments, PgConnectOptions, PgPool, PgPoolOptions, PgRow};
+use sqlx::query::Query;
+use sqlx::{Connection as _, Postgres};
+use tokio::time::timeout;
 
 mod columns;
 mod connections;
@@ -63,6 +66,10 @@ pub const BATCH_MAX: usize = 64;
 /// A connection that idled longer is tried before it is used.
 const TRUSTED_IDLE: Duration = Duration::from_secs(1);
 
+/// How long after its timeout a statement is waited for that the server should have ended, and how long a connection may take to show
+/// that it lives.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 /// How long a transaction may at least wait for its next statement: a busy machine takes its time.
 const IDLE_MIN: Duration = Duration::from_secs(1);
 
@@ -83,6 +90,9 @@ pub struct StoreOptions {
 #[derive(Debug, Clone)]
 pub struct Store {
     pool: PgPool,
+    /// How long a statement may take from here: longer than the server gives it. Only a connection that is dead without a word takes
+    /// longer.
+    patience: Duration,
     /// Shared by all clones.
     distrust: Arc<Distrust>,
 }
@@ -112,16 +122,23 @@ impl Store {
             .test_before_acquire(false)
             .before_acquire(|connection, meta| {
                 Box::pin(async move {
-                    if meta.idle_for > TRUSTED_IDLE {
-                        connection.ping().await?;
+                    if meta.idle_for <= TRUSTED_IDLE {
+                        return Ok(true);
                     }
-                    Ok(true)
+                    timeout(PATIENCE, connection.ping()).await.unwrap_or_else(|_| Err(silent())).map(|()| true)
                 })
             })
             .connect_with(connect)
             .await
             .map_err(|error| StoreError::Unavailable(error.into()))?;
-        Ok(Self { pool, distrust: Arc::default() })
+        Ok(Self { pool, patience: options.statement_timeout + PATIENCE, distrust: Arc::default() })
+    }
+
+    /// Runs a statement that any number of callers may wait for: a connection that is dead without a word is given up.
+    async fn rows(&self, query: Query<'_, Postgres, PgArguments>) -> Result<Vec<PgRow>, sqlx::Error> {
+        let mut connection = self.pool.acquire().await?;
+        let rows = timeout(self.patience, query.fetch_all(&mut *connection)).await;
+        rows.unwrap_or_else(|_| Err(given_up(connection)))
     }
 
     /// Closes every connection, after the statements under way.
@@ -145,4 +162,14 @@ impl Store {
         let mut connection = self.pool.acquire().await?;
         Ok(connection.ping().await?)
     }
+}
+
+/// Takes a connection out of the pool on which nothing comes any more, and says so.
+fn given_up(connection: PoolConnection<Postgres>) -> sqlx::Error {
+    drop(connection.detach());
+    silent()
+}
+
+fn silent() -> sqlx::Error {
+    sqlx::Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, "the database does not answer on an open connection"))
 }

@@ -4,7 +4,8 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use sqlx::{PgConnection, Postgres, Row as _, Transaction};
+use sqlx::{Connection as _, PgConnection, Postgres, Row as _, Transaction};
+use tokio::time::timeout;
 use tracing::{instrument, warn};
 use uuid::Uuid;
 
@@ -13,7 +14,7 @@ use super::distrust::Distrust;
 use super::error::{Kind, kind};
 use super::rows::{ChangeRow, HandleRow, Loaded, MemberRow, SearchValueRow, SessionRow, handle_code};
 use super::sessions::load_on;
-use super::{BATCH_MAX, LoadAsk, Store, StoreError};
+use super::{BATCH_MAX, LoadAsk, Store, StoreError, given_up};
 
 /// How often a save is repeated when the database chose it as the victim of a deadlock.
 const ATTEMPTS: u32 = 5;
@@ -181,26 +182,15 @@ impl Store {
     async fn save_batch(&self, saves: &[SessionSave]) -> Result<HashSet<Uuid>, StoreError> {
         let mut attempt = 1;
         loop {
-            let tried = if saves.iter().any(|save| save.search.is_some()) {
-                self.try_in_transaction(saves).await
-            } else {
-                try_save(&mut *self.pool.acquire().await?, saves).await
-            };
+            let mut connection = self.pool.acquire().await?;
+            let tried = timeout(self.patience, try_batch(&mut connection, saves)).await;
+            let tried = tried.unwrap_or_else(|_| Err(given_up(connection)));
             match tried {
                 Ok(won) => return Ok(won),
                 Err(error) if kind(&error) == Kind::Conflict && attempt < ATTEMPTS => attempt += 1,
                 Err(error) => return Err(failed(error)),
             }
         }
-    }
-
-    /// Saves, then what the sessions are found by: two statements, because few sessions are listed and the others are not to wait for
-    /// parts they do not need.
-    async fn try_in_transaction(&self, saves: &[SessionSave]) -> Result<HashSet<Uuid>, sqlx::Error> {
-        let mut transaction = self.pool.begin().await?;
-        let won = save_all(&mut transaction, saves).await?;
-        transaction.commit().await?;
-        Ok(won)
     }
 
     /// Takes a session for a while in which nobody else saves it, for whoever has lost too many races. One that does not exist yet
@@ -246,6 +236,18 @@ impl SessionLock {
             Err(error) => Err(failed(error)),
         }
     }
+}
+
+/// Saves, then, where sessions are listed, what they are found by: two statements in a transaction, because few are listed and the
+/// others are not to wait for parts they do not need.
+async fn try_batch(connection: &mut PgConnection, saves: &[SessionSave]) -> Result<HashSet<Uuid>, sqlx::Error> {
+    if !saves.iter().any(|save| save.search.is_some()) {
+        return try_save(connection, saves).await;
+    }
+    let mut transaction = connection.begin().await?;
+    let won = save_all(&mut transaction, saves).await?;
+    transaction.commit().await?;
+    Ok(won)
 }
 
 /// Runs the save itself and returns the sessions that won.

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::query::Query;
 use sqlx::{PgConnection, Postgres, Row as _};
+use tokio::time::timeout;
 use tracing::instrument;
 use uuid::Uuid;
 
@@ -13,7 +14,7 @@ use super::distrust::Distrust;
 use super::rows::{
     AccessFacts, Edge, HandleReadRow, KnownConnection, Loaded, ReadRow, StoredSession, xuid_from_column, xuid_to_column,
 };
-use super::{Store, StoreError};
+use super::{Store, StoreError, given_up};
 
 /// A document to show to a caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,7 +80,7 @@ impl Store {
     pub async fn read_sessions(&self, asks: &[ReadAsk]) -> Result<Vec<Option<ReadRow>>, StoreError> {
         let sids: Vec<Uuid> = asks.iter().map(|ask| ask.sid).collect();
         let callers: Vec<Option<i64>> = asks.iter().map(|ask| ask.caller.map(xuid_to_column)).collect();
-        let rows = sqlx::query(include_str!("sql/read_sessions.sql")).bind(sids).bind(callers).fetch_all(&self.pool).await?;
+        let rows = self.rows(sqlx::query(include_str!("sql/read_sessions.sql")).bind(sids).bind(callers)).await?;
         let mut answers = vec![None; asks.len()];
         for row in &rows {
             answers[place(row)?] = Some(ReadRow::read(row)?);
@@ -99,8 +100,7 @@ impl Store {
     ) -> Result<Vec<Option<HandleReadRow>>, StoreError> {
         let ids: Vec<Uuid> = asks.iter().map(|ask| ask.id).collect();
         let callers: Vec<Option<i64>> = asks.iter().map(|ask| ask.caller.map(xuid_to_column)).collect();
-        let rows =
-            sqlx::query(include_str!("sql/read_by_handles.sql")).bind(ids).bind(callers).bind(now).fetch_all(&self.pool).await?;
+        let rows = self.rows(sqlx::query(include_str!("sql/read_by_handles.sql")).bind(ids).bind(callers).bind(now)).await?;
         let mut answers = vec![None; asks.len()];
         for row in &rows {
             answers[place(row)?] = Some(HandleReadRow::read(row)?);
@@ -117,12 +117,7 @@ impl Store {
         let sids: Vec<Uuid> = asks.iter().map(|ask| ask.sid).collect();
         let callers: Vec<i64> = asks.iter().map(|ask| xuid_to_column(ask.caller)).collect();
         let devices: Vec<Option<&str>> = asks.iter().map(|ask| ask.device_id.as_deref()).collect();
-        let rows = sqlx::query(include_str!("sql/access_facts.sql"))
-            .bind(sids)
-            .bind(callers)
-            .bind(devices)
-            .fetch_all(&self.pool)
-            .await?;
+        let rows = self.rows(sqlx::query(include_str!("sql/access_facts.sql")).bind(sids).bind(callers).bind(devices)).await?;
         let mut answers = vec![AccessFacts::default(); asks.len()];
         for row in &rows {
             let at = place(row)?;
@@ -139,7 +134,11 @@ impl Store {
     /// `Unavailable`, `Database`.
     #[instrument(name = "db.session.load", level = "debug", skip_all, fields(asks = asks.len()))]
     pub async fn load_sessions(&self, asks: &[LoadAsk], now: DateTime<Utc>) -> Result<Vec<Loaded>, StoreError> {
-        load_on(&mut *self.pool.acquire().await?, asks, now, &self.distrust).await
+        let mut connection = self.pool.acquire().await?;
+        match timeout(self.patience, load_on(&mut connection, asks, now, &self.distrust)).await {
+            Ok(loaded) => loaded,
+            Err(_) => Err(given_up(connection).into()),
+        }
     }
 }
 

@@ -41,6 +41,7 @@ mod rta_client;
 mod search;
 mod servers;
 mod services;
+mod silent_wire;
 mod social;
 mod social_source;
 mod socket_faults;
