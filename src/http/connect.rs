@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{AUTHORIZATION, HeaderMap, SEC_WEBSOCKET_PROTOCOL};
-use actix_web::{HttpRequest, web};
+use actix_web::{FromRequest as _, HttpRequest, web};
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::error::ApiError;
@@ -13,7 +13,7 @@ use super::{Answer, Service, reply};
 use crate::auth::{AuthError, Nonce, Ticket};
 use crate::domain::principal::{Principal, User};
 use crate::json::Object;
-use crate::rta::Socket;
+use crate::rta::{self, Socket};
 
 /// The sub-protocol that clients of the contract offer (N-02).
 const PROTOCOL: &str = "rta.xboxlive.com.V2";
@@ -34,7 +34,7 @@ pub async fn answer(service: &web::Data<Service>, request: &HttpRequest, payload
     let ticket = caller.ok_or(ApiError::Forbidden("sockets are for users: servers and administrators have none"))?;
     match route {
         Route::Nonce => issue(service, &ticket).await,
-        _ => open(service, request, payload, &ticket),
+        _ => open(service, request, payload, &ticket).await,
     }
 }
 
@@ -89,7 +89,10 @@ fn nonce_end(real_now: DateTime<Utc>) -> DateTime<Utc> {
 }
 
 /// Makes a socket of the request.
-fn open(service: &web::Data<Service>, request: &HttpRequest, payload: web::Payload, ticket: &Ticket) -> Answer {
+async fn open(service: &web::Data<Service>, request: &HttpRequest, payload: web::Payload, ticket: &Ticket) -> Answer {
+    let mut payload = rta::bounded(payload.into_inner(), service.sockets.frame_bytes);
+    let payload =
+        web::Payload::from_request(request, &mut payload).await.map_err(|error| ApiError::NoUpgrade(error.to_string()))?;
     let chosen = protocol(request.headers());
     let (answer, session, messages) = actix_ws::handle_with_protocols(request, payload, chosen.as_slice())
         .map_err(|error| ApiError::NoUpgrade(error.to_string()))?;

@@ -1,13 +1,15 @@
 //! The RTA socket (N-01 to N-24): the protocol that brings taps and invites to clients.
 //!
 //! [`Machine`] decides everything about one socket and knows neither time nor network; [`Socket`] is the loop that drives it between
-//! a websocket and the hub. What is *not* here: who may open a socket (`http`), and what is told to whom (`notify`).
+//! a websocket and the hub. [`bounded`] measures frames before they are kept anywhere. What is *not* here: who may open a socket (`http`), and what is told to whom (`notify`).
 
+mod frames;
 mod machine;
 mod socket;
 
 use std::time::Duration;
 
+pub use frames::bounded;
 pub use machine::{Act, Machine, Terms};
 pub use socket::Socket;
 

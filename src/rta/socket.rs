@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::error::PayloadError;
-use actix_ws::{AggregatedMessage, AggregatedMessageStream, CloseCode, CloseReason, MessageStream, ProtocolError, Session};
+use actix_ws::{CloseCode, CloseReason, Item, Message, MessageStream, ProtocolError, Session};
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::FutureExt as _;
 use tokio::runtime::Handle;
@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 use tracing::{debug, info, warn};
 
+use super::frames::{Parts, TooLarge};
 use super::{Act, Machine, Options, Terms};
 use crate::ambient::Clock;
 use crate::domain::names::{ConnectionId, TitleId, Xuid};
@@ -48,6 +49,9 @@ impl Drop for Line {
     }
 }
 
+/// Said of a text that is none.
+const NOT_TEXT: &str = "the text is not valid UTF-8";
+
 type Opening = oneshot::Receiver<Result<Line, Unopened>>;
 
 /// Why a loop ends.
@@ -66,6 +70,7 @@ struct Loop {
     socket: Socket,
     session: Session,
     machine: Machine,
+    parts: Parts,
     outbox: Arc<Outbox>,
     opening: Option<Opening>,
     line: Option<Line>,
@@ -75,14 +80,13 @@ struct Loop {
 }
 
 impl Socket {
-    /// Serves the socket until it ends.
+    /// Serves the socket until it ends. What the messages are read from must be [`bounded`](super::bounded).
     pub async fn run(self, session: Session, messages: MessageStream) {
         let xuid = self.xuid;
         let frame_bytes = self.options.frame_bytes;
         let send_timeout = self.options.send_timeout;
-        let messages = messages.max_frame_size(frame_bytes).aggregate_continuations().max_continuation_size(frame_bytes);
         let mut socket = self.begin(session);
-        let end = socket.serve(messages).await;
+        let end = socket.serve(messages.max_frame_size(frame_bytes)).await;
         let session = socket.session.clone();
         // The connection is lost before the client is told.
         drop(socket);
@@ -119,6 +123,7 @@ impl Socket {
         Loop {
             _seat: self.hub.seat(&outbox),
             machine: Machine::new(self.xuid, terms, real_now),
+            parts: Parts::new(self.options.frame_bytes),
             socket: self,
             session,
             outbox,
@@ -130,7 +135,7 @@ impl Socket {
 }
 
 impl Loop {
-    async fn serve(&mut self, mut messages: AggregatedMessageStream) -> End {
+    async fn serve(&mut self, mut messages: MessageStream) -> End {
         let tick = self.socket.options.tick;
         let mut ticks = interval_at(Instant::now() + tick, tick);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -153,19 +158,30 @@ impl Loop {
     }
 
     /// Takes what the client sent.
-    async fn hear(&mut self, message: Option<Result<AggregatedMessage, ProtocolError>>) -> Result<Vec<Act>, End> {
+    async fn hear(&mut self, message: Option<Result<Message, ProtocolError>>) -> Result<Vec<Act>, End> {
         let message = message.ok_or(End::Gone)?.map_err(|error| violation(&error))?;
         self.machine.on_frame();
         match message {
-            AggregatedMessage::Text(text) => Ok(self.machine.on_text(&text)),
-            AggregatedMessage::Ping(payload) => {
+            Message::Text(text) => Ok(self.machine.on_text(&text)),
+            Message::Continuation(part) => self.hear_part(&part),
+            Message::Ping(payload) => {
                 let limit = self.socket.options.send_timeout;
                 within(limit, self.session.pong(&payload)).await?;
                 Ok(Vec::new())
             }
-            AggregatedMessage::Close(reason) => Err(End::Left(reason)),
+            Message::Close(reason) => Err(End::Left(reason)),
             // The contract has no binary frames (N-04).
-            AggregatedMessage::Binary(_) | AggregatedMessage::Pong(_) => Ok(Vec::new()),
+            Message::Binary(_) | Message::Pong(_) | Message::Nop => Ok(Vec::new()),
+        }
+    }
+
+    fn hear_part(&mut self, part: &Item) -> Result<Vec<Act>, End> {
+        match self.parts.add(part).map_err(|TooLarge| End::Closed(closing(CloseCode::Size, "the message is too large")))? {
+            Some(bytes) => match String::from_utf8(bytes) {
+                Ok(text) => Ok(self.machine.on_text(&text)),
+                Err(_) => Err(End::Closed(closing(CloseCode::Invalid, NOT_TEXT))),
+            },
+            None => Ok(Vec::new()),
         }
     }
 
@@ -241,15 +257,13 @@ async fn within(limit: Duration, sending: impl Future<Output = Result<(), actix_
 
 /// What becomes of a client that breaks the rules of websockets, or sends too much (N-04).
 fn violation(error: &ProtocolError) -> End {
+    const TOO_LARGE: (CloseCode, &str) = (CloseCode::Size, "the frame is too large");
     let (code, reason) = match error {
-        ProtocolError::Overflow => (CloseCode::Size, "the frame is too large"),
-        ProtocolError::Io(error) if error.kind() == std::io::ErrorKind::InvalidData => {
-            (CloseCode::Invalid, "the frame is not valid UTF-8")
-        }
-        // Either the network connection broke, or the parts of a message are too large together.
-        ProtocolError::Io(error) => match error.get_ref() {
-            Some(cause) if cause.is::<PayloadError>() => return End::Gone,
-            _ => (CloseCode::Size, "the message is too large"),
+        ProtocolError::Overflow => TOO_LARGE,
+        ProtocolError::Io(error) if error.kind() == std::io::ErrorKind::InvalidData => (CloseCode::Invalid, NOT_TEXT),
+        ProtocolError::Io(error) => match error.get_ref().and_then(|cause| cause.downcast_ref()) {
+            Some(PayloadError::Overflow) => TOO_LARGE,
+            _ => return End::Gone,
         },
         _ => (CloseCode::Protocol, "the frame breaks the websocket protocol"),
     };

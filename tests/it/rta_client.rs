@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
@@ -115,6 +116,11 @@ impl Socket {
     /// Sends any frame.
     pub async fn sends(&mut self, message: Message) {
         timeout(PATIENCE, self.stream.send(message)).await.expect("the service reads").expect("the socket is open");
+    }
+
+    /// Sends bytes past everything that makes frames of them.
+    pub async fn raw(&mut self, bytes: &[u8]) {
+        timeout(PATIENCE, self.stream.get_mut().write_all(bytes)).await.expect("the service reads").expect("the socket is open");
     }
 
     /// The next frame of any kind.

@@ -166,6 +166,39 @@ async fn n04_frames_may_have_64_kib() {
     world.end().await;
 }
 
+/// A client that announces a terabyte is told at the header, and may go on as long as it likes.
+#[tokio::test]
+async fn n04_a_frame_that_announces_too_much_is_not_awaited() {
+    let world = World::new().await;
+    for first in [0x81, 0x82, 0x01, 0x89] {
+        let mut socket = world.socket(1).await;
+        socket.connects().await;
+        let mut header = vec![first, 0xff];
+        header.extend((1_u64 << 40).to_be_bytes());
+        for byte in header {
+            socket.raw(&[byte]).await;
+        }
+        assert!(socket.closed(1009).await.contains("the frame is too large"), "{first:x}");
+    }
+    // It is told so, too, when it is already sending.
+    let mut socket = world.socket(1).await;
+    socket.raw(&[0x82, 0xff, 0, 0, 1, 0, 0, 0, 0, 0, 1, 2, 3, 4]).await;
+    socket.raw(&[7; 1 << 14]).await;
+    assert!(socket.closed(1009).await.contains("the frame is too large"));
+    // And a message in many parts is one.
+    let mut socket = world.socket(1).await;
+    let part = |code, last| Message::Frame(Frame::message(vec![b' '], OpCode::Data(code), last));
+    socket.sends(part(Data::Text, false)).await;
+    for _ in 0..2000 {
+        socket.sends(part(Data::Continue, false)).await;
+    }
+    let rest = format!("[1,8,\"{CONNECTIONS}\"]");
+    socket.sends(Message::Frame(Frame::message(rest.into_bytes(), OpCode::Data(Data::Continue), true))).await;
+    assert_eq!(socket.next().await[1], json!(8));
+    socket.leaves().await;
+    world.end().await;
+}
+
 #[tokio::test]
 async fn n12_n66_sequence_numbers_come_back_as_they_were() {
     let world = World::new().await;
