@@ -1,5 +1,7 @@
 //! Everything that one socket decides, without a socket: frames, parcels and ticks come in, acts go out.
 
+use std::collections::HashSet;
+
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::domain::names::{ConnectionId, TitleId, Xuid};
@@ -11,6 +13,10 @@ use crate::wire::rta::{self, Code, Request, Resource, Seq, SubscriptionId};
 const AWAY: u16 = 1001;
 /// The largest id of a subscription: clients keep it in a signed integer (N-13).
 const LAST_ID: SubscriptionId = 0x7fff_ffff;
+/// How often one resource may be subscribed to: every event is sent to each subscription (N-16).
+const SAME_MAX: usize = 16;
+/// For how many titles invites may be heard: the hub keeps a place for each (N-17).
+const TITLES_MAX: usize = 16;
 
 /// What a socket must keep to.
 #[derive(Debug, Clone)]
@@ -130,7 +136,7 @@ impl Machine {
             Some(Resource::Invites { xuid, title_id }) if xuid == self.xuid => Subject::Invites(title_id),
             Some(Resource::Invites { .. }) | None => return refuse(Code::UnknownResource),
         };
-        if self.subscriptions.len() + self.waiting() >= self.terms.subscriptions_max {
+        if self.is_full(subject) {
             return refuse(Code::LimitReached);
         }
         match (subject, &mut self.connection) {
@@ -152,6 +158,29 @@ impl Machine {
                 vec![Act::Open]
             }
         }
+    }
+
+    /// Whether there may be no further subscription to this (N-16, N-17).
+    fn is_full(&self, subject: Subject) -> bool {
+        let waiting = self.waiting();
+        if self.subscriptions.len() + waiting >= self.terms.subscriptions_max {
+            return true;
+        }
+        let same = self.subscribers(subject).count();
+        match subject {
+            Subject::Connection => same + waiting >= SAME_MAX,
+            Subject::Invites(_) if same == 0 => self.titles() >= TITLES_MAX,
+            Subject::Invites(_) => same >= SAME_MAX,
+        }
+    }
+
+    /// For how many titles invites are heard.
+    fn titles(&self) -> usize {
+        let titles = self.subscriptions.iter().filter_map(|(_, subject)| match subject {
+            Subject::Invites(title_id) => Some(title_id),
+            Subject::Connection => None,
+        });
+        titles.collect::<HashSet<_>>().len()
     }
 
     /// Adds a subscription and returns the answer that tells its id.

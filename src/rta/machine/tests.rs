@@ -187,19 +187,50 @@ fn n16_all_who_wait_for_the_connection_are_answered() {
 }
 
 #[test]
-fn n17_there_may_be_a_thousand_subscriptions() {
+fn n17_there_may_be_so_many_subscriptions() {
     let mut machine = machine();
+    machine.terms.subscriptions_max = 10;
     subscribe(&mut machine, 1, CONNECTIONS);
-    for seq in 2..1000 {
+    for seq in 2..10 {
         assert_eq!(subscribe(&mut machine, seq, CONNECTIONS), []);
     }
-    subscribe(&mut machine, 1000, &invites(ME, 7));
-    assert_refused(&subscribe(&mut machine, 1001, CONNECTIONS), 1001, 2);
-    assert_eq!(open(&mut machine, 1).len(), 999);
-    assert_refused(&subscribe(&mut machine, 1002, &invites(ME, 7)), 1002, 2);
-    assert_refused(&subscribe(&mut machine, 1003, "https://a/b"), 1003, 1);
+    subscribe(&mut machine, 10, &invites(ME, 7));
+    assert_refused(&subscribe(&mut machine, 11, CONNECTIONS), 11, 2);
+    assert_eq!(open(&mut machine, 1).len(), 9);
+    assert_refused(&subscribe(&mut machine, 12, &invites(ME, 7)), 12, 2);
+    assert_refused(&subscribe(&mut machine, 13, "https://a/b"), 13, 1);
     unsubscribe(&mut machine, 1, 5);
-    assert_eq!(subscribe(&mut machine, 1004, CONNECTIONS), [told(1004, 1001, 1)]);
+    assert_eq!(subscribe(&mut machine, 14, CONNECTIONS), [told(14, 11, 1)]);
+}
+
+#[test]
+fn n16_there_may_be_sixteen_subscriptions_of_one_resource() {
+    let mut machine = machine();
+    subscribe(&mut machine, 1, CONNECTIONS);
+    for seq in 2..=16 {
+        assert_eq!(subscribe(&mut machine, seq, CONNECTIONS), []);
+    }
+    assert_refused(&subscribe(&mut machine, 17, CONNECTIONS), 17, 2);
+    assert_eq!(open(&mut machine, 1).len(), 16);
+    assert_refused(&subscribe(&mut machine, 18, CONNECTIONS), 18, 2);
+    for seq in 21..=36 {
+        assert!(matches!(&subscribe(&mut machine, seq, &invites(ME, 7))[..], [.., Act::Send(text)] if text.ends_with("{}]")));
+    }
+    assert_refused(&subscribe(&mut machine, 37, &invites(ME, 7)), 37, 2);
+    unsubscribe(&mut machine, 38, 1);
+    assert_eq!(subscribe(&mut machine, 39, CONNECTIONS), [told(39, 33, 1)]);
+}
+
+#[test]
+fn n17_there_may_be_invites_of_sixteen_titles() {
+    let mut machine = machine();
+    for title in 1..=16 {
+        assert_eq!(subscribe(&mut machine, title, &invites(ME, title)).len(), 2);
+    }
+    assert_refused(&subscribe(&mut machine, 17, &invites(ME, 17)), 17, 2);
+    assert_eq!(subscribe(&mut machine, 18, &invites(ME, 16)).len(), 1, "one that is heard already");
+    assert_eq!(unsubscribe(&mut machine, 19, 3)[1], Act::Mute(TitleId(3)));
+    assert_eq!(subscribe(&mut machine, 20, &invites(ME, 17)).len(), 2);
 }
 
 #[test]
