@@ -17,6 +17,8 @@ const LAST_ID: SubscriptionId = 0x7fff_ffff;
 const SAME_MAX: usize = 16;
 /// For how many titles invites may be heard: the hub keeps a place for each (N-17).
 const TITLES_MAX: usize = 16;
+/// How long after one connection id the next may be made: each is a row, and one more to be ended (N-67).
+const OPENING_PAUSE: TimeDelta = TimeDelta::seconds(1);
 
 /// What a socket must keep to.
 #[derive(Debug, Clone)]
@@ -65,6 +67,8 @@ pub struct Machine {
     xuid: Xuid,
     terms: Terms,
     connection: Connection,
+    /// When a connection id was asked for last, in real time.
+    opening_at: Option<DateTime<Utc>>,
     /// By id, lowest first, unless ids have begun again.
     subscriptions: Vec<(SubscriptionId, Subject)>,
     last_id: SubscriptionId,
@@ -102,6 +106,7 @@ impl Machine {
             xuid,
             terms,
             connection: Connection::None,
+            opening_at: None,
             subscriptions: Vec::new(),
             last_id: 0,
             ticked_at: real_now,
@@ -117,18 +122,18 @@ impl Machine {
         self.heard = true;
     }
 
-    /// Answers a text frame.
-    pub fn on_text(&mut self, text: &str) -> Vec<Act> {
+    /// Answers a text frame that came at `real_now`.
+    pub fn on_text(&mut self, text: &str, real_now: DateTime<Utc>) -> Vec<Act> {
         self.heard = true;
         match rta::request(text) {
             _ if self.closed => Vec::new(),
             None => Vec::new(),
-            Some(Request::Subscribe { seq, uri }) => self.subscribe(seq, &uri),
+            Some(Request::Subscribe { seq, uri }) => self.subscribe(seq, &uri, real_now),
             Some(Request::Unsubscribe { seq, id }) => self.unsubscribe(&seq, id),
         }
     }
 
-    fn subscribe(&mut self, seq: Seq, uri: &str) -> Vec<Act> {
+    fn subscribe(&mut self, seq: Seq, uri: &str, real_now: DateTime<Utc>) -> Vec<Act> {
         let refuse = |code| vec![Act::Send(rta::refused(&seq, code))];
         let subject = match rta::resource(uri) {
             Some(Resource::Connection) => Subject::Connection,
@@ -154,6 +159,12 @@ impl Machine {
                 Vec::new()
             }
             (Subject::Connection, Connection::None) => {
+                // A clock that was set back is no reason to wait for it.
+                let paused = |at| (TimeDelta::zero()..OPENING_PAUSE).contains(&(real_now - at));
+                if self.opening_at.is_some_and(paused) {
+                    return refuse(Code::Throttled);
+                }
+                self.opening_at = Some(real_now);
                 self.connection = Connection::Opening(vec![seq]);
                 vec![Act::Open]
             }

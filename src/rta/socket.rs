@@ -162,7 +162,7 @@ impl Loop {
         let message = message.ok_or(End::Gone)?.map_err(|error| violation(&error))?;
         self.machine.on_frame();
         match message {
-            Message::Text(text) => Ok(self.machine.on_text(&text)),
+            Message::Text(text) => Ok(self.machine.on_text(&text, self.socket.clock.real())),
             Message::Continuation(part) => self.hear_part(&part),
             Message::Ping(payload) => {
                 let limit = self.socket.options.send_timeout;
@@ -178,7 +178,7 @@ impl Loop {
     fn hear_part(&mut self, part: &Item) -> Result<Vec<Act>, End> {
         match self.parts.add(part).map_err(|TooLarge| End::Closed(closing(CloseCode::Size, "the message is too large")))? {
             Some(bytes) => match String::from_utf8(bytes) {
-                Ok(text) => Ok(self.machine.on_text(&text)),
+                Ok(text) => Ok(self.machine.on_text(&text, self.socket.clock.real())),
                 Err(_) => Err(End::Closed(closing(CloseCode::Invalid, NOT_TEXT))),
             },
             None => Ok(Vec::new()),

@@ -58,6 +58,8 @@ pub enum Code {
     UnknownResource,
     /// The socket has as many subscriptions as it may have (N-17).
     LimitReached,
+    /// The resource was asked for too often; the client is to wait longer and longer (N-67).
+    Throttled,
     /// The resource cannot be served for the moment (N-67).
     Unavailable,
 }
@@ -67,6 +69,7 @@ impl Code {
         match self {
             Self::UnknownResource => 1,
             Self::LimitReached => 2,
+            Self::Throttled => 1001,
             Self::Unavailable => 1002,
         }
     }
@@ -75,6 +78,7 @@ impl Code {
         match self {
             Self::UnknownResource => "there is no such resource for you",
             Self::LimitReached => "this socket has as many subscriptions as it may have",
+            Self::Throttled => "this socket has just had a connection: ask again later",
             Self::Unavailable => "the service cannot serve this resource just now",
         }
     }
@@ -301,6 +305,7 @@ mod tests {
         let code = |code| refused(&seq("1.50"), code);
         assert_eq!(code(Code::UnknownResource), r#"[1,1.50,1,"there is no such resource for you"]"#);
         assert!(code(Code::LimitReached).starts_with("[1,1.50,2,\""));
+        assert!(code(Code::Throttled).starts_with("[1,1.50,1001,\""));
         assert!(code(Code::Unavailable).starts_with("[1,1.50,1002,\""));
     }
 

@@ -46,12 +46,21 @@ fn connected(number: u128) -> Machine {
     machine
 }
 
+/// At the start.
+fn say(machine: &mut Machine, text: &str) -> Vec<Act> {
+    machine.on_text(text, start())
+}
+
 fn subscribe(machine: &mut Machine, seq: u32, uri: &str) -> Vec<Act> {
-    machine.on_text(&format!("[1,{seq},{}]", Json::from(uri)))
+    say(machine, &format!("[1,{seq},{}]", Json::from(uri)))
+}
+
+fn subscribe_at(machine: &mut Machine, seconds: i64, seq: u32, uri: &str) -> Vec<Act> {
+    machine.on_text(&format!("[1,{seq},{}]", Json::from(uri)), after(seconds))
 }
 
 fn unsubscribe(machine: &mut Machine, seq: u32, id: u32) -> Vec<Act> {
-    machine.on_text(&format!("[2,{seq},{id}]"))
+    say(machine, &format!("[2,{seq},{id}]"))
 }
 
 fn invites(xuid: Xuid, title: u32) -> String {
@@ -106,7 +115,7 @@ fn invite(title: u32, document: &str) -> Invite {
 #[test]
 fn n05_n06_n21_the_connection_is_made_and_told() {
     let mut machine = machine();
-    assert_eq!(machine.on_text(&format!(r#"[1,7,"{CONNECTIONS}"]"#)), [Act::Open]);
+    assert_eq!(say(&mut machine, &format!(r#"[1,7,"{CONNECTIONS}"]"#)), [Act::Open]);
     assert_eq!(open(&mut machine, 0xAB), [send(r#"[1,7,0,1,{"ConnectionId":"00000000-0000-0000-0000-0000000000ab"}]"#)]);
 }
 
@@ -116,7 +125,7 @@ fn n05_n06_n21_the_connection_is_made_and_told() {
 #[case(r#"[9,1,"x"]"#)]
 #[case("[1,1]")]
 fn n04_other_frames_are_ignored(#[case] text: &str) {
-    assert_eq!(connected(1).on_text(text), []);
+    assert_eq!(say(&mut connected(1), text), []);
 }
 
 #[rstest]
@@ -126,16 +135,16 @@ fn n04_other_frames_are_ignored(#[case] text: &str) {
 #[case("-1")]
 fn n12_n66_sequence_numbers_keep_their_spelling(#[case] seq: &str) {
     let mut machine = connected(1);
-    let [Act::Send(text)] = &machine.on_text(&format!(r#"[1,{seq},"{CONNECTIONS}"]"#))[..] else { panic!("no answer") };
+    let [Act::Send(text)] = &say(&mut machine, &format!(r#"[1,{seq},"{CONNECTIONS}"]"#))[..] else { panic!("no answer") };
     assert!(text.starts_with(&format!("[1,{seq},0,2,")), "{text}");
-    assert_eq!(machine.on_text(&format!("[2,{seq},2]")), [send(format!("[2,{seq},0]"))]);
+    assert_eq!(say(&mut machine, &format!("[2,{seq},2]")), [send(format!("[2,{seq},0]"))]);
 }
 
 #[test]
 fn n08_n09_unsubscribing_is_answered_once() {
     let mut machine = connected(1);
     assert_eq!(unsubscribe(&mut machine, 5, 9), [send("[2,5,1]")]);
-    assert_eq!(machine.on_text("[2,5,-1]"), [send("[2,5,1]")]);
+    assert_eq!(say(&mut machine, "[2,5,-1]"), [send("[2,5,1]")]);
     assert_eq!(unsubscribe(&mut machine, 6, 1), [send("[2,6,0]"), Act::Lose(id(1))]);
     assert_eq!(unsubscribe(&mut machine, 7, 1), [send("[2,7,1]")]);
 }
@@ -245,8 +254,24 @@ fn n15_n23_other_resources_are_unknown_and_cost_nothing() {
 fn n22_n24_a_connection_ends_with_its_last_subscription_and_never_revives() {
     let mut machine = connected(1);
     assert_eq!(unsubscribe(&mut machine, 2, 1), [send("[2,2,0]"), Act::Lose(id(1))]);
-    assert_eq!(subscribe(&mut machine, 3, CONNECTIONS), [Act::Open]);
+    assert_eq!(subscribe_at(&mut machine, 1, 3, CONNECTIONS), [Act::Open]);
     assert_eq!(open(&mut machine, 2), [told(3, 2, 2)]);
+}
+
+#[test]
+fn n15_n67_connection_ids_are_made_once_in_a_second() {
+    let mut machine = connected(1);
+    unsubscribe(&mut machine, 2, 1);
+    assert_refused(&subscribe(&mut machine, 3, CONNECTIONS), 3, 1001);
+    let late = after(1) - TimeDelta::milliseconds(1);
+    let [Act::Send(text)] = &machine.on_text(&format!(r#"[1,4,"{CONNECTIONS}"]"#), late)[..] else { panic!("no answer") };
+    assert!(text.starts_with(&refused(4, 1001)), "{text}");
+    assert_eq!(subscribe(&mut machine, 5, &invites(ME, 7)).len(), 2, "other resources are served");
+    assert_eq!(subscribe_at(&mut machine, 1, 6, CONNECTIONS), [Act::Open], "refusals do not make it longer");
+    open(&mut machine, 2);
+    unsubscribe(&mut machine, 7, 3);
+    assert_refused(&subscribe_at(&mut machine, 1, 8, CONNECTIONS), 8, 1001);
+    assert_eq!(subscribe_at(&mut machine, -100, 9, CONNECTIONS), [Act::Open], "the clock was set back");
 }
 
 #[test]
@@ -258,7 +283,8 @@ fn n67_a_connection_that_cannot_be_made_is_1002_and_asked_for_again() {
     assert_eq!(acts.len(), 2);
     assert_refused(&acts[..1], 1, 1002);
     assert_refused(&acts[1..], 2, 1002);
-    assert_eq!(subscribe(&mut machine, 3, CONNECTIONS), [Act::Open]);
+    assert_refused(&subscribe(&mut machine, 3, CONNECTIONS), 3, 1001);
+    assert_eq!(subscribe_at(&mut machine, 1, 4, CONNECTIONS), [Act::Open]);
 }
 
 #[test]
@@ -372,7 +398,7 @@ fn n19_any_frame_is_a_sign_of_life() {
     let mut machine = machine();
     for second in (5..=300).step_by(5) {
         if second % 20 == 0 {
-            machine.on_text("nonsense");
+            say(&mut machine, "nonsense");
         }
         assert!(!matches!(machine.on_tick(after(second))[..], [Act::Close { .. }]), "after {second}");
     }
