@@ -338,7 +338,8 @@ async fn n65_a_nonce_opens_one_socket() {
     socket.leaves().await;
     let answer = world.dials(&path).refused(401).await;
     assert_eq!(answer.headers()["www-authenticate"], "XBL3.0");
-    for unknown in ["", "x", "%ff"] {
+    let never_given = "A".repeat(43);
+    for unknown in ["", "x", "%ff", &never_given] {
         world.dials(&format!("/connect?nonce={unknown}")).refused(401).await;
     }
     world.end().await;
@@ -358,6 +359,37 @@ async fn n65_a_nonce_expires_after_a_minute() {
     world.clock.advance_real(Duration::from_secs(1));
     world.dials(&format!("/connect?nonce={late}")).refused(401).await;
     assert_eq!(world.store.delete_expired_nonces(world.clock.real()).await.ok(), Some(1), "the one that nobody brought");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn n65_a_user_has_so_many_nonces() {
+    let world = World::new().await;
+    let ada = world.user(1);
+    let mut last = String::new();
+    for _ in 0..16 {
+        last = nonce(&world, 1).await;
+    }
+    let answer = ada.get("/nonce").await.expect(503);
+    assert!(answer.header("retry-after").is_some());
+    nonce(&world, 2).await;
+    world.dials(&format!("/connect?nonce={last}")).open().await.leaves().await;
+    nonce(&world, 1).await;
+    ada.get("/nonce").await.expect(503);
+    world.clock.advance_real(Duration::from_mins(1));
+    nonce(&world, 1).await;
+    assert_eq!(world.store.delete_expired_nonces(world.clock.real()).await.ok(), Some(17));
+    world.end().await;
+}
+
+#[tokio::test]
+async fn n65_a_request_that_opens_nothing_uses_no_nonce_up() {
+    let world = World::new().await;
+    let path = format!("/connect?nonce={}", nonce(&world, 1).await);
+    world.nobody().get(&path).await.expect(426);
+    world.dials(&path).open().await.leaves().await;
+    world.nobody().get(&path).await.expect(426);
+    world.nobody().get("/connect?nonce=x").await.expect(401);
     world.end().await;
 }
 
@@ -391,10 +423,15 @@ async fn n65_r61_a_nonce_wants_a_credential_and_no_contract_version() {
 #[tokio::test]
 async fn n65_the_database_keeps_no_nonce_but_its_digest_and_gives_it_once() {
     let world = World::new().await;
-    let nonce = Nonce::given(&nonce(&world, 1).await);
-    let take = || world.store.take_nonce(nonce.digest(), world.clock.real());
-    let (one, other) = tokio::join!(take(), take());
-    let kept: Vec<String> = [one, other].into_iter().filter_map(|taken| taken.expect("the database answers")).collect();
+    let nonce = Nonce::parse(&nonce(&world, 1).await).expect("it is shaped like a nonce");
+    let other = (Nonce::random().expect("there is randomness").digest(), world.clock.real());
+    let ask = (nonce.digest(), world.clock.real());
+    // In two statements at once, and twice in one of them.
+    let asks = [other, ask, ask];
+    let (one, other) = tokio::join!(world.store.take_nonces(&asks), world.store.take_nonces(&asks[1..2]));
+    let taken = [one, other].map(|taken| taken.expect("the database answers"));
+    assert_eq!((taken[0].len(), taken[1].len(), &taken[0][0]), (3, 1, &None));
+    let kept: Vec<String> = taken.into_iter().flatten().flatten().collect();
     assert_eq!(kept.len(), 1);
     assert!(kept[0].contains(r#""xuid":1"#) && !kept[0].contains(nonce.as_str()), "{kept:?}");
     world.end().await;
@@ -407,8 +444,10 @@ async fn n65_without_its_database_the_service_asks_for_patience() {
     world.store.close().await;
     let answer = ada.get("/nonce").await.expect(503);
     assert!(answer.header("retry-after").is_some());
-    let answer = world.dials("/connect?nonce=x").refused(503).await;
+    let answer = world.dials(&format!("/connect?nonce={}", "A".repeat(43))).refused(503).await;
     assert!(answer.headers().contains_key("retry-after"));
+    // What was never a nonce is nothing to ask about.
+    world.dials("/connect?nonce=x").refused(401).await;
     world.running.stop().await;
 }
 
