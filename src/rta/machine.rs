@@ -51,6 +51,8 @@ pub enum Act {
         /// Why, for people.
         reason: &'static str,
     },
+    /// Let go of the socket without a word (N-19). Nothing comes after it.
+    Drop,
     /// Make a connection id, and tell with [`Machine::on_opened`] what became of it.
     Open,
     /// The connection has ended (N-24).
@@ -294,7 +296,8 @@ impl Machine {
             return vec![self.close("the token has expired: connect again with a new one")];
         }
         if self.quiet >= self.terms.idle {
-            return vec![self.close("the client gave no sign of life")];
+            self.closed = true;
+            return vec![Act::Drop];
         }
         // The tick that comes nearest.
         if self.unpinged + self.terms.tick / 2 >= self.terms.ping_interval {

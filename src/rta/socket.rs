@@ -62,6 +62,8 @@ enum End {
     Left(Option<CloseReason>),
     /// The network connection is gone.
     Gone,
+    /// The client gave no sign of life.
+    Silent,
     /// The client does not read what it is sent.
     Slow,
 }
@@ -97,6 +99,8 @@ impl Socket {
             }
             End::Left(reason) => reason,
             End::Gone => return debug!(principal.xuid = %xuid, "a socket is gone"),
+            // Without a close frame: some clients connect again only when a socket breaks.
+            End::Silent => return debug!(principal.xuid = %xuid, "dropping a socket whose client gave no sign of life"),
             End::Slow => {
                 info!(principal.xuid = %xuid, "closing a socket whose client does not read");
                 let reason = closing(CloseCode::Policy, "too slow: what the service sends is not read");
@@ -207,6 +211,7 @@ impl Loop {
             Act::Send(text) => within(limit, self.session.text(text)).await?,
             Act::Ping => within(limit, self.session.ping(b"")).await?,
             Act::Close { code, reason } => return Err(End::Closed(closing(CloseCode::from(code), reason))),
+            Act::Drop => return Err(End::Silent),
             Act::Open => self.open(),
             Act::Lose(id) => {
                 if self.line.as_ref().is_some_and(|line| line.id == id) {

@@ -388,9 +388,11 @@ fn n19_silence_of_twenty_seconds_ends_the_socket() {
     let mut machine = machine();
     machine.on_frame();
     for second in [5, 10, 15, 20] {
-        assert!(!matches!(machine.on_tick(after(second))[..], [Act::Close { .. }]), "after {second}");
+        assert!(!matches!(machine.on_tick(after(second))[..], [Act::Drop]), "after {second}");
     }
-    assert_closed(&machine.on_tick(after(25)), 1001, "sign of life");
+    assert_eq!(machine.on_tick(after(25)), [Act::Drop], "without a close frame");
+    assert_eq!(machine.on_tick(after(7200)), []);
+    assert_eq!(machine.on_parcel(&taps(&[1])), []);
 }
 
 #[test]
@@ -400,7 +402,7 @@ fn n19_any_frame_is_a_sign_of_life() {
         if second % 20 == 0 {
             say(&mut machine, "nonsense");
         }
-        assert!(!matches!(machine.on_tick(after(second))[..], [Act::Close { .. }]), "after {second}");
+        assert!(!matches!(machine.on_tick(after(second))[..], [Act::Drop]), "after {second}");
     }
 }
 
@@ -416,7 +418,7 @@ fn n19_a_process_that_stood_still_blames_nobody() {
     for second in [40, 45, 50] {
         machine.on_tick(after(second));
     }
-    assert_closed(&machine.on_tick(after(55)), 1001, "sign of life");
+    assert_eq!(machine.on_tick(after(55)), [Act::Drop]);
 }
 
 #[test]
