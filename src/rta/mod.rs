@@ -28,7 +28,7 @@ pub struct Options {
     pub subscriptions_max: usize,
     /// The largest frame and the largest message, in bytes (N-04).
     pub frame_bytes: usize,
-    /// How long sending may wait for a client that does not read.
+    /// How long sending may wait for a client that does not read, whatever one turn of the loop has to send.
     pub send_timeout: Duration,
 }
 

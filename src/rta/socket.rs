@@ -4,7 +4,6 @@
 //! directory's runtime, and never for long for a client that does not read.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use actix_web::error::PayloadError;
 use actix_ws::{CloseCode, CloseReason, Item, Message, MessageStream, ProtocolError, Session};
@@ -12,7 +11,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::FutureExt as _;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
-use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout, timeout_at};
 use tracing::{debug, info, warn};
 
 use super::frames::{Parts, TooLarge};
@@ -153,8 +152,10 @@ impl Loop {
                 opened = opened(&mut self.opening) => self.connect(opened),
                 _ = ticks.tick() => self.machine.on_tick(self.socket.clock.real()),
             };
+            // One time for all of them: a client that takes a little now and then must not keep ticks and farewells waiting.
+            let deadline = Instant::now() + self.socket.options.send_timeout;
             for act in acts {
-                if let Err(end) = self.perform(act).await {
+                if let Err(end) = self.perform(act, deadline).await {
                     return end;
                 }
             }
@@ -169,8 +170,8 @@ impl Loop {
             Message::Text(text) => Ok(self.machine.on_text(&text, self.socket.clock.real())),
             Message::Continuation(part) => self.hear_part(&part),
             Message::Ping(payload) => {
-                let limit = self.socket.options.send_timeout;
-                within(limit, self.session.pong(&payload)).await?;
+                let deadline = Instant::now() + self.socket.options.send_timeout;
+                by(deadline, self.session.pong(&payload)).await?;
                 Ok(Vec::new())
             }
             Message::Close(reason) => Err(End::Left(reason)),
@@ -205,11 +206,11 @@ impl Loop {
         }
     }
 
-    async fn perform(&mut self, act: Act) -> Result<(), End> {
-        let limit = self.socket.options.send_timeout;
+    /// What is to be sent must be taken by the deadline.
+    async fn perform(&mut self, act: Act, deadline: Instant) -> Result<(), End> {
         match act {
-            Act::Send(text) => within(limit, self.session.text(text)).await?,
-            Act::Ping => within(limit, self.session.ping(b"")).await?,
+            Act::Send(text) => by(deadline, self.session.text(text)).await?,
+            Act::Ping => by(deadline, self.session.ping(b"")).await?,
             Act::Close { code, reason } => return Err(End::Closed(closing(CloseCode::from(code), reason))),
             Act::Drop => return Err(End::Silent),
             Act::Open => self.open(),
@@ -251,9 +252,9 @@ async fn opened(opening: &mut Option<Opening>) -> Result<Line, Unopened> {
     }
 }
 
-/// Sends something within a time.
-async fn within(limit: Duration, sending: impl Future<Output = Result<(), actix_ws::Closed>>) -> Result<(), End> {
-    match timeout(limit, sending).await {
+/// Sends something by a time. What can be sent at once is sent even then.
+async fn by(deadline: Instant, sending: impl Future<Output = Result<(), actix_ws::Closed>>) -> Result<(), End> {
+    match timeout_at(deadline, sending).await {
         Ok(Ok(())) => Ok(()),
         Ok(Err(actix_ws::Closed)) => Err(End::Gone),
         Err(_) => Err(End::Slow),
@@ -277,4 +278,35 @@ fn violation(error: &ProtocolError) -> End {
 
 fn closing(code: CloseCode, reason: &str) -> CloseReason {
     CloseReason { code, description: Some(reason.to_owned()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, ready};
+    use std::time::Duration;
+
+    use tokio::time::sleep;
+
+    use super::*;
+
+    /// Each act alone is done in time, all of them together are not.
+    #[tokio::test]
+    async fn what_a_turn_sends_has_one_deadline() {
+        let deadline = Instant::now() + Duration::from_millis(200);
+        let mut sent = 0;
+        let end = loop {
+            let act = async {
+                sleep(Duration::from_millis(20)).await;
+                Ok(())
+            };
+            match by(deadline, act).await {
+                Ok(()) => sent += 1,
+                Err(end) => break end,
+            }
+        };
+        assert!(matches!(end, End::Slow) && sent < 11, "{sent}");
+        assert!(by(deadline, ready(Ok(()))).await.is_ok());
+        assert!(matches!(by(deadline, ready(Err(actix_ws::Closed))).await, Err(End::Gone)));
+        assert!(matches!(by(deadline, pending()).await, Err(End::Slow)));
+    }
 }
