@@ -11,6 +11,8 @@ use crate::json::{Json, Number, Object, parse};
 
 /// How deep a frame may nest: anything that is known is an array of plain values.
 const DEPTH: usize = 16;
+/// The longest spelling of a sequence number, in characters: clients count in 32 bits, and answers that wait repeat it.
+const SEQ_MAX: usize = 32;
 
 /// The sequence number of a request, in the client's own spelling (N-12, N-66).
 pub type Seq = Number;
@@ -104,6 +106,9 @@ pub struct Tap<'a> {
 pub fn request(text: &str) -> Option<Request> {
     let frame = parse(text.as_bytes(), DEPTH).ok()?;
     let [kind, Json::Number(seq), what, ..] = frame.as_array()? else { return None };
+    if seq.as_str().len() > SEQ_MAX {
+        return None;
+    }
     let seq = seq.clone();
     match (kind.as_u64()?, what) {
         (1, Json::String(_)) => Some(Request::Subscribe { seq, uri: what.as_str()?.into_owned() }),
@@ -230,6 +235,7 @@ mod tests {
     #[case::n08_too_large("[2,3,4294967296]", 2, "3", "none")]
     #[case::n12_spelling(r#"[1,1.0e0,"x"]"#, 1, "1.0e0", "x")]
     #[case::n12_large(r#"[1,18446744073709551617,"x"]"#, 1, "18446744073709551617", "x")]
+    #[case::n12_longest("[2,12345678901234567890123456789012,1]", 2, "12345678901234567890123456789012", "1")]
     #[case::n66("[2,0,1]", 2, "0", "1")]
     fn n05_n08_requests(#[case] text: &str, #[case] kind: u8, #[case] seq: &str, #[case] what: &str) {
         assert_eq!(read(text), Some((kind, seq.to_owned(), what.to_owned())));
@@ -245,6 +251,7 @@ mod tests {
     #[case("[1,1]")]
     #[case(r#"[1,"1","x"]"#)]
     #[case("[1,1,2]")]
+    #[case("[2,123456789012345678901234567890123,1]")]
     #[case("[1,1,null]")]
     #[case(r#"[1,1,"\ud800"]"#)]
     #[case(r#"[2,1,"1"]"#)]

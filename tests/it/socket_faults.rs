@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use futures_util::StreamExt as _;
 use futures_util::future::join_all;
-use futures_util::{SinkExt as _, StreamExt as _};
 use nix::sys::signal::Signal;
 use openmpsd::embedded::{EmbeddedOptions, EmbeddedPostgres};
 use openmpsd::store::migrate;
@@ -17,7 +17,6 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::sleep;
-use tokio_tungstenite::tungstenite::Message;
 
 use crate::audience::{Member, active, all_know, count, counting, number, registering, until, until_active, view, write};
 use crate::harness::session;
@@ -154,10 +153,7 @@ async fn n19_n55_clients_that_do_not_read_hold_up_nobody() {
     let mut talker = callers[9].socket(base).await;
     let connection = talker.connects().await;
     write(&callers[9], base, "slow", &registering(10, &connection, crate::audience::REMOVAL)).await;
-    let talking = tokio::spawn(async move {
-        let long = format!("[1,{},\"{CONNECTIONS}\"]", "7".repeat(60_000));
-        while talker.stream.send(Message::text(long.clone())).await.is_ok() {}
-    });
+    let talking = tokio::spawn(async move { talker.babbles().await });
     let (begun, mut written, mut longest) = (Instant::now(), 0, Duration::ZERO);
     while begun.elapsed() < ms(4000) {
         written += 1;
