@@ -251,15 +251,16 @@ impl Machine {
         waiting.iter().map(|seq| Act::Send(self.admit(seq, Subject::Connection, &data))).collect()
     }
 
-    /// Tells what waited: taps in one frame for each subscription of the connection, invites one by one (N-10, N-55).
+    /// Tells what waited: taps in as few frames as may be, for each subscription of the connection, invites one by one (N-10, N-55).
     pub fn on_parcel(&mut self, parcel: &Parcel) -> Vec<Act> {
         let mut acts = Vec::new();
         if self.closed {
             return acts;
         }
         if let (Connection::Open(id), false) = (&self.connection, parcel.taps.is_empty()) {
-            let data = rta::taps(*id, parcel.taps.iter().map(tap));
-            acts.extend(self.subscribers(Subject::Connection).map(|id| Act::Send(rta::event(id, &data))));
+            for data in rta::taps(*id, parcel.taps.iter().map(tap)) {
+                acts.extend(self.subscribers(Subject::Connection).map(|id| Act::Send(rta::event(id, &data))));
+            }
         }
         for invite in &parcel.invites {
             let data = rta::invite(&invite.document);

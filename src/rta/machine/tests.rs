@@ -177,6 +177,16 @@ fn n10_n51_taps_of_a_parcel_share_a_frame() {
 }
 
 #[test]
+fn n55_many_taps_come_in_several_frames() {
+    let acts = connected(0xC).on_parcel(&taps(&(1..=256).collect::<Vec<_>>()));
+    assert!(acts.len() > 1);
+    for act in &acts {
+        let Act::Send(text) = act else { panic!("{act:?}") };
+        assert!(text.starts_with(r#"[3,1,{"ncid":"#) && text.len() < 17_000, "{}", text.len());
+    }
+}
+
+#[test]
 fn n16_two_subscriptions_have_the_same_connection_and_hear_the_same() {
     let mut machine = connected(1);
     assert_eq!(subscribe(&mut machine, 2, CONNECTIONS), [told(2, 2, 1)]);
