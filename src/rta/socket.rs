@@ -3,6 +3,8 @@
 //! The loop lives on the worker thread that accepted the socket. It never waits for the database, which is reached from the
 //! directory's runtime, and never for long for a client that does not read.
 
+use std::io::ErrorKind;
+use std::str::Utf8Error;
 use std::sync::Arc;
 
 use actix_web::error::PayloadError;
@@ -263,15 +265,18 @@ async fn by(deadline: Instant, sending: impl Future<Output = Result<(), actix_ws
 
 /// What becomes of a client that breaks the rules of websockets, or sends too much (N-04).
 fn violation(error: &ProtocolError) -> End {
+    const BROKEN: (CloseCode, &str) = (CloseCode::Protocol, "the frame breaks the websocket protocol");
     const TOO_LARGE: (CloseCode, &str) = (CloseCode::Size, "the frame is too large");
     let (code, reason) = match error {
         ProtocolError::Overflow => TOO_LARGE,
-        ProtocolError::Io(error) if error.kind() == std::io::ErrorKind::InvalidData => (CloseCode::Invalid, NOT_TEXT),
-        ProtocolError::Io(error) => match error.get_ref().and_then(|cause| cause.downcast_ref()) {
-            Some(PayloadError::Overflow) => TOO_LARGE,
+        ProtocolError::Io(error) => match error.get_ref() {
+            Some(cause) if cause.is::<Utf8Error>() => (CloseCode::Invalid, NOT_TEXT),
+            Some(cause) if matches!(cause.downcast_ref(), Some(PayloadError::Overflow)) => TOO_LARGE,
+            // Bits that are reserved; everything else that is wrong with a frame has a name of its own.
+            _ if error.kind() == ErrorKind::InvalidData => BROKEN,
             _ => return End::Gone,
         },
-        _ => (CloseCode::Protocol, "the frame breaks the websocket protocol"),
+        _ => BROKEN,
     };
     End::Closed(closing(code, reason))
 }

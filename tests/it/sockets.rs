@@ -202,6 +202,25 @@ async fn n04_a_frame_that_announces_too_much_is_not_awaited() {
 }
 
 #[tokio::test]
+async fn n04_frames_that_break_the_protocol_end_the_socket() {
+    let world = World::new().await;
+    // Texts that are none, whole and in parts, then a reserved bit, a kind that is none, and a frame without a mask.
+    let broken: [(&[u8], u16); 5] = [
+        (&[0x81, 0x81, 0, 0, 0, 0, 0xff], 1007),
+        (&[0x01, 0x81, 0, 0, 0, 0, 0xff, 0x80, 0x80, 0, 0, 0, 0], 1007),
+        (&[0xc1, 0x80, 0, 0, 0, 0], 1002),
+        (&[0x83, 0x80, 0, 0, 0, 0], 1002),
+        (&[0x81, 0x00], 1002),
+    ];
+    for (bytes, code) in broken {
+        let mut socket = world.socket(1).await;
+        socket.raw(bytes).await;
+        socket.closed(code).await;
+    }
+    world.end().await;
+}
+
+#[tokio::test]
 async fn n12_n66_sequence_numbers_come_back_as_they_were() {
     let world = World::new().await;
     let mut socket = world.socket(1).await;
