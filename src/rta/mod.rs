@@ -16,7 +16,7 @@ pub use socket::Socket;
 /// What the installation decides about sockets.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// How often life is checked and time looked at: half the interval between pings, or less.
+    /// How often life is checked and time looked at, as [`tick()`] says.
     pub tick: Duration,
     /// How often the client is pinged (N-19).
     pub ping_interval: Duration,
@@ -43,5 +43,24 @@ impl Default for Options {
             frame_bytes: 64 << 10,
             send_timeout: Duration::from_secs(10),
         }
+    }
+}
+
+/// How often a socket looks at the time: half the interval between pings, and no less often than its end shall be kept to (N-18).
+#[must_use]
+pub fn tick(ping_interval: Duration) -> Duration {
+    const LONGEST: Duration = Duration::from_secs(5);
+    LONGEST.min(ping_interval / 2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn n18_the_end_of_a_token_is_noticed_however_seldom_clients_are_pinged() {
+        assert_eq!(tick(Duration::from_secs(10)), Duration::from_secs(5));
+        assert_eq!(tick(Duration::from_millis(400)), Duration::from_millis(200));
+        assert_eq!(tick(Duration::from_hours(1)), Duration::from_secs(5));
     }
 }
