@@ -315,7 +315,7 @@ fn social_source(settings: &SocialSettings) -> social::Source {
 fn socket_options(settings: &SocketSettings) -> rta::Options {
     let ping_interval = Duration::from_millis(settings.ping_interval_ms);
     rta::Options {
-        tick: ping_interval / 2,
+        tick: rta::tick(ping_interval),
         ping_interval,
         idle: Duration::from_millis(settings.idle_ms),
         lifetime: Duration::from_secs(settings.lifetime_s),

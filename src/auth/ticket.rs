@@ -28,10 +28,12 @@ impl Nonce {
         Some(Self(URL_SAFE_NO_PAD.encode(bytes)))
     }
 
-    /// What a client brings, good or bad.
+    /// What a client brings; `None` for a text that was never one of ours, which nobody needs to be asked about.
     #[must_use]
-    pub fn given(text: &str) -> Self {
-        Self(text.to_owned())
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut bytes = [0; NONCE_BYTES];
+        let is_ours = URL_SAFE_NO_PAD.decode_slice(text, &mut bytes) == Ok(NONCE_BYTES);
+        is_ours.then(|| Self(text.to_owned()))
     }
 
     /// The text for the client: letters, digits, `-` and `_`.
@@ -133,7 +135,19 @@ mod tests {
         assert_ne!(one, two);
         assert_eq!(one.as_str().len(), 43);
         assert!(one.as_str().bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_'), "{}", one.as_str());
-        assert_eq!(Nonce::given(one.as_str()).digest(), one.digest());
+        assert_eq!(Nonce::parse(one.as_str()).unwrap().digest(), one.digest());
         assert_eq!(format!("{one:?}"), "Nonce");
+    }
+
+    #[test]
+    fn n65_what_was_never_a_nonce_is_none() {
+        let good = "A".repeat(43);
+        assert!(Nonce::parse(&good).is_some());
+        for bad in ["", "x", &good[1..], &format!("{good}A"), &format!("{good}="), &good.replacen('A', "+", 1), &"é".repeat(43)]
+        {
+            assert!(Nonce::parse(bad).is_none(), "{bad}");
+        }
+        // The last letter has two bits too many: only zeros are ours.
+        assert!(Nonce::parse(&format!("{}B", &good[1..])).is_none());
     }
 }

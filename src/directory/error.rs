@@ -26,7 +26,7 @@ pub enum DirectoryError {
     #[error("the handle does not exist")]
     UnknownHandle,
     /// Too much is queued already (503).
-    #[error("too many writes are waiting")]
+    #[error("too much is waiting already")]
     Busy,
     /// The service itself is at fault, and says why in its log (500).
     #[error("a task of the directory panicked")]

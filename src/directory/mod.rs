@@ -21,6 +21,7 @@ mod search;
 mod sessions;
 mod social;
 mod sweeper;
+mod tickets;
 mod writer;
 
 use std::sync::Arc;
@@ -35,7 +36,7 @@ use crate::domain::limits::Limits;
 use crate::domain::names::ETag;
 use crate::domain::principal::{Principal, ServerFor};
 use crate::store::rows::{AccessFacts, HandleReadRow, ReadRow};
-use crate::store::{FactsAsk, HandleAsk, ReadAsk, Store, StoreError};
+use crate::store::{FactsAsk, HandleAsk, NonceDigest, ReadAsk, Store, StoreError};
 
 use announce::Outlet;
 pub use announce::{Announcement, Told};
@@ -113,6 +114,7 @@ pub struct Directory {
     handle_readers: Vec<Gather<HandleAsk, Option<HandleReadRow>>>,
     doorkeeper: Gather<FactsAsk, AccessFacts>,
     prober: Gather<Uuid, Option<(Uuid, i64)>>,
+    ticketer: Gather<(NonceDigest, DateTime<Utc>), Option<String>>,
     writer: Writer,
     outlet: Outlet,
     sweeping: tokio::sync::Mutex<()>,
@@ -152,9 +154,15 @@ impl Directory {
             let store = states.clone();
             async move { store.probe_sessions(&sids).await }
         });
+        let tickets = store.clone();
+        let ticketer = Gather::start(move |asks: Vec<(NonceDigest, DateTime<Utc>)>| {
+            let store = tickets.clone();
+            async move { store.take_nonces(&asks).await }
+        });
         Self {
             doorkeeper,
             prober,
+            ticketer,
             readers: (0..gatherers).map(read).collect(),
             handle_readers: (0..gatherers).map(follow).collect(),
             writer: Writer::start(&store, &clock, &ids, &options, &outlet),

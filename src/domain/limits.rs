@@ -18,6 +18,10 @@ pub const MAX_DEVICE_ADDRESS: usize = 4096;
 pub const MAX_KEYWORD: usize = 64;
 /// Any other system text, in characters: the contract sets no bound, so this only keeps documents sane (S-95).
 pub const MAX_TEXT: usize = 1024;
+/// The longest name of an entry in a map of system data, such as the id of a subscription, in characters: taps carry it (S-95).
+pub const MAX_ENTRY_NAME: usize = 100;
+/// The most `subscriptions` and `secondarySubscriptions` of a member, each: every change is told to all of them (S-95).
+pub const MAX_SUBSCRIPTIONS: usize = 32;
 /// The most results of a query, and what `take` is when it is not given.
 pub const MAX_TAKE: u32 = 100;
 /// The most xuids one handle query or batch query may name (H-52, Q-38).

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 
 use super::bag::{self, BagDelta};
-use super::limits::Limits;
+use super::limits::{self, Limits};
 use super::names::{MemberIndex, TitleId, Xuid};
 use super::principal::User;
 use super::refusal::Refusal;
@@ -402,6 +402,10 @@ fn merge_by_id(stored: &mut Object, given: &Object, name: &str, at: &str, limits
         bag::merge_system(&mut one, &field, MEMBER_PROPERTIES, at, limits, &[])?;
         if let Some(Json::Object(fresh)) = one.shift_remove(name) {
             kept.extend(fresh);
+        }
+        if kept.len() > limits::MAX_SUBSCRIPTIONS {
+            let why = format!("at most {} entries are allowed", limits::MAX_SUBSCRIPTIONS);
+            return Err(Refusal::invalid(format!("{at}.{name}"), why));
         }
     }
     if kept.is_empty() {

@@ -10,7 +10,7 @@ use chrono::{DateTime, Datelike as _, SecondsFormat, Utc};
 use super::limits::{self, Limits, UnknownFields};
 use super::names::{TitleId, Xuid, is_name, parse_guid};
 use super::refusal::Refusal;
-use crate::json::{Json, Object};
+use crate::json::{Json, Object, Text};
 
 /// One field of a `system` object.
 pub struct Field {
@@ -333,7 +333,7 @@ pub fn admit(shape: &Shape, at: &str, value: &Json, limits: &Limits) -> Result<A
         }
         Shape::Map(table) | Shape::LowerMap(table) => {
             let Some(entries) = value.as_object() else { return wants("an object") };
-            too_many(at, entries.len(), limits.array_entries)?;
+            map_size(at, entries, limits)?;
             let mut kept = Object::new();
             for (name, entry) in entries {
                 let key = if matches!(shape, Shape::LowerMap(_)) {
@@ -416,6 +416,17 @@ fn kept(items: Vec<Json>) -> Admitted {
 
 fn too_many(at: &str, count: usize, most: usize) -> Result<(), Refusal> {
     if count > most { Err(Refusal::invalid(at, format!("at most {most} entries are allowed"))) } else { Ok(()) }
+}
+
+/// Bounds the entries of a map and their names. A name may be long, so it is not repeated.
+fn map_size(at: &str, entries: &Object, limits: &Limits) -> Result<(), Refusal> {
+    too_many(at, entries.len(), limits.array_entries)?;
+    let most = limits::MAX_ENTRY_NAME;
+    let size = |name: &Text| name.decode().map_or_else(|| name.to_string().len(), |name| name.chars().count());
+    if entries.keys().all(|name| size(name) <= most) {
+        return Ok(());
+    }
+    Err(Refusal::invalid(at, format!("names of entries may have at most {most} characters")))
 }
 
 fn list(

@@ -4,16 +4,18 @@ use std::sync::Arc;
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{AUTHORIZATION, HeaderMap, SEC_WEBSOCKET_PROTOCOL};
-use actix_web::{HttpRequest, web};
+use actix_web::{FromRequest as _, HttpRequest, HttpResponse, web};
+use actix_ws::{MessageStream, Session};
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::error::ApiError;
+use super::reply::{self, Reply};
 use super::route::Route;
-use super::{Answer, Service, reply};
+use super::{Answer, Service};
 use crate::auth::{AuthError, Nonce, Ticket};
 use crate::domain::principal::{Principal, User};
 use crate::json::Object;
-use crate::rta::Socket;
+use crate::rta::{self, Socket};
 
 /// The sub-protocol that clients of the contract offer (N-02).
 const PROTOCOL: &str = "rta.xboxlive.com.V2";
@@ -24,27 +26,35 @@ const NONCE_LIFE: TimeDelta = TimeDelta::seconds(60);
 pub async fn answer(service: &web::Data<Service>, request: &HttpRequest, payload: web::Payload, route: &Route) -> Answer {
     // A nonce is no credential of a request for another nonce, nor for another verb.
     let takes_nonce = *route == Route::Connect && route.verbs().contains(request.method());
-    let caller = match given_nonce(request).filter(|_| takes_nonce) {
-        Some(nonce) => redeem(service, nonce).await?,
-        None => identify(service, request)?,
-    };
+    if let Some(nonce) = given_nonce(request).filter(|_| takes_nonce) {
+        let nonce = Nonce::parse(&nonce).ok_or_else(unknown_nonce)?;
+        // It works once: a request that opens nothing does not use it up.
+        let upgrade = upgrade(service, request, payload).await?;
+        let ticket = redeem(service, &nonce).await?;
+        return Ok(open(service, upgrade, &ticket));
+    }
+    let caller = identify(service, request)?;
     if !route.verbs().contains(request.method()) {
         return Err(ApiError::WrongVerb(route.verbs()));
     }
     let ticket = caller.ok_or(ApiError::Forbidden("sockets are for users: servers and administrators have none"))?;
     match route {
         Route::Nonce => issue(service, &ticket).await,
-        _ => open(service, request, payload, &ticket),
+        _ => Ok(open(service, upgrade(service, request, payload).await?, &ticket)),
     }
 }
 
-/// The nonce of the query string, unless there is a credential, which decides alone (N-65).
-fn given_nonce(request: &HttpRequest) -> Option<Nonce> {
+/// The nonce of the query string, good or bad, unless there is a credential, which decides alone (N-65).
+fn given_nonce(request: &HttpRequest) -> Option<String> {
     if request.headers().contains_key(AUTHORIZATION) {
         return None;
     }
     let mut pairs = form_urlencoded::parse(request.query_string().as_bytes());
-    pairs.find(|(name, _)| name.eq_ignore_ascii_case("nonce")).map(|(_, nonce)| Nonce::given(&nonce))
+    pairs.find(|(name, _)| name.eq_ignore_ascii_case("nonce")).map(|(_, nonce)| nonce.into_owned())
+}
+
+fn unknown_nonce() -> ApiError {
+    AuthError::Invalid("the nonce is unknown, used or expired".to_owned()).into()
 }
 
 /// Who calls by its credential, admitted; `None` for a caller that is no user.
@@ -60,14 +70,13 @@ fn user(principal: &Principal) -> Option<&User> {
 }
 
 /// Whom a nonce stands for, admitted. It does not work again, whatever the answer.
-async fn redeem(service: &Service, nonce: Nonce) -> Result<Option<Ticket>, ApiError> {
-    let real_now = service.clock.real();
-    let store = service.directory.store().clone();
-    let kept = service.run(async move { store.take_nonce(nonce.digest(), real_now).await }).await?;
-    let ticket = kept.as_deref().and_then(Ticket::read).filter(|ticket| ticket.until > real_now);
-    let ticket = ticket.ok_or_else(|| AuthError::Invalid("the nonce is unknown, used or expired".to_owned()))?;
+async fn redeem(service: &Service, nonce: &Nonce) -> Result<Ticket, ApiError> {
+    let (digest, real_now) = (nonce.digest(), service.clock.real());
+    let directory = Arc::clone(&service.directory);
+    let kept = service.run(async move { directory.take_ticket(digest, real_now).await }).await?;
+    let ticket = kept.as_deref().and_then(Ticket::read).filter(|ticket| ticket.until > real_now).ok_or_else(unknown_nonce)?;
     service.rules.admit(&Principal::User(ticket.user.clone()))?;
-    Ok(Some(ticket))
+    Ok(ticket)
 }
 
 /// Hands out a nonce for a caller (N-65).
@@ -76,9 +85,10 @@ async fn issue(service: &Service, ticket: &Ticket) -> Answer {
         tracing::error!("failed to make a nonce: the system has no randomness to give");
         return Ok(reply::broken().into());
     };
-    let (digest, principal, expires_at) = (nonce.digest(), ticket.render(), nonce_end(service.clock.real()));
-    let store = service.directory.store().clone();
-    service.run(async move { store.put_nonce(digest, &principal, expires_at).await }).await?;
+    let (digest, owner, principal, real_now) = (nonce.digest(), ticket.user.xuid, ticket.render(), service.clock.real());
+    let directory = Arc::clone(&service.directory);
+    let kept = service.run(async move { directory.keep_ticket(digest, owner, &principal, real_now, nonce_end(real_now)).await });
+    kept.await?;
     let mut body = Object::new();
     body.insert("nonce".into(), nonce.as_str().into());
     Ok(reply::value(StatusCode::OK, &body.into()).into())
@@ -88,11 +98,20 @@ fn nonce_end(real_now: DateTime<Utc>) -> DateTime<Utc> {
     real_now.checked_add_signed(NONCE_LIFE).unwrap_or(real_now)
 }
 
-/// Makes a socket of the request.
-fn open(service: &web::Data<Service>, request: &HttpRequest, payload: web::Payload, ticket: &Ticket) -> Answer {
+/// The answer that makes a socket of a request, and both ends of it.
+type Upgrade = (HttpResponse, Session, MessageStream);
+
+/// Makes a socket of the request if its headers ask for one.
+async fn upgrade(service: &Service, request: &HttpRequest, payload: web::Payload) -> Result<Upgrade, ApiError> {
+    let refused = |error: actix_web::Error| ApiError::NoUpgrade(error.to_string());
+    let mut payload = rta::bounded(payload.into_inner(), service.sockets.frame_bytes);
+    let payload = web::Payload::from_request(request, &mut payload).await.map_err(refused)?;
     let chosen = protocol(request.headers());
-    let (answer, session, messages) = actix_ws::handle_with_protocols(request, payload, chosen.as_slice())
-        .map_err(|error| ApiError::NoUpgrade(error.to_string()))?;
+    actix_ws::handle_with_protocols(request, payload, chosen.as_slice()).map_err(refused)
+}
+
+/// Serves the socket from now on, and answers the request.
+fn open(service: &Service, (answer, session, messages): Upgrade, ticket: &Ticket) -> Reply {
     let socket = Socket {
         hub: Arc::clone(&service.hub),
         runtime: service.runtime.clone(),
@@ -102,7 +121,7 @@ fn open(service: &web::Data<Service>, request: &HttpRequest, payload: web::Paylo
         token_until: ticket.until,
     };
     actix_web::rt::spawn(socket.run(session, messages));
-    Ok(answer.into())
+    answer.into()
 }
 
 /// Chooses ours of the sub-protocols that are offered, or else the first, in the client's spelling (N-02).

@@ -1,5 +1,7 @@
 //! Everything that one socket decides, without a socket: frames, parcels and ticks come in, acts go out.
 
+use std::collections::HashSet;
+
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::domain::names::{ConnectionId, TitleId, Xuid};
@@ -11,6 +13,12 @@ use crate::wire::rta::{self, Code, Request, Resource, Seq, SubscriptionId};
 const AWAY: u16 = 1001;
 /// The largest id of a subscription: clients keep it in a signed integer (N-13).
 const LAST_ID: SubscriptionId = 0x7fff_ffff;
+/// How often one resource may be subscribed to: every event is sent to each subscription (N-16).
+const SAME_MAX: usize = 16;
+/// For how many titles invites may be heard: the hub keeps a place for each (N-17).
+const TITLES_MAX: usize = 16;
+/// How long after one connection id the next may be made: each is a row, and one more to be ended (N-67).
+const OPENING_PAUSE: TimeDelta = TimeDelta::seconds(1);
 
 /// What a socket must keep to.
 #[derive(Debug, Clone)]
@@ -43,6 +51,8 @@ pub enum Act {
         /// Why, for people.
         reason: &'static str,
     },
+    /// Let go of the socket without a word (N-19). Nothing comes after it.
+    Drop,
     /// Make a connection id, and tell with [`Machine::on_opened`] what became of it.
     Open,
     /// The connection has ended (N-24).
@@ -59,6 +69,8 @@ pub struct Machine {
     xuid: Xuid,
     terms: Terms,
     connection: Connection,
+    /// When a connection id was asked for last, in real time.
+    opening_at: Option<DateTime<Utc>>,
     /// By id, lowest first, unless ids have begun again.
     subscriptions: Vec<(SubscriptionId, Subject)>,
     last_id: SubscriptionId,
@@ -96,6 +108,7 @@ impl Machine {
             xuid,
             terms,
             connection: Connection::None,
+            opening_at: None,
             subscriptions: Vec::new(),
             last_id: 0,
             ticked_at: real_now,
@@ -111,18 +124,18 @@ impl Machine {
         self.heard = true;
     }
 
-    /// Answers a text frame.
-    pub fn on_text(&mut self, text: &str) -> Vec<Act> {
+    /// Answers a text frame that came at `real_now`.
+    pub fn on_text(&mut self, text: &str, real_now: DateTime<Utc>) -> Vec<Act> {
         self.heard = true;
         match rta::request(text) {
             _ if self.closed => Vec::new(),
             None => Vec::new(),
-            Some(Request::Subscribe { seq, uri }) => self.subscribe(seq, &uri),
+            Some(Request::Subscribe { seq, uri }) => self.subscribe(seq, &uri, real_now),
             Some(Request::Unsubscribe { seq, id }) => self.unsubscribe(&seq, id),
         }
     }
 
-    fn subscribe(&mut self, seq: Seq, uri: &str) -> Vec<Act> {
+    fn subscribe(&mut self, seq: Seq, uri: &str, real_now: DateTime<Utc>) -> Vec<Act> {
         let refuse = |code| vec![Act::Send(rta::refused(&seq, code))];
         let subject = match rta::resource(uri) {
             Some(Resource::Connection) => Subject::Connection,
@@ -130,7 +143,7 @@ impl Machine {
             Some(Resource::Invites { xuid, title_id }) if xuid == self.xuid => Subject::Invites(title_id),
             Some(Resource::Invites { .. }) | None => return refuse(Code::UnknownResource),
         };
-        if self.subscriptions.len() + self.waiting() >= self.terms.subscriptions_max {
+        if self.is_full(subject) {
             return refuse(Code::LimitReached);
         }
         match (subject, &mut self.connection) {
@@ -148,10 +161,39 @@ impl Machine {
                 Vec::new()
             }
             (Subject::Connection, Connection::None) => {
+                // A clock that was set back is no reason to wait for it.
+                let paused = |at| (TimeDelta::zero()..OPENING_PAUSE).contains(&(real_now - at));
+                if self.opening_at.is_some_and(paused) {
+                    return refuse(Code::Throttled);
+                }
+                self.opening_at = Some(real_now);
                 self.connection = Connection::Opening(vec![seq]);
                 vec![Act::Open]
             }
         }
+    }
+
+    /// Whether there may be no further subscription to this (N-16, N-17).
+    fn is_full(&self, subject: Subject) -> bool {
+        let waiting = self.waiting();
+        if self.subscriptions.len() + waiting >= self.terms.subscriptions_max {
+            return true;
+        }
+        let same = self.subscribers(subject).count();
+        match subject {
+            Subject::Connection => same + waiting >= SAME_MAX,
+            Subject::Invites(_) if same == 0 => self.titles() >= TITLES_MAX,
+            Subject::Invites(_) => same >= SAME_MAX,
+        }
+    }
+
+    /// For how many titles invites are heard.
+    fn titles(&self) -> usize {
+        let titles = self.subscriptions.iter().filter_map(|(_, subject)| match subject {
+            Subject::Invites(title_id) => Some(title_id),
+            Subject::Connection => None,
+        });
+        titles.collect::<HashSet<_>>().len()
     }
 
     /// Adds a subscription and returns the answer that tells its id.
@@ -209,15 +251,16 @@ impl Machine {
         waiting.iter().map(|seq| Act::Send(self.admit(seq, Subject::Connection, &data))).collect()
     }
 
-    /// Tells what waited: taps in one frame for each subscription of the connection, invites one by one (N-10, N-55).
+    /// Tells what waited: taps in as few frames as may be, for each subscription of the connection, invites one by one (N-10, N-55).
     pub fn on_parcel(&mut self, parcel: &Parcel) -> Vec<Act> {
         let mut acts = Vec::new();
         if self.closed {
             return acts;
         }
         if let (Connection::Open(id), false) = (&self.connection, parcel.taps.is_empty()) {
-            let data = rta::taps(*id, parcel.taps.iter().map(tap));
-            acts.extend(self.subscribers(Subject::Connection).map(|id| Act::Send(rta::event(id, &data))));
+            for data in rta::taps(*id, parcel.taps.iter().map(tap)) {
+                acts.extend(self.subscribers(Subject::Connection).map(|id| Act::Send(rta::event(id, &data))));
+            }
         }
         for invite in &parcel.invites {
             let data = rta::invite(&invite.document);
@@ -254,7 +297,8 @@ impl Machine {
             return vec![self.close("the token has expired: connect again with a new one")];
         }
         if self.quiet >= self.terms.idle {
-            return vec![self.close("the client gave no sign of life")];
+            self.closed = true;
+            return vec![Act::Drop];
         }
         // The tick that comes nearest.
         if self.unpinged + self.terms.tick / 2 >= self.terms.ping_interval {

@@ -3,18 +3,20 @@
 //! The loop lives on the worker thread that accepted the socket. It never waits for the database, which is reached from the
 //! directory's runtime, and never for long for a client that does not read.
 
+use std::io::ErrorKind;
+use std::str::Utf8Error;
 use std::sync::Arc;
-use std::time::Duration;
 
 use actix_web::error::PayloadError;
-use actix_ws::{AggregatedMessage, AggregatedMessageStream, CloseCode, CloseReason, MessageStream, ProtocolError, Session};
+use actix_ws::{CloseCode, CloseReason, Item, Message, MessageStream, ProtocolError, Session};
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::FutureExt as _;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
-use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout, timeout_at};
 use tracing::{debug, info, warn};
 
+use super::frames::{Parts, TooLarge};
 use super::{Act, Machine, Options, Terms};
 use crate::ambient::Clock;
 use crate::domain::names::{ConnectionId, TitleId, Xuid};
@@ -48,6 +50,9 @@ impl Drop for Line {
     }
 }
 
+/// Said of a text that is none.
+const NOT_TEXT: &str = "the text is not valid UTF-8";
+
 type Opening = oneshot::Receiver<Result<Line, Unopened>>;
 
 /// Why a loop ends.
@@ -58,6 +63,8 @@ enum End {
     Left(Option<CloseReason>),
     /// The network connection is gone.
     Gone,
+    /// The client gave no sign of life.
+    Silent,
     /// The client does not read what it is sent.
     Slow,
 }
@@ -66,6 +73,7 @@ struct Loop {
     socket: Socket,
     session: Session,
     machine: Machine,
+    parts: Parts,
     outbox: Arc<Outbox>,
     opening: Option<Opening>,
     line: Option<Line>,
@@ -75,14 +83,13 @@ struct Loop {
 }
 
 impl Socket {
-    /// Serves the socket until it ends.
+    /// Serves the socket until it ends. What the messages are read from must be [`bounded`](super::bounded).
     pub async fn run(self, session: Session, messages: MessageStream) {
         let xuid = self.xuid;
         let frame_bytes = self.options.frame_bytes;
         let send_timeout = self.options.send_timeout;
-        let messages = messages.max_frame_size(frame_bytes).aggregate_continuations().max_continuation_size(frame_bytes);
         let mut socket = self.begin(session);
-        let end = socket.serve(messages).await;
+        let end = socket.serve(messages.max_frame_size(frame_bytes)).await;
         let session = socket.session.clone();
         // The connection is lost before the client is told.
         drop(socket);
@@ -93,6 +100,8 @@ impl Socket {
             }
             End::Left(reason) => reason,
             End::Gone => return debug!(principal.xuid = %xuid, "a socket is gone"),
+            // Without a close frame: some clients connect again only when a socket breaks.
+            End::Silent => return debug!(principal.xuid = %xuid, "dropping a socket whose client gave no sign of life"),
             End::Slow => {
                 info!(principal.xuid = %xuid, "closing a socket whose client does not read");
                 let reason = closing(CloseCode::Policy, "too slow: what the service sends is not read");
@@ -119,6 +128,7 @@ impl Socket {
         Loop {
             _seat: self.hub.seat(&outbox),
             machine: Machine::new(self.xuid, terms, real_now),
+            parts: Parts::new(self.options.frame_bytes),
             socket: self,
             session,
             outbox,
@@ -130,7 +140,7 @@ impl Socket {
 }
 
 impl Loop {
-    async fn serve(&mut self, mut messages: AggregatedMessageStream) -> End {
+    async fn serve(&mut self, mut messages: MessageStream) -> End {
         let tick = self.socket.options.tick;
         let mut ticks = interval_at(Instant::now() + tick, tick);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -144,8 +154,10 @@ impl Loop {
                 opened = opened(&mut self.opening) => self.connect(opened),
                 _ = ticks.tick() => self.machine.on_tick(self.socket.clock.real()),
             };
+            // One time for all of them: a client that takes a little now and then must not keep ticks and farewells waiting.
+            let deadline = Instant::now() + self.socket.options.send_timeout;
             for act in acts {
-                if let Err(end) = self.perform(act).await {
+                if let Err(end) = self.perform(act, deadline).await {
                     return end;
                 }
             }
@@ -153,19 +165,30 @@ impl Loop {
     }
 
     /// Takes what the client sent.
-    async fn hear(&mut self, message: Option<Result<AggregatedMessage, ProtocolError>>) -> Result<Vec<Act>, End> {
+    async fn hear(&mut self, message: Option<Result<Message, ProtocolError>>) -> Result<Vec<Act>, End> {
         let message = message.ok_or(End::Gone)?.map_err(|error| violation(&error))?;
         self.machine.on_frame();
         match message {
-            AggregatedMessage::Text(text) => Ok(self.machine.on_text(&text)),
-            AggregatedMessage::Ping(payload) => {
-                let limit = self.socket.options.send_timeout;
-                within(limit, self.session.pong(&payload)).await?;
+            Message::Text(text) => Ok(self.machine.on_text(&text, self.socket.clock.real())),
+            Message::Continuation(part) => self.hear_part(&part),
+            Message::Ping(payload) => {
+                let deadline = Instant::now() + self.socket.options.send_timeout;
+                by(deadline, self.session.pong(&payload)).await?;
                 Ok(Vec::new())
             }
-            AggregatedMessage::Close(reason) => Err(End::Left(reason)),
+            Message::Close(reason) => Err(End::Left(reason)),
             // The contract has no binary frames (N-04).
-            AggregatedMessage::Binary(_) | AggregatedMessage::Pong(_) => Ok(Vec::new()),
+            Message::Binary(_) | Message::Pong(_) | Message::Nop => Ok(Vec::new()),
+        }
+    }
+
+    fn hear_part(&mut self, part: &Item) -> Result<Vec<Act>, End> {
+        match self.parts.add(part).map_err(|TooLarge| End::Closed(closing(CloseCode::Size, "the message is too large")))? {
+            Some(bytes) => match String::from_utf8(bytes) {
+                Ok(text) => Ok(self.machine.on_text(&text, self.socket.clock.real())),
+                Err(_) => Err(End::Closed(closing(CloseCode::Invalid, NOT_TEXT))),
+            },
+            None => Ok(Vec::new()),
         }
     }
 
@@ -185,12 +208,13 @@ impl Loop {
         }
     }
 
-    async fn perform(&mut self, act: Act) -> Result<(), End> {
-        let limit = self.socket.options.send_timeout;
+    /// What is to be sent must be taken by the deadline.
+    async fn perform(&mut self, act: Act, deadline: Instant) -> Result<(), End> {
         match act {
-            Act::Send(text) => within(limit, self.session.text(text)).await?,
-            Act::Ping => within(limit, self.session.ping(b"")).await?,
+            Act::Send(text) => by(deadline, self.session.text(text)).await?,
+            Act::Ping => by(deadline, self.session.ping(b"")).await?,
             Act::Close { code, reason } => return Err(End::Closed(closing(CloseCode::from(code), reason))),
+            Act::Drop => return Err(End::Silent),
             Act::Open => self.open(),
             Act::Lose(id) => {
                 if self.line.as_ref().is_some_and(|line| line.id == id) {
@@ -230,9 +254,9 @@ async fn opened(opening: &mut Option<Opening>) -> Result<Line, Unopened> {
     }
 }
 
-/// Sends something within a time.
-async fn within(limit: Duration, sending: impl Future<Output = Result<(), actix_ws::Closed>>) -> Result<(), End> {
-    match timeout(limit, sending).await {
+/// Sends something by a time. What can be sent at once is sent even then.
+async fn by(deadline: Instant, sending: impl Future<Output = Result<(), actix_ws::Closed>>) -> Result<(), End> {
+    match timeout_at(deadline, sending).await {
         Ok(Ok(())) => Ok(()),
         Ok(Err(actix_ws::Closed)) => Err(End::Gone),
         Err(_) => Err(End::Slow),
@@ -241,21 +265,53 @@ async fn within(limit: Duration, sending: impl Future<Output = Result<(), actix_
 
 /// What becomes of a client that breaks the rules of websockets, or sends too much (N-04).
 fn violation(error: &ProtocolError) -> End {
+    const BROKEN: (CloseCode, &str) = (CloseCode::Protocol, "the frame breaks the websocket protocol");
+    const TOO_LARGE: (CloseCode, &str) = (CloseCode::Size, "the frame is too large");
     let (code, reason) = match error {
-        ProtocolError::Overflow => (CloseCode::Size, "the frame is too large"),
-        ProtocolError::Io(error) if error.kind() == std::io::ErrorKind::InvalidData => {
-            (CloseCode::Invalid, "the frame is not valid UTF-8")
-        }
-        // Either the network connection broke, or the parts of a message are too large together.
+        ProtocolError::Overflow => TOO_LARGE,
         ProtocolError::Io(error) => match error.get_ref() {
-            Some(cause) if cause.is::<PayloadError>() => return End::Gone,
-            _ => (CloseCode::Size, "the message is too large"),
+            Some(cause) if cause.is::<Utf8Error>() => (CloseCode::Invalid, NOT_TEXT),
+            Some(cause) if matches!(cause.downcast_ref(), Some(PayloadError::Overflow)) => TOO_LARGE,
+            // Bits that are reserved; everything else that is wrong with a frame has a name of its own.
+            _ if error.kind() == ErrorKind::InvalidData => BROKEN,
+            _ => return End::Gone,
         },
-        _ => (CloseCode::Protocol, "the frame breaks the websocket protocol"),
+        _ => BROKEN,
     };
     End::Closed(closing(code, reason))
 }
 
 fn closing(code: CloseCode, reason: &str) -> CloseReason {
     CloseReason { code, description: Some(reason.to_owned()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, ready};
+    use std::time::Duration;
+
+    use tokio::time::sleep;
+
+    use super::*;
+
+    /// Each act alone is done in time, all of them together are not.
+    #[tokio::test]
+    async fn what_a_turn_sends_has_one_deadline() {
+        let deadline = Instant::now() + Duration::from_millis(200);
+        let mut sent = 0;
+        let end = loop {
+            let act = async {
+                sleep(Duration::from_millis(20)).await;
+                Ok(())
+            };
+            match by(deadline, act).await {
+                Ok(()) => sent += 1,
+                Err(end) => break end,
+            }
+        };
+        assert!(matches!(end, End::Slow) && sent < 11, "{sent}");
+        assert!(by(deadline, ready(Ok(()))).await.is_ok());
+        assert!(matches!(by(deadline, ready(Err(actix_ws::Closed))).await, Err(End::Gone)));
+        assert!(matches!(by(deadline, pending()).await, Err(End::Slow)));
+    }
 }

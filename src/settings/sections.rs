@@ -265,7 +265,7 @@ pub struct LogSettings {
 pub struct SocketSettings {
     /// How often clients are pinged (N-19), in milliseconds.
     pub ping_interval_ms: u64,
-    /// After how long without any frame a client is given up (N-19), in milliseconds.
+    /// After how long without any frame a client is given up (N-19), in milliseconds; also the TCP user timeout of all connections.
     pub idle_ms: u64,
     /// After how long a socket is closed (N-18), in seconds.
     pub lifetime_s: u64,

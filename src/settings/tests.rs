@@ -167,7 +167,11 @@ fn passwords_are_never_shown() {
 #[case::alone("OPENMPSD__DATABASE__MIGRATE_URL", "postgres://a/b", "database.migrate_url: needs database.url beside it")]
 #[case::pair("OPENMPSD__QUEUES__PER_SESSION", "9000", "queues.per_session: 9000 is more than queues.total, 8192")]
 #[case::sockets("OPENMPSD__SOCKETS__LIFETIME_S", "0", "sockets.lifetime_s: must be 1 to 31536000, not 0")]
-#[case::sockets("OPENMPSD__SOCKETS__IDLE_MS", "10000", "sockets.idle_ms: 10000 is not more than sockets.ping_interval_ms, 10000")]
+#[case::sockets(
+    "OPENMPSD__SOCKETS__IDLE_MS",
+    "14999",
+    "sockets.idle_ms: 14999 is less than 15000, one and a half times sockets.ping_interval_ms"
+)]
 #[case::endpoint("OPENMPSD__SOCIAL__SOURCE", "http", "social.url: must begin with http:// or https://")]
 #[case::endpoint("OPENMPSD__SOCIAL__URL", "http://a/b", "social.url: needs social.source = \"http\"")]
 #[case::endpoint("OPENMPSD__SOCIAL__BEARER", "x", "social.bearer: needs social.source = \"http\"")]
@@ -179,6 +183,13 @@ fn passwords_are_never_shown() {
 #[case::shape("OPENMPSD__SERVER", "x", "server: invalid type: string \"x\", expected struct ServerSettings")]
 fn mistakes_are_named(#[case] variable: &str, #[case] value: &str, #[case] message: &str) {
     assert_eq!(load(&[(variable, value)]).unwrap_err().to_string(), message);
+}
+
+#[test]
+fn n19_a_client_has_half_an_interval_to_answer_a_ping() {
+    assert!(load(&[("OPENMPSD__SOCKETS__IDLE_MS", "15000")]).is_ok());
+    let seldom = [("OPENMPSD__SOCKETS__PING_INTERVAL_MS", "3600000"), ("OPENMPSD__SOCKETS__IDLE_MS", "5400000")];
+    assert!(load(&seldom).is_ok());
 }
 
 #[test]

@@ -69,8 +69,10 @@ pub fn check(settings: &Settings) -> Result<(), SettingsError> {
     problems.range("log.keep_days", log.keep_days, 1..=3650);
     problems.range("sockets.ping_interval_ms", sockets.ping_interval_ms, 100..=3_600_000);
     problems.range("sockets.idle_ms", sockets.idle_ms, 200..=7_200_000);
-    if sockets.idle_ms <= sockets.ping_interval_ms {
-        let text = format!("{} is not more than sockets.ping_interval_ms, {}", sockets.idle_ms, sockets.ping_interval_ms);
+    // An answer to a ping must have half an interval to arrive.
+    let least = sockets.ping_interval_ms.saturating_mul(3).div_ceil(2);
+    if sockets.idle_ms < least {
+        let text = format!("{} is less than {least}, one and a half times sockets.ping_interval_ms", sockets.idle_ms);
         problems.add("sockets.idle_ms", &text);
     }
     problems.range("sockets.lifetime_s", sockets.lifetime_s, 1..=31_536_000);

@@ -51,6 +51,7 @@ pub use everything::{Holding, Page, StoredFormerMember, StoredKeyword, StoredMem
 pub use handles::ActivitiesAsk;
 pub use hints::{Heard, Hints, Messenger};
 pub use log::{MissedAsk, WriteAsk};
+pub use nonces::NonceDigest;
 pub use queries::{CandidatesByKeyword, CandidatesByXuid, PageKey, XuidAsk};
 pub use save::{
     HandleChange, HandleRemoval, KeywordDiff, MemberDiff, SearchDiff, SearchPlace, SessionLock, SessionSave, TimerChange, Version,

@@ -11,6 +11,11 @@ use crate::json::{Json, Number, Object, parse};
 
 /// How deep a frame may nest: anything that is known is an array of plain values.
 const DEPTH: usize = 16;
+/// The longest spelling of a sequence number, in characters: clients count in 32 bits, and answers that wait repeat it.
+const SEQ_MAX: usize = 32;
+
+/// How large an event with taps becomes, in bytes: go-xsapi's websocket library takes no frame of more than 32,768.
+const TAPS_BYTES: usize = 16 << 10;
 
 /// The sequence number of a request, in the client's own spelling (N-12, N-66).
 pub type Seq = Number;
@@ -58,6 +63,8 @@ pub enum Code {
     UnknownResource,
     /// The socket has as many subscriptions as it may have (N-17).
     LimitReached,
+    /// The resource was asked for too often; the client is to wait longer and longer (N-67).
+    Throttled,
     /// The resource cannot be served for the moment (N-67).
     Unavailable,
 }
@@ -67,6 +74,7 @@ impl Code {
         match self {
             Self::UnknownResource => 1,
             Self::LimitReached => 2,
+            Self::Throttled => 1001,
             Self::Unavailable => 1002,
         }
     }
@@ -75,6 +83,7 @@ impl Code {
         match self {
             Self::UnknownResource => "there is no such resource for you",
             Self::LimitReached => "this socket has as many subscriptions as it may have",
+            Self::Throttled => "this socket has just had a connection: ask again later",
             Self::Unavailable => "the service cannot serve this resource just now",
         }
     }
@@ -100,6 +109,9 @@ pub struct Tap<'a> {
 pub fn request(text: &str) -> Option<Request> {
     let frame = parse(text.as_bytes(), DEPTH).ok()?;
     let [kind, Json::Number(seq), what, ..] = frame.as_array()? else { return None };
+    if seq.as_str().len() > SEQ_MAX {
+        return None;
+    }
     let seq = seq.clone();
     match (kind.as_u64()?, what) {
         (1, Json::String(_)) => Some(Request::Subscribe { seq, uri: what.as_str()?.into_owned() }),
@@ -170,14 +182,26 @@ pub fn resync() -> String {
     "[4]".to_owned()
 }
 
-/// The data of an event that tells taps, all in one (N-51, N-55).
+/// The data of events that tell taps, as many in one as fit into a frame that every client takes (N-51, N-55).
 #[must_use]
-pub fn taps<'a>(receiver: ConnectionId, taps: impl IntoIterator<Item = Tap<'a>>) -> String {
-    let taps: Json = taps.into_iter().map(tap).collect();
-    let mut data = Object::new();
-    data.insert("ncid".into(), receiver.to_string().into());
-    data.insert("shoulderTaps".into(), taps);
-    Json::from(data).to_string()
+pub fn taps<'a>(receiver: ConnectionId, taps: impl IntoIterator<Item = Tap<'a>>) -> Vec<String> {
+    let mut events = Vec::new();
+    let mut event = String::new();
+    for tap in taps.into_iter().map(|given| tap(given).to_string()) {
+        if !event.is_empty() && event.len() + tap.len() > TAPS_BYTES {
+            events.push(std::mem::take(&mut event) + "]}");
+        }
+        if event.is_empty() {
+            event = format!(r#"{{"ncid":"{receiver}","shoulderTaps":["#);
+        } else {
+            event.push(',');
+        }
+        event += &tap;
+    }
+    if !event.is_empty() {
+        events.push(event + "]}");
+    }
+    events
 }
 
 fn tap(tap: Tap<'_>) -> Json {
@@ -226,6 +250,7 @@ mod tests {
     #[case::n08_too_large("[2,3,4294967296]", 2, "3", "none")]
     #[case::n12_spelling(r#"[1,1.0e0,"x"]"#, 1, "1.0e0", "x")]
     #[case::n12_large(r#"[1,18446744073709551617,"x"]"#, 1, "18446744073709551617", "x")]
+    #[case::n12_longest("[2,12345678901234567890123456789012,1]", 2, "12345678901234567890123456789012", "1")]
     #[case::n66("[2,0,1]", 2, "0", "1")]
     fn n05_n08_requests(#[case] text: &str, #[case] kind: u8, #[case] seq: &str, #[case] what: &str) {
         assert_eq!(read(text), Some((kind, seq.to_owned(), what.to_owned())));
@@ -241,6 +266,7 @@ mod tests {
     #[case("[1,1]")]
     #[case(r#"[1,"1","x"]"#)]
     #[case("[1,1,2]")]
+    #[case("[2,123456789012345678901234567890123,1]")]
     #[case("[1,1,null]")]
     #[case(r#"[1,1,"\ud800"]"#)]
     #[case(r#"[2,1,"1"]"#)]
@@ -301,6 +327,7 @@ mod tests {
         let code = |code| refused(&seq("1.50"), code);
         assert_eq!(code(Code::UnknownResource), r#"[1,1.50,1,"there is no such resource for you"]"#);
         assert!(code(Code::LimitReached).starts_with("[1,1.50,2,\""));
+        assert!(code(Code::Throttled).starts_with("[1,1.50,1001,\""));
         assert!(code(Code::Unavailable).starts_with("[1,1.50,1002,\""));
     }
 
@@ -320,7 +347,9 @@ mod tests {
             change_number: 7,
         };
         let two = Tap { change_number: u64::MAX, ..one };
-        let text = event(3, &taps(ConnectionId(Uuid::from_u128(0xC)), [one, two]));
+        let events = taps(ConnectionId(Uuid::from_u128(0xC)), [one, two]);
+        assert_eq!(events.len(), 1);
+        let text = event(3, &events[0]);
         let tap = |number: u64| {
             format!(
                 concat!(
@@ -335,6 +364,33 @@ mod tests {
             format!(r#"[3,3,{{"ncid":"00000000-0000-0000-0000-00000000000c","shoulderTaps":[{},{}]}}]"#, tap(7), tap(u64::MAX));
         assert_eq!(text, expected);
         assert!(parse(text.as_bytes(), 8).is_ok());
+    }
+
+    #[test]
+    fn n55_taps_that_are_too_many_for_a_frame_come_in_several() {
+        let subscription = "\u{1}".repeat(100);
+        let resource = "é".repeat(300);
+        let at = "2031-04-05T06:07:08.123456Z".parse().unwrap();
+        let (subscription, resource, branch) = (&*subscription, &*resource, Branch(Uuid::from_u128(1)));
+        let told = |count: u64| {
+            taps(
+                ConnectionId(Uuid::from_u128(0xC)),
+                (1..=count).map(|change_number| Tap { at, subscription, resource, branch, change_number }),
+            )
+        };
+        assert_eq!(told(0), [""; 0]);
+        let events = told(256);
+        assert!(events.len() > 10 && events.iter().all(|data| event(0x7fff_ffff, data).len() < 20_000), "{}", events.len());
+        let mut numbers = Vec::new();
+        for data in &events {
+            let data = parse(data.as_bytes(), 8).unwrap();
+            let fields = data.as_object().unwrap();
+            assert_eq!(fields["ncid"].as_str().unwrap(), "00000000-0000-0000-0000-00000000000c");
+            for tap in fields["shoulderTaps"].as_array().unwrap() {
+                numbers.push(tap.as_object().unwrap()["changeNumber"].as_u64().unwrap());
+            }
+        }
+        assert_eq!(numbers, (1..=256).collect::<Vec<_>>(), "each once, in their order");
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
@@ -115,6 +116,29 @@ impl Socket {
     /// Sends any frame.
     pub async fn sends(&mut self, message: Message) {
         timeout(PATIENCE, self.stream.send(message)).await.expect("the service reads").expect("the socket is open");
+    }
+
+    /// Sends bytes past everything that makes frames of them.
+    pub async fn raw(&mut self, bytes: &[u8]) {
+        timeout(PATIENCE, self.stream.get_mut().write_all(bytes)).await.expect("the service reads").expect("the socket is open");
+    }
+
+    /// Asks as fast as it can for something that is refused, and takes none of the answers, until the connection breaks. Says how
+    /// many times it asked.
+    pub async fn babbles(&mut self) -> usize {
+        const BLOCK: usize = 1000;
+        let ask = br#"[1,7,"https://a/b"]"#;
+        let mut frame = vec![0x81, 0x80 | u8::try_from(ask.len()).expect("it is short"), 0, 0, 0, 0];
+        frame.extend(ask);
+        let block = frame.repeat(BLOCK);
+        // The less fits in between, the sooner the service waits.
+        let MaybeTlsStream::Plain(stream) = self.stream.get_mut() else { panic!("no test uses TLS") };
+        socket2::SockRef::from(&*stream).set_recv_buffer_size(8 << 10).expect("the system sets buffers");
+        let mut asked = 0;
+        while stream.write_all(&block).await.is_ok() {
+            asked += BLOCK;
+        }
+        asked
     }
 
     /// The next frame of any kind.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use futures_util::{SinkExt as _, StreamExt as _};
+use futures_util::StreamExt as _;
 use openmpsd::auth::Nonce;
 use openmpsd::domain::principal::{Principal, Server};
 use openmpsd::rta;
@@ -56,6 +56,8 @@ async fn n24_unsubscribing_ends_the_connection_and_not_the_socket() {
     let before = socket.subscribes(CONNECTIONS).await;
     assert_eq!(socket.unsubscribes(before.id).await, 0);
     assert_eq!(socket.unsubscribes(before.id).await, 1, "N-09");
+    assert_eq!(socket.asks(CONNECTIONS).await[2], json!(1001), "N-15: one in a second");
+    world.clock.advance_real(Duration::from_secs(1));
     let after = socket.subscribes(CONNECTIONS).await;
     assert_ne!(after.data, before.data);
     assert_ne!(after.id, before.id);
@@ -166,6 +168,58 @@ async fn n04_frames_may_have_64_kib() {
     world.end().await;
 }
 
+/// A client that announces a terabyte is told at the header, and may go on as long as it likes.
+#[tokio::test]
+async fn n04_a_frame_that_announces_too_much_is_not_awaited() {
+    let world = World::new().await;
+    for first in [0x81, 0x82, 0x01, 0x89] {
+        let mut socket = world.socket(1).await;
+        socket.connects().await;
+        let mut header = vec![first, 0xff];
+        header.extend((1_u64 << 40).to_be_bytes());
+        for byte in header {
+            socket.raw(&[byte]).await;
+        }
+        assert!(socket.closed(1009).await.contains("the frame is too large"), "{first:x}");
+    }
+    // It is told so, too, when it is already sending.
+    let mut socket = world.socket(1).await;
+    socket.raw(&[0x82, 0xff, 0, 0, 1, 0, 0, 0, 0, 0, 1, 2, 3, 4]).await;
+    socket.raw(&[7; 1 << 14]).await;
+    assert!(socket.closed(1009).await.contains("the frame is too large"));
+    // And a message in many parts is one.
+    let mut socket = world.socket(1).await;
+    let part = |code, last| Message::Frame(Frame::message(vec![b' '], OpCode::Data(code), last));
+    socket.sends(part(Data::Text, false)).await;
+    for _ in 0..2000 {
+        socket.sends(part(Data::Continue, false)).await;
+    }
+    let rest = format!("[1,8,\"{CONNECTIONS}\"]");
+    socket.sends(Message::Frame(Frame::message(rest.into_bytes(), OpCode::Data(Data::Continue), true))).await;
+    assert_eq!(socket.next().await[1], json!(8));
+    socket.leaves().await;
+    world.end().await;
+}
+
+#[tokio::test]
+async fn n04_frames_that_break_the_protocol_end_the_socket() {
+    let world = World::new().await;
+    // Texts that are none, whole and in parts, then a reserved bit, a kind that is none, and a frame without a mask.
+    let broken: [(&[u8], u16); 5] = [
+        (&[0x81, 0x81, 0, 0, 0, 0, 0xff], 1007),
+        (&[0x01, 0x81, 0, 0, 0, 0, 0xff, 0x80, 0x80, 0, 0, 0, 0], 1007),
+        (&[0xc1, 0x80, 0, 0, 0, 0], 1002),
+        (&[0x83, 0x80, 0, 0, 0, 0], 1002),
+        (&[0x81, 0x00], 1002),
+    ];
+    for (bytes, code) in broken {
+        let mut socket = world.socket(1).await;
+        socket.raw(bytes).await;
+        socket.closed(code).await;
+    }
+    world.end().await;
+}
+
 #[tokio::test]
 async fn n12_n66_sequence_numbers_come_back_as_they_were() {
     let world = World::new().await;
@@ -266,6 +320,8 @@ async fn n19_pings_are_sent_and_answered() {
     let sockets = rta::Options { tick, ping_interval: tick, ..Choices::default().sockets };
     let other = World::with(Choices { sockets, ..Choices::default() }).await;
     let mut socket = other.socket(1).await;
+    // An answer shows that its time has begun.
+    socket.connects().await;
     other.clock.advance_real(tick);
     assert_eq!(socket.message().await, Message::Ping(Vec::new().into()));
     socket.leaves().await;
@@ -280,14 +336,14 @@ async fn n19_a_silent_client_is_given_up() {
     let world = World::with(Choices { sockets, ..Choices::default() }).await;
     let mut socket = world.socket(1).await;
     // No tick counts for more than a tick, however far the clock jumps.
-    let frame = loop {
+    let end = loop {
         world.clock.advance_real(tick);
-        if let Ok(frame) = tokio::time::timeout(tick, socket.stream.next()).await {
-            break frame.expect("a frame comes").expect("the frame is sound");
+        if let Ok(end) = tokio::time::timeout(tick, socket.stream.next()).await {
+            break end;
         }
     };
-    let Message::Close(Some(frame)) = frame else { panic!("{frame:?}") };
-    assert_eq!(u16::from(frame.code), 1001);
+    // The client sees 1006.
+    assert!(matches!(end, None | Some(Err(_))), "no close frame: {end:?}");
     world.end().await;
 }
 
@@ -303,7 +359,8 @@ async fn n65_a_nonce_opens_one_socket() {
     socket.leaves().await;
     let answer = world.dials(&path).refused(401).await;
     assert_eq!(answer.headers()["www-authenticate"], "XBL3.0");
-    for unknown in ["", "x", "%ff"] {
+    let never_given = "A".repeat(43);
+    for unknown in ["", "x", "%ff", &never_given] {
         world.dials(&format!("/connect?nonce={unknown}")).refused(401).await;
     }
     world.end().await;
@@ -323,6 +380,37 @@ async fn n65_a_nonce_expires_after_a_minute() {
     world.clock.advance_real(Duration::from_secs(1));
     world.dials(&format!("/connect?nonce={late}")).refused(401).await;
     assert_eq!(world.store.delete_expired_nonces(world.clock.real()).await.ok(), Some(1), "the one that nobody brought");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn n65_a_user_has_so_many_nonces() {
+    let world = World::new().await;
+    let ada = world.user(1);
+    let mut last = String::new();
+    for _ in 0..16 {
+        last = nonce(&world, 1).await;
+    }
+    let answer = ada.get("/nonce").await.expect(503);
+    assert!(answer.header("retry-after").is_some());
+    nonce(&world, 2).await;
+    world.dials(&format!("/connect?nonce={last}")).open().await.leaves().await;
+    nonce(&world, 1).await;
+    ada.get("/nonce").await.expect(503);
+    world.clock.advance_real(Duration::from_mins(1));
+    nonce(&world, 1).await;
+    assert_eq!(world.store.delete_expired_nonces(world.clock.real()).await.ok(), Some(17));
+    world.end().await;
+}
+
+#[tokio::test]
+async fn n65_a_request_that_opens_nothing_uses_no_nonce_up() {
+    let world = World::new().await;
+    let path = format!("/connect?nonce={}", nonce(&world, 1).await);
+    world.nobody().get(&path).await.expect(426);
+    world.dials(&path).open().await.leaves().await;
+    world.nobody().get(&path).await.expect(426);
+    world.nobody().get("/connect?nonce=x").await.expect(401);
     world.end().await;
 }
 
@@ -356,10 +444,15 @@ async fn n65_r61_a_nonce_wants_a_credential_and_no_contract_version() {
 #[tokio::test]
 async fn n65_the_database_keeps_no_nonce_but_its_digest_and_gives_it_once() {
     let world = World::new().await;
-    let nonce = Nonce::given(&nonce(&world, 1).await);
-    let take = || world.store.take_nonce(nonce.digest(), world.clock.real());
-    let (one, other) = tokio::join!(take(), take());
-    let kept: Vec<String> = [one, other].into_iter().filter_map(|taken| taken.expect("the database answers")).collect();
+    let nonce = Nonce::parse(&nonce(&world, 1).await).expect("it is shaped like a nonce");
+    let other = (Nonce::random().expect("there is randomness").digest(), world.clock.real());
+    let ask = (nonce.digest(), world.clock.real());
+    // In two statements at once, and twice in one of them.
+    let asks = [other, ask, ask];
+    let (one, other) = tokio::join!(world.store.take_nonces(&asks), world.store.take_nonces(&asks[1..2]));
+    let taken = [one, other].map(|taken| taken.expect("the database answers"));
+    assert_eq!((taken[0].len(), taken[1].len(), &taken[0][0]), (3, 1, &None));
+    let kept: Vec<String> = taken.into_iter().flatten().flatten().collect();
     assert_eq!(kept.len(), 1);
     assert!(kept[0].contains(r#""xuid":1"#) && !kept[0].contains(nonce.as_str()), "{kept:?}");
     world.end().await;
@@ -372,8 +465,10 @@ async fn n65_without_its_database_the_service_asks_for_patience() {
     world.store.close().await;
     let answer = ada.get("/nonce").await.expect(503);
     assert!(answer.header("retry-after").is_some());
-    let answer = world.dials("/connect?nonce=x").refused(503).await;
+    let answer = world.dials(&format!("/connect?nonce={}", "A".repeat(43))).refused(503).await;
     assert!(answer.headers().contains_key("retry-after"));
+    // What was never a nonce is nothing to ask about.
+    world.dials("/connect?nonce=x").refused(401).await;
     world.running.stop().await;
 }
 
@@ -385,15 +480,7 @@ async fn n19_a_client_that_does_not_read_is_cut_off() {
         World::with(Choices { sockets: rta::Options { send_timeout, idle, ..Choices::default().sockets }, ..Choices::default() })
             .await;
     let mut socket = world.socket(1).await;
-    let long = format!("[1,{},\"{CONNECTIONS}\"]", "7".repeat(60_000));
-    let talking = async {
-        let mut sent = 0;
-        while socket.stream.send(Message::text(long.clone())).await.is_ok() {
-            sent += 1;
-        }
-        sent
-    };
-    let sent = tokio::time::timeout(Duration::from_secs(30), talking).await.expect("the connection is cut");
-    assert!(sent > 10, "{sent}");
+    let asked = tokio::time::timeout(Duration::from_secs(30), socket.babbles()).await.expect("the connection is cut");
+    assert!(asked > 0);
     world.end().await;
 }

@@ -83,6 +83,30 @@ fn w12_subscriptions_merge_by_id_and_encounters_are_consumed() {
 }
 
 #[rstest]
+#[case("subscriptions", r#"{"profile":"party"}"#)]
+#[case("secondarySubscriptions", r#"{"changeTypes":["everything"]}"#)]
+fn n16_s95_a_member_has_so_many_subscriptions_with_so_long_ids(#[case] field: &str, #[case] entry: &str) {
+    let mut stage = Stage::card();
+    let entries = |ids: std::ops::Range<usize>| {
+        let entries: Vec<String> = ids.map(|id| format!(r#""{id}":{entry}"#)).collect();
+        own(&format!(r#"{{"{field}":{{{}}}}}"#, entries.join(",")))
+    };
+    assert_eq!(stage.put(&ada(), &entries(0..20)), 200);
+    assert_eq!(stage.put(&ada(), &entries(12..32)), 200, "they merge to 32");
+    let answer = stage.put(&ada(), &entries(32..33));
+    assert_eq!(answer, 400);
+    assert!(answer.text().contains(&format!("members.me.properties.system.{field}:")), "{}", answer.text());
+    assert_eq!(stage.put(&ada(), &own(&format!(r#"{{"{field}":{{"0":null,"x":{entry}}}}}"#))), 200);
+    assert_eq!(stage.put(&ada(), &own(&format!(r#"{{"{field}":null}}"#))), 200);
+
+    let with_id = |id: &str| own(&format!(r#"{{"{field}":{{"{id}":{entry}}}}}"#));
+    assert_eq!(stage.put(&ada(), &with_id(&"é".repeat(100))), 200);
+    let answer = stage.put(&ada(), &with_id(&"é".repeat(101)));
+    assert_eq!(answer, 400);
+    assert!(answer.text().contains(field) && answer.text().len() < 200, "{}", answer.text());
+}
+
+#[rstest]
 #[case::empties(r#"{"a":1}"#, "null", "{}")]
 #[case::text_replaces(r#"{"a":1}"#, r#""text""#, r#""text""#)]
 #[case::object_replaces_text(r#""text""#, r#"{"a":1}"#, r#"{"a":1}"#)]

@@ -46,12 +46,21 @@ fn connected(number: u128) -> Machine {
     machine
 }
 
+/// At the start.
+fn say(machine: &mut Machine, text: &str) -> Vec<Act> {
+    machine.on_text(text, start())
+}
+
 fn subscribe(machine: &mut Machine, seq: u32, uri: &str) -> Vec<Act> {
-    machine.on_text(&format!("[1,{seq},{}]", Json::from(uri)))
+    say(machine, &format!("[1,{seq},{}]", Json::from(uri)))
+}
+
+fn subscribe_at(machine: &mut Machine, seconds: i64, seq: u32, uri: &str) -> Vec<Act> {
+    machine.on_text(&format!("[1,{seq},{}]", Json::from(uri)), after(seconds))
 }
 
 fn unsubscribe(machine: &mut Machine, seq: u32, id: u32) -> Vec<Act> {
-    machine.on_text(&format!("[2,{seq},{id}]"))
+    say(machine, &format!("[2,{seq},{id}]"))
 }
 
 fn invites(xuid: Xuid, title: u32) -> String {
@@ -106,7 +115,7 @@ fn invite(title: u32, document: &str) -> Invite {
 #[test]
 fn n05_n06_n21_the_connection_is_made_and_told() {
     let mut machine = machine();
-    assert_eq!(machine.on_text(&format!(r#"[1,7,"{CONNECTIONS}"]"#)), [Act::Open]);
+    assert_eq!(say(&mut machine, &format!(r#"[1,7,"{CONNECTIONS}"]"#)), [Act::Open]);
     assert_eq!(open(&mut machine, 0xAB), [send(r#"[1,7,0,1,{"ConnectionId":"00000000-0000-0000-0000-0000000000ab"}]"#)]);
 }
 
@@ -116,7 +125,7 @@ fn n05_n06_n21_the_connection_is_made_and_told() {
 #[case(r#"[9,1,"x"]"#)]
 #[case("[1,1]")]
 fn n04_other_frames_are_ignored(#[case] text: &str) {
-    assert_eq!(connected(1).on_text(text), []);
+    assert_eq!(say(&mut connected(1), text), []);
 }
 
 #[rstest]
@@ -126,16 +135,16 @@ fn n04_other_frames_are_ignored(#[case] text: &str) {
 #[case("-1")]
 fn n12_n66_sequence_numbers_keep_their_spelling(#[case] seq: &str) {
     let mut machine = connected(1);
-    let [Act::Send(text)] = &machine.on_text(&format!(r#"[1,{seq},"{CONNECTIONS}"]"#))[..] else { panic!("no answer") };
+    let [Act::Send(text)] = &say(&mut machine, &format!(r#"[1,{seq},"{CONNECTIONS}"]"#))[..] else { panic!("no answer") };
     assert!(text.starts_with(&format!("[1,{seq},0,2,")), "{text}");
-    assert_eq!(machine.on_text(&format!("[2,{seq},2]")), [send(format!("[2,{seq},0]"))]);
+    assert_eq!(say(&mut machine, &format!("[2,{seq},2]")), [send(format!("[2,{seq},0]"))]);
 }
 
 #[test]
 fn n08_n09_unsubscribing_is_answered_once() {
     let mut machine = connected(1);
     assert_eq!(unsubscribe(&mut machine, 5, 9), [send("[2,5,1]")]);
-    assert_eq!(machine.on_text("[2,5,-1]"), [send("[2,5,1]")]);
+    assert_eq!(say(&mut machine, "[2,5,-1]"), [send("[2,5,1]")]);
     assert_eq!(unsubscribe(&mut machine, 6, 1), [send("[2,6,0]"), Act::Lose(id(1))]);
     assert_eq!(unsubscribe(&mut machine, 7, 1), [send("[2,7,1]")]);
 }
@@ -168,6 +177,16 @@ fn n10_n51_taps_of_a_parcel_share_a_frame() {
 }
 
 #[test]
+fn n55_many_taps_come_in_several_frames() {
+    let acts = connected(0xC).on_parcel(&taps(&(1..=256).collect::<Vec<_>>()));
+    assert!(acts.len() > 1);
+    for act in &acts {
+        let Act::Send(text) = act else { panic!("{act:?}") };
+        assert!(text.starts_with(r#"[3,1,{"ncid":"#) && text.len() < 17_000, "{}", text.len());
+    }
+}
+
+#[test]
 fn n16_two_subscriptions_have_the_same_connection_and_hear_the_same() {
     let mut machine = connected(1);
     assert_eq!(subscribe(&mut machine, 2, CONNECTIONS), [told(2, 2, 1)]);
@@ -187,19 +206,50 @@ fn n16_all_who_wait_for_the_connection_are_answered() {
 }
 
 #[test]
-fn n17_there_may_be_a_thousand_subscriptions() {
+fn n17_there_may_be_so_many_subscriptions() {
     let mut machine = machine();
+    machine.terms.subscriptions_max = 10;
     subscribe(&mut machine, 1, CONNECTIONS);
-    for seq in 2..1000 {
+    for seq in 2..10 {
         assert_eq!(subscribe(&mut machine, seq, CONNECTIONS), []);
     }
-    subscribe(&mut machine, 1000, &invites(ME, 7));
-    assert_refused(&subscribe(&mut machine, 1001, CONNECTIONS), 1001, 2);
-    assert_eq!(open(&mut machine, 1).len(), 999);
-    assert_refused(&subscribe(&mut machine, 1002, &invites(ME, 7)), 1002, 2);
-    assert_refused(&subscribe(&mut machine, 1003, "https://a/b"), 1003, 1);
+    subscribe(&mut machine, 10, &invites(ME, 7));
+    assert_refused(&subscribe(&mut machine, 11, CONNECTIONS), 11, 2);
+    assert_eq!(open(&mut machine, 1).len(), 9);
+    assert_refused(&subscribe(&mut machine, 12, &invites(ME, 7)), 12, 2);
+    assert_refused(&subscribe(&mut machine, 13, "https://a/b"), 13, 1);
     unsubscribe(&mut machine, 1, 5);
-    assert_eq!(subscribe(&mut machine, 1004, CONNECTIONS), [told(1004, 1001, 1)]);
+    assert_eq!(subscribe(&mut machine, 14, CONNECTIONS), [told(14, 11, 1)]);
+}
+
+#[test]
+fn n16_there_may_be_sixteen_subscriptions_of_one_resource() {
+    let mut machine = machine();
+    subscribe(&mut machine, 1, CONNECTIONS);
+    for seq in 2..=16 {
+        assert_eq!(subscribe(&mut machine, seq, CONNECTIONS), []);
+    }
+    assert_refused(&subscribe(&mut machine, 17, CONNECTIONS), 17, 2);
+    assert_eq!(open(&mut machine, 1).len(), 16);
+    assert_refused(&subscribe(&mut machine, 18, CONNECTIONS), 18, 2);
+    for seq in 21..=36 {
+        assert!(matches!(&subscribe(&mut machine, seq, &invites(ME, 7))[..], [.., Act::Send(text)] if text.ends_with("{}]")));
+    }
+    assert_refused(&subscribe(&mut machine, 37, &invites(ME, 7)), 37, 2);
+    unsubscribe(&mut machine, 38, 1);
+    assert_eq!(subscribe(&mut machine, 39, CONNECTIONS), [told(39, 33, 1)]);
+}
+
+#[test]
+fn n17_there_may_be_invites_of_sixteen_titles() {
+    let mut machine = machine();
+    for title in 1..=16 {
+        assert_eq!(subscribe(&mut machine, title, &invites(ME, title)).len(), 2);
+    }
+    assert_refused(&subscribe(&mut machine, 17, &invites(ME, 17)), 17, 2);
+    assert_eq!(subscribe(&mut machine, 18, &invites(ME, 16)).len(), 1, "one that is heard already");
+    assert_eq!(unsubscribe(&mut machine, 19, 3)[1], Act::Mute(TitleId(3)));
+    assert_eq!(subscribe(&mut machine, 20, &invites(ME, 17)).len(), 2);
 }
 
 #[test]
@@ -214,8 +264,24 @@ fn n15_n23_other_resources_are_unknown_and_cost_nothing() {
 fn n22_n24_a_connection_ends_with_its_last_subscription_and_never_revives() {
     let mut machine = connected(1);
     assert_eq!(unsubscribe(&mut machine, 2, 1), [send("[2,2,0]"), Act::Lose(id(1))]);
-    assert_eq!(subscribe(&mut machine, 3, CONNECTIONS), [Act::Open]);
+    assert_eq!(subscribe_at(&mut machine, 1, 3, CONNECTIONS), [Act::Open]);
     assert_eq!(open(&mut machine, 2), [told(3, 2, 2)]);
+}
+
+#[test]
+fn n15_n67_connection_ids_are_made_once_in_a_second() {
+    let mut machine = connected(1);
+    unsubscribe(&mut machine, 2, 1);
+    assert_refused(&subscribe(&mut machine, 3, CONNECTIONS), 3, 1001);
+    let late = after(1) - TimeDelta::milliseconds(1);
+    let [Act::Send(text)] = &machine.on_text(&format!(r#"[1,4,"{CONNECTIONS}"]"#), late)[..] else { panic!("no answer") };
+    assert!(text.starts_with(&refused(4, 1001)), "{text}");
+    assert_eq!(subscribe(&mut machine, 5, &invites(ME, 7)).len(), 2, "other resources are served");
+    assert_eq!(subscribe_at(&mut machine, 1, 6, CONNECTIONS), [Act::Open], "refusals do not make it longer");
+    open(&mut machine, 2);
+    unsubscribe(&mut machine, 7, 3);
+    assert_refused(&subscribe_at(&mut machine, 1, 8, CONNECTIONS), 8, 1001);
+    assert_eq!(subscribe_at(&mut machine, -100, 9, CONNECTIONS), [Act::Open], "the clock was set back");
 }
 
 #[test]
@@ -227,7 +293,8 @@ fn n67_a_connection_that_cannot_be_made_is_1002_and_asked_for_again() {
     assert_eq!(acts.len(), 2);
     assert_refused(&acts[..1], 1, 1002);
     assert_refused(&acts[1..], 2, 1002);
-    assert_eq!(subscribe(&mut machine, 3, CONNECTIONS), [Act::Open]);
+    assert_refused(&subscribe(&mut machine, 3, CONNECTIONS), 3, 1001);
+    assert_eq!(subscribe_at(&mut machine, 1, 4, CONNECTIONS), [Act::Open]);
 }
 
 #[test]
@@ -331,9 +398,11 @@ fn n19_silence_of_twenty_seconds_ends_the_socket() {
     let mut machine = machine();
     machine.on_frame();
     for second in [5, 10, 15, 20] {
-        assert!(!matches!(machine.on_tick(after(second))[..], [Act::Close { .. }]), "after {second}");
+        assert!(!matches!(machine.on_tick(after(second))[..], [Act::Drop]), "after {second}");
     }
-    assert_closed(&machine.on_tick(after(25)), 1001, "sign of life");
+    assert_eq!(machine.on_tick(after(25)), [Act::Drop], "without a close frame");
+    assert_eq!(machine.on_tick(after(7200)), []);
+    assert_eq!(machine.on_parcel(&taps(&[1])), []);
 }
 
 #[test]
@@ -341,9 +410,9 @@ fn n19_any_frame_is_a_sign_of_life() {
     let mut machine = machine();
     for second in (5..=300).step_by(5) {
         if second % 20 == 0 {
-            machine.on_text("nonsense");
+            say(&mut machine, "nonsense");
         }
-        assert!(!matches!(machine.on_tick(after(second))[..], [Act::Close { .. }]), "after {second}");
+        assert!(!matches!(machine.on_tick(after(second))[..], [Act::Drop]), "after {second}");
     }
 }
 
@@ -359,7 +428,7 @@ fn n19_a_process_that_stood_still_blames_nobody() {
     for second in [40, 45, 50] {
         machine.on_tick(after(second));
     }
-    assert_closed(&machine.on_tick(after(55)), 1001, "sign of life");
+    assert_eq!(machine.on_tick(after(55)), [Act::Drop]);
 }
 
 #[test]

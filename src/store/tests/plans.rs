@@ -30,7 +30,7 @@ async fn fill(connection: &mut PgConnection) {
             case when n % 3 = 0 then start end
         from rows;
         insert into instances select sid, start, 1 from rows where n < 3;
-        insert into nonces select decode(md5(n::text), 'hex'), '{}', start from rows;
+        insert into nonces select decode(md5(n::text), 'hex'), '{}', start, n from rows;
         insert into follows select n, n % 100, false from rows;
         insert into blocks select n, n % 100 from rows";
     let rows = "with rows as (
@@ -124,7 +124,8 @@ async fn every_path_takes_its_index() {
         path!("probe_sessions", "sessions_pkey"),
         path!("delete_handle", "handles_pkey"),
         path!("delete_expired_handles", "handles_expiry"),
-        path!("take_nonce", "nonces_pkey"),
+        path!("put_nonce", "nonces_owner"),
+        path!("take_nonces", "nonces_pkey"),
         path!("delete_expired_nonces", "nonces_expiry"),
         path!("put_unbound_activity", "sessions_pkey"),
         path!("delete_follow"),
