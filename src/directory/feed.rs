@@ -1,8 +1,9 @@
 //! The change feed of one session: its log, told to one reader batch by batch, from any state the log still reaches back to.
 //!
 //! Rights are judged before every batch by reading the session, and a batch never goes beyond the state that was judged, so that
-//! nobody is told of a change made after the one that took the right away. A life that is over cannot be read any more: who could
-//! read it is told by the log itself. Not here: what wakes a feed, and how it is sent.
+//! nobody is told of a change made after the one that took the right away. Where more than one change has happened, the log tells
+//! whether the reader could read the states between. A life that is over cannot be read any more: who could read it is told by the
+//! log itself. Not here: what wakes a feed, and how it is sent.
 
 use std::sync::Arc;
 
@@ -13,17 +14,21 @@ use crate::domain::change::Kinds;
 use crate::domain::names::{Branch, ETag, SessionReference};
 use crate::domain::principal::Principal;
 use crate::domain::refusal::Kind;
-use crate::store::rows::ChangeRow;
+use crate::store::StoreError;
+use crate::store::rows::{ChangeRow, RightsRow};
 use crate::wire::feed::{self as wire, Happened, Past, Peephole};
+use crate::wire::hindsight::{self, Since, Turn};
 
 /// The most changes told at once.
 const PAGE: i64 = 100;
+/// The most changes looked at at once for who could read.
+const RIGHTS_PAGE: i64 = 1000;
 
 /// What a request for a feed comes to.
 pub enum Opened {
     /// There is no session, and nothing is left to tell of one (204).
     Nothing,
-    /// What followed the state that the reader has is not in the log any more, if it ever was (410).
+    /// What followed the state that the reader has is not in the log any more, if it ever was, or the reader could not read it (410).
     Lost,
     /// The session has not come as far as the state that the reader claims to have (400).
     Ahead,
@@ -77,6 +82,8 @@ pub struct Feed {
     /// The state that the reader has.
     branch: Uuid,
     number: i64,
+    /// The last state of this life up to which it is known that the reader could read every one from where the feed stands.
+    judged: i64,
     sight: Sight,
     memory: Memory,
 }
@@ -121,6 +128,7 @@ impl Feed {
             principal: Arc::clone(principal),
             branch: id.branch.0,
             number: number(id),
+            judged: number(id),
             sight: Sight::Unasked,
             memory: Memory::Unasked,
         }
@@ -140,7 +148,8 @@ impl Feed {
 
     /// Begins another life of the session.
     fn enter(&mut self, branch: Uuid, number: i64) {
-        (self.branch, self.number, self.sight, self.memory) = (branch, number, Sight::Unasked, Memory::Unasked);
+        (self.branch, self.number, self.judged) = (branch, number, number);
+        (self.sight, self.memory) = (Sight::Unasked, Memory::Unasked);
     }
 
     fn snapshot(&mut self, document: &Document) -> Event {
@@ -235,23 +244,25 @@ impl Directory {
             let events = vec![feed.snapshot(&document)];
             return Ok(Opened::Feed(feed, Batch { events, then: Then::Wait }));
         };
-        let begun = Opened::Feed(open(after), Batch { events: Vec::new(), then: Then::Go });
+        let begin = |feed| Opened::Feed(feed, Batch { events: Vec::new(), then: Then::Go });
         let (sid, had) = (reference.sid(), number(after));
-        let present = present.map(|document| document.etag);
-        if let Some(present) = present.filter(|present| present.branch == after.branch) {
-            let now = number(present);
+        if let Some(document) = present.as_ref().filter(|document| document.etag.branch == after.branch) {
+            let now = number(document.etag);
+            let mut feed = open(after);
             if had >= now {
-                return Ok(if had > now { Opened::Ahead } else { begun });
+                return Ok(if had > now { Opened::Ahead } else { begin(feed) });
             }
             let rows = self.store().read_changes(sid, after.branch.0, (had, now), 1).await?;
-            return Ok(if contiguous(had, &rows) == 1 { begun } else { Opened::Lost });
+            let is_kept = contiguous(had, &rows) == 1;
+            // An id is only what the reader says that it has.
+            return Ok(if is_kept && self.judge_states(&mut feed, document, false).await? { begin(feed) } else { Opened::Lost });
         }
         let rows = self.store().read_changes(sid, after.branch.0, (had.saturating_sub(1), i64::MAX), 2).await?;
         let goes_on = rows.iter().any(|row| row.change_number == had.saturating_add(1));
         let has_ended = rows.iter().any(|row| row.change_number == had && row.deleted);
         let is_followed = present.is_some() || (has_ended && self.life_after(sid, after.branch.0).await?.is_some());
         Ok(match present {
-            _ if goes_on || (has_ended && is_followed) => begun,
+            _ if goes_on || (has_ended && is_followed) => begin(open(after)),
             Some(_) => Opened::Lost,
             None => Opened::Nothing,
         })
@@ -283,6 +294,10 @@ impl Directory {
         if feed.number >= now {
             return Ok(Batch { events: Vec::new(), then: Then::Wait });
         }
+        if !self.judge_states(feed, document, true).await? {
+            // The reader lost the right in between, and has it again: it begins anew with what it may see.
+            return Ok(Batch { events: vec![feed.snapshot(document)], then: Then::Wait });
+        }
         let rows = self.store().read_changes(feed.sid, feed.branch, (feed.number, now), PAGE).await?;
         let known = contiguous(feed.number, &rows);
         if known == 0 && feed.number == 0 {
@@ -296,6 +311,36 @@ impl Directory {
             () => Then::Wait,
         };
         Ok(Batch { events, then })
+    }
+
+    /// Whether the reader could read every state of the present life up to that of `document`, which it may read now. Asks the log only
+    /// when there are states in between: whoever follows change by change is judged by the present one. The state that was judged last
+    /// is one that the reader could read, unless that is only what it says (`sure`).
+    async fn judge_states(&self, feed: &mut Feed, document: &Document, sure: bool) -> Result<bool, DirectoryError> {
+        let (now, since) = (number(document.etag), feed.judged);
+        let is_next = sure && now <= since.saturating_add(1);
+        if !is_next && !feed.principal.is_server_for(&feed.reference.scid) {
+            let (mut turns, mut at) = (Vec::new(), since);
+            loop {
+                let rows = self.read_rights(feed, (at, now)).await?;
+                let turn =
+                    |row: &RightsRow| Turn::of(row.change_number, row.delta.as_deref(), row.departed.as_deref(), &feed.principal);
+                turns.extend(rows.iter().map(turn));
+                match rows.last() {
+                    Some(last) if rows.len() >= RIGHTS_PAGE.unsigned_abs() as usize => at = last.change_number,
+                    _ => break,
+                }
+            }
+            if !hindsight::could_read(&document.body, &feed.principal, Since { number: since, judged: sure }, &turns) {
+                return Ok(false);
+            }
+        }
+        feed.judged = now.max(since);
+        Ok(true)
+    }
+
+    async fn read_rights(&self, feed: &Feed, range: (i64, i64)) -> Result<Vec<RightsRow>, StoreError> {
+        self.store().read_rights(feed.sid, feed.branch, range, Turn::KINDS.0, RIGHTS_PAGE).await
     }
 
     /// Tells the rest of a life that is over, and then goes over to the one after it.

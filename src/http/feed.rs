@@ -70,8 +70,8 @@ pub async fn changes(call: Call<'_>, path: &SessionPath) -> Answer {
         Opened::Nothing => return Ok(reply::empty(StatusCode::NO_CONTENT).into()),
         Opened::Ahead => return Err(wrong_id("the session has not come that far")),
         Opened::Lost => {
-            let why =
-                "the changes after Last-Event-ID are not known any more: read the session, or follow it without that header";
+            let why = "the changes after Last-Event-ID are not known any more, or the caller could not read them all: read the \
+                       session, or follow it without that header";
             return Err(ApiError::Gone(why));
         }
     };

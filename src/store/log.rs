@@ -6,7 +6,7 @@ use tracing::instrument;
 use uuid::Uuid;
 
 use super::decode::place;
-use super::rows::{ChangeRow, MissedRow};
+use super::rows::{ChangeRow, MissedRow, RightsRow};
 use super::{Store, StoreError};
 
 /// The advisory lock of whoever forgets old days.
@@ -108,6 +108,32 @@ impl Store {
         let query = sqlx::query(include_str!("sql/read_changes.sql")).bind(sid).bind(branch).bind(after).bind(last).bind(limit);
         let rows = query.fetch_all(&self.pool).await?;
         rows.iter().map(|row| Ok(ChangeRow::read(row)?)).collect()
+    }
+
+    /// Reads which changes of one branch of a session after the number `after` and up to `last` may have touched who can read it: the
+    /// first one, and those of some kinds (bits). In the order of the numbers, at most `limit`.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Database`.
+    #[instrument(name = "db.log.read_rights", level = "debug", skip_all)]
+    pub async fn read_rights(
+        &self,
+        sid: Uuid,
+        branch: Uuid,
+        (after, last): (i64, i64),
+        kinds: u32,
+        limit: i64,
+    ) -> Result<Vec<RightsRow>, StoreError> {
+        let query = sqlx::query(include_str!("sql/read_rights.sql")).bind(sid).bind(branch).bind(after).bind(last);
+        let rows = query.bind(kinds.cast_signed()).bind(limit).fetch_all(&self.pool).await?;
+        let read = |row: &sqlx::postgres::PgRow| {
+            Ok(RightsRow {
+                change_number: row.try_get("change_number")?,
+                delta: row.try_get("delta")?,
+                departed: row.try_get("departed")?,
+            })
+        };
+        rows.iter().map(read).collect()
     }
 
     /// Lists the branches of a session that the log still knows of, in the order in which they lived. Reads every row of the session

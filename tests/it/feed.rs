@@ -1,13 +1,17 @@
 //! The change feed of a session: what it tells to whom, and from where it goes on (docs/feed.md).
 
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
+use openmpsd::directory::feed::{Batch, Opened, Then};
+use openmpsd::domain::names::{Scid, SessionName, SessionReference, TemplateName, Xuid};
+use openmpsd::domain::principal::{Principal, User};
 use openmpsd::http::{FeedRules, Rules};
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
 
-use crate::harness::{Actor, Answer, Choices, World, joining, session};
+use crate::harness::{Actor, Answer, Choices, SCID, World, joining, session};
 use crate::story::{active, creating, leaving, open, reserving, sql};
 
 /// Nobody waits longer than this for anything.
@@ -391,6 +395,107 @@ async fn a10_who_loses_the_right_is_told_nothing_more() {
     owner.next().await.expect("deleted", 5);
     owner.ends().await;
     drop((reader, stranger, member, late, owner));
+    world.end().await;
+}
+
+fn reference(template: &str, name: &str) -> SessionReference {
+    SessionReference {
+        scid: Scid::parse(SCID).expect("the scid is a GUID"),
+        template: TemplateName::parse(template).expect("it names a template"),
+        name: SessionName::parse(name).expect("it names a session"),
+    }
+}
+
+/// Numbers of the events of a stream up to one.
+async fn told_up_to(reader: &mut Reader, last: u64) -> Vec<u64> {
+    let mut told = Vec::new();
+    while told.last() != Some(&last) {
+        told.push(reader.next().await.data["changeNumber"].as_u64().expect("a change has a number"));
+    }
+    told
+}
+
+#[tokio::test]
+async fn a10_nobody_goes_on_through_what_could_not_be_read_then() {
+    let world = World::new().await;
+    let (ada, bo, cy) = (world.user(1), world.user(2), world.user(3));
+    let (closed, restricted) = (open("closed"), open("restricted"));
+    let begun = async |path: &str, body: &Value| {
+        let tag = ada.put(path, body).await.expect(201).etag();
+        tag.trim_matches('"').split_once('.').expect("a tag has two parts").0.to_owned()
+    };
+    // Whoever comes in later learns nothing of what was before.
+    let branch = begun(&closed, &private()).await;
+    ada.put(&closed, &custom("secret", &json!(1))).await.expect(200);
+    ada.put(&closed, &reserving(&[2])).await.expect(200);
+    ada.put(&closed, &custom("secret", &json!(null))).await.expect(200);
+    ada.put(&closed, &reserving(&[3])).await.expect(200);
+    let id = |number: u64| format!("{branch}.{number}");
+    for number in 0..=2 {
+        let gone = refused(&bo, &closed, Some(&id(number))).await.expect(410);
+        assert!(gone.text.contains("could not read"), "{gone:?}");
+    }
+    assert_eq!(told_up_to(&mut follow(&bo, &closed, Some(&id(3))).await, 5).await, [4, 5]);
+    assert_eq!(refused(&cy, &closed, Some(&id(4))).await.status, 410);
+    for everything in [&ada, &world.server()] {
+        assert_eq!(told_up_to(&mut follow(everything, &closed, Some(&id(0))).await, 5).await, [1, 2, 3, 4, 5]);
+    }
+
+    // A restriction hides what happened under it after it is gone.
+    let restrict = |to: Value| json!({"properties": {"system": {"joinRestriction": to, "readRestriction": to}}});
+    let branch = begun(&restricted, &active()).await;
+    let id = |number: u64| format!("{branch}.{number}");
+    ada.put(&restricted, &custom("plain", &json!(1))).await.expect(200);
+    assert_eq!(told_up_to(&mut follow(&cy, &restricted, Some(&id(0))).await, 2).await, [1, 2]);
+    ada.put(&restricted, &restrict(json!("followed"))).await.expect(200);
+    ada.put(&restricted, &custom("secret", &json!(1))).await.expect(200);
+    ada.put(&restricted, &restrict(json!("none"))).await.expect(200);
+    ada.put(&restricted, &custom("plain", &json!(2))).await.expect(200);
+    for number in 0..=4 {
+        assert_eq!(refused(&cy, &restricted, Some(&id(number))).await.status, 410, "{number}");
+    }
+    assert_eq!(told_up_to(&mut follow(&cy, &restricted, Some(&id(5))).await, 6).await, [6]);
+    assert_eq!(told_up_to(&mut follow(&ada, &restricted, Some(&id(0))).await, 6).await, [1, 2, 3, 4, 5, 6]);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a10_a_feed_that_lost_the_right_and_has_it_again_begins_anew() {
+    let world = World::new().await;
+    let ada = world.user(1);
+    let path = open("foo");
+    ada.put(&path, &active()).await.expect(201);
+    let (directory, reference) = (&world.running.directory, reference("Open", "foo"));
+    let stranger = Arc::new(Principal::User(User {
+        xuid: Xuid(9),
+        gamertag: None,
+        title_id: None,
+        device_id: None,
+        device_type: None,
+        multiplayer: true,
+    }));
+    let opened = directory.open_feed(&reference, &stranger, None).await.expect("the database answers");
+    let Opened::Feed(mut feed, first) = opened else { panic!("the session is there") };
+    assert_eq!(first.events[0].name, "snapshot");
+    let names = |batch: &Batch| batch.events.iter().map(|event| event.name).collect::<Vec<_>>();
+
+    // What is no matter of rights is told however much there is of it.
+    for n in 0..3 {
+        ada.put(&path, &custom("n", &json!(n))).await.expect(200);
+    }
+    world.user(2).put(&path, &joining("active")).await.expect(200);
+    let batch = directory.follow_feed(&mut feed).await.expect("the database answers");
+    assert_eq!((names(&batch), batch.then), (vec!["change"; 4], Then::Wait));
+
+    for restriction in ["local", "none"] {
+        let system = json!({"joinRestriction": restriction, "readRestriction": restriction});
+        ada.put(&path, &json!({"properties": {"system": system}})).await.expect(200);
+    }
+    let batch = directory.follow_feed(&mut feed).await.expect("the database answers");
+    assert_eq!((names(&batch), batch.then), (vec!["snapshot"], Then::Wait));
+    ada.put(&path, &custom("n", &json!("end"))).await.expect(200);
+    let batch = directory.follow_feed(&mut feed).await.expect("the database answers");
+    assert_eq!(names(&batch), ["change"]);
     world.end().await;
 }
 

@@ -120,6 +120,7 @@ async fn every_path_takes_its_index() {
         path!("find_writes", "changes_default_pkey", "handles_pkey"),
         path!("load_changes", "changes_default_pkey"),
         path!("read_changes", "changes_default_pkey"),
+        path!("read_rights", "changes_default_pkey"),
         path!("list_lives", "changes_default_pkey"),
         path!("probe_sessions", "sessions_pkey"),
         path!("delete_handle", "handles_pkey"),
