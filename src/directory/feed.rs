@@ -271,7 +271,7 @@ impl Directory {
     /// Tells the next changes. Settles what is due before.
     ///
     /// # Errors
-    /// What the store cannot do; the feed may be asked again then.
+    /// What the store cannot do; the feed stands where it stood and may be asked again then.
     pub async fn follow_feed(&self, feed: &mut Feed) -> Result<Batch, DirectoryError> {
         let denied = |refusal: DirectoryError| match refusal {
             DirectoryError::Refused { refusal, .. } if refusal.kind == Kind::Forbidden => {
@@ -350,15 +350,15 @@ impl Directory {
         if matches!(feed.memory, Memory::Unasked) {
             feed.memory = self.past_of(feed).await?.map_or(Memory::Lost, Memory::Kept);
         }
-        let mut events = feed.tell_past(&rows[..known]);
         let has_ended = rows[..known].last().is_none_or(|row| row.deleted);
-        if known < rows.len() {
-            return Ok(Batch { events, then: Then::End });
+        let goes_over = has_ended && known == rows.len();
+        let next = if goes_over { self.life_after(feed.sid, feed.branch).await? } else { None };
+        // Nothing is asked from here on: what the feed has told when the database fails would be lost.
+        let mut events = feed.tell_past(&rows[..known]);
+        if !goes_over {
+            return Ok(Batch { events, then: if known < rows.len() { Then::End } else { Then::Go } });
         }
-        if !has_ended {
-            return Ok(Batch { events, then: Then::Go });
-        }
-        let then = match (self.life_after(feed.sid, feed.branch).await?, present) {
+        let then = match (next, present) {
             (Some(next), _) => {
                 feed.enter(next, 0);
                 Then::Go

@@ -141,7 +141,7 @@ fn directory(error: DirectoryError) -> Reply {
             reply::text(StatusCode::NOT_FOUND, error.to_string())
         }
         DirectoryError::Busy => unavailable("the service is busy: try again in a moment"),
-        DirectoryError::Store(StoreError::Unavailable(_) | StoreError::Unknown(_) | StoreError::LostRace) => {
+        DirectoryError::Store(_) if error.is_temporary() => {
             warn!(%error, "failed to reach the database");
             unavailable("the service cannot reach its database just now: try again in a moment")
         }

@@ -17,7 +17,6 @@ use tracing::{debug, error};
 use super::route::SessionPath;
 use super::sessions::locate;
 use super::{Answer, ApiError, Call, Service, reply};
-use crate::directory::DirectoryError;
 use crate::directory::feed::{Batch, Event, Feed, Opened, Then};
 use crate::domain::names::{ETag, Xuid};
 use crate::notify::Watch;
@@ -199,8 +198,8 @@ impl Line {
                 self.then = then;
                 Some(events)
             }
-            Err(DirectoryError::Busy | DirectoryError::Store(StoreError::Unavailable(_))) => {
-                debug!("a feed waits for the database");
+            Err(error) if error.is_temporary() => {
+                debug!(%error, "a feed waits for the database");
                 self.then = Then::Wait;
                 Some(Vec::new())
             }

@@ -4,14 +4,19 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use openmpsd::ambient::Ids;
+use openmpsd::directory::Directory;
 use openmpsd::directory::feed::{Batch, Opened, Then};
-use openmpsd::domain::names::{Scid, SessionName, SessionReference, TemplateName, Xuid};
-use openmpsd::domain::principal::{Principal, User};
+use openmpsd::domain::names::{Scid, SessionName, SessionReference, TemplateName};
+use openmpsd::domain::principal::Principal;
 use openmpsd::http::{FeedRules, Rules};
+use openmpsd::store::{Store, StoreOptions};
+use openmpsd::wire::feed::read_id;
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
 
-use crate::harness::{Actor, Answer, Choices, SCID, World, joining, session};
+use crate::harness::{Actor, Answer, Choices, SCID, World, joining, player, session};
+use crate::proxy::Proxy;
 use crate::story::{active, creating, leaving, open, reserving, sql};
 
 /// Nobody waits longer than this for anything.
@@ -291,6 +296,51 @@ async fn a_reader_goes_on_across_lives() {
 }
 
 #[tokio::test]
+async fn a_feed_tells_everything_once_though_the_database_fails() {
+    let world = World::new().await;
+    let ada = world.user(1);
+    let (path, mut id) = (open("foo"), None);
+    for _ in 1..=3 {
+        world.pass(1000);
+        let tag = ada.put(&path, &active()).await.expect(201).etag();
+        id = id.or_else(|| read_id(tag.trim_matches('"')));
+        ada.put(&path, &custom("more", &json!(1))).await.expect(200);
+        world.pass(1000);
+        ada.put(&path, &leaving()).await.expect(204);
+    }
+    ada.put(&path, &active()).await.expect(201);
+    let proxy = Proxy::start(world.database.url(), 7, 0);
+    let second = Duration::from_secs(1);
+    let options = StoreOptions { connect: proxy.options(), pool_max: 2, statement_timeout: second, acquire_timeout: second };
+    let store = Store::connect(options).await.expect("the database is there");
+    let directory = Arc::new(Directory::start(store, world.clock.clone(), Ids::random(), Choices::default().options));
+    directory.ready().await.expect("the database is there");
+    let reader = Arc::new(Principal::User(player(2)));
+    for _ in 0..10 {
+        let opened = directory.open_feed(&reference("Open", "foo"), &reader, id).await.expect("the database answers");
+        let Opened::Feed(mut feed, Batch { mut then, .. }) = opened else { panic!("it is all in the log") };
+        // Of a thousand statements that read, four hundred go wrong.
+        proxy.set_permille(4000);
+        let mut told = Vec::new();
+        while then == Then::Go {
+            match directory.follow_feed(&mut feed).await {
+                Ok(batch) => {
+                    then = batch.then;
+                    told.extend(batch.events.into_iter().filter_map(|event| event.id.map(|id| id.change_number)));
+                }
+                Err(error) => assert!(error.is_temporary(), "{error:?}"),
+            }
+        }
+        proxy.mend();
+        assert_eq!(told, [2, 3, 1, 2, 3, 1, 2, 3, 1]);
+    }
+    assert!(proxy.fault_count() > 10);
+    directory.store().close().await;
+    drop((directory, proxy));
+    world.end().await;
+}
+
+#[tokio::test]
 async fn what_is_not_known_any_more_cannot_be_resumed() {
     let world = World::new().await;
     let ada = world.user(1);
@@ -466,14 +516,7 @@ async fn a10_a_feed_that_lost_the_right_and_has_it_again_begins_anew() {
     let path = open("foo");
     ada.put(&path, &active()).await.expect(201);
     let (directory, reference) = (&world.running.directory, reference("Open", "foo"));
-    let stranger = Arc::new(Principal::User(User {
-        xuid: Xuid(9),
-        gamertag: None,
-        title_id: None,
-        device_id: None,
-        device_type: None,
-        multiplayer: true,
-    }));
+    let stranger = Arc::new(Principal::User(player(9)));
     let opened = directory.open_feed(&reference, &stranger, None).await.expect("the database answers");
     let Opened::Feed(mut feed, first) = opened else { panic!("the session is there") };
     assert_eq!(first.events[0].name, "snapshot");
