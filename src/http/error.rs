@@ -37,7 +37,7 @@ pub enum ApiError {
     WrongVersion(u32),
     /// What came after the state that the caller has is not known any more.
     #[error("{0}")]
-    Gone(&'static str),
+    Gone(String),
     /// As many requests of this kind are under way as the service takes.
     #[error("{0}")]
     Crowded(&'static str),

@@ -56,7 +56,9 @@ impl Feeds {
 /// GET {S}/changes
 pub async fn changes(call: Call<'_>, path: &SessionPath) -> Answer {
     let (reference, _) = locate(&call, path)?;
-    let after = last_event_id(&call)?;
+    let last = last_event_id(&call);
+    let after = last.as_ref().map(LastEventId::read).transpose()?;
+    let wrong = |why: &str| last.as_ref().map_or_else(|| why.to_owned(), |last| last.about(why));
     let service = call.service.clone();
     let room = Arc::clone(&service.feeds.room).try_acquire_owned();
     let room = room.map_err(|_| ApiError::Crowded("as many feeds are open as this instance takes: try again later"))?;
@@ -67,11 +69,11 @@ pub async fn changes(call: Call<'_>, path: &SessionPath) -> Answer {
     let (feed, batch) = match opened {
         Opened::Feed(feed, batch) => (feed, batch),
         Opened::Nothing => return Ok(reply::empty(StatusCode::NO_CONTENT).into()),
-        Opened::Ahead => return Err(wrong_id("the session has not come that far")),
+        Opened::Ahead => return Err(ApiError::BadRequest(wrong("the session has not come that far"))),
         Opened::Lost => {
-            let why = "the changes after Last-Event-ID are not known any more, or the caller could not read them all: read the \
-                       session, or follow it without that header";
-            return Err(ApiError::Gone(why));
+            let why = "what came after it is not known any more, or the caller could not read all of it: read the session, or \
+                       follow it without it";
+            return Err(ApiError::Gone(wrong(why)));
         }
     };
     let rules = &service.rules.feeds;
@@ -100,21 +102,33 @@ pub async fn changes(call: Call<'_>, path: &SessionPath) -> Answer {
     Ok(answer.into())
 }
 
-/// The state that the caller has: from the header, or from `?lastEventId=` for those who cannot set headers.
-fn last_event_id(call: &Call) -> Result<Option<ETag>, ApiError> {
+/// What the caller gives as the id of the last event it has, and where.
+struct LastEventId {
+    place: &'static str,
+    text: String,
+}
+
+impl LastEventId {
+    fn about(&self, why: &str) -> String {
+        format!("{}: {why}", self.place)
+    }
+
+    fn read(&self) -> Result<ETag, ApiError> {
+        read_id(&self.text).ok_or_else(|| ApiError::BadRequest(self.about("an id like {branch}.{changeNumber} is expected")))
+    }
+}
+
+/// The state that the caller has: from the header, or from `?lastEventId=` for those who cannot set it.
+fn last_event_id(call: &Call) -> Option<LastEventId> {
     let header = call.request.headers().get("last-event-id").map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
     let parameter = || {
         let mut pairs = form_urlencoded::parse(call.request.query_string().as_bytes());
         pairs.find(|(name, _)| name.eq_ignore_ascii_case("lastEventId")).map(|(_, value)| value.into_owned())
     };
-    match header.or_else(parameter).as_deref().map(str::trim) {
-        None | Some("") => Ok(None),
-        Some(text) => read_id(text).map(Some).ok_or_else(|| wrong_id("an id like {branch}.{changeNumber} is expected")),
-    }
-}
-
-fn wrong_id(why: &str) -> ApiError {
-    ApiError::BadRequest(format!("Last-Event-ID: {why}"))
+    let header = header.map(|text| ("Last-Event-ID", text));
+    let (place, text) = header.or_else(|| Some(("?lastEventId=", parameter()?)))?;
+    let text = text.trim().to_owned();
+    (!text.is_empty()).then_some(LastEventId { place, text })
 }
 
 fn write(event: &Event, out: &mut String) {

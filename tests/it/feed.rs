@@ -357,7 +357,7 @@ async fn what_is_not_known_any_more_cannot_be_resumed() {
     world.store.drop_partitions(world.clock.now()).await.expect("partitions are dropped");
     for last in [&id, "c58d2b0e-3d30-4b5f-9a4a-3a2c4e1f8d11.1"] {
         let gone = refused(&ada, &path, Some(last)).await.expect(410);
-        assert!(gone.text.contains("without that header"), "{gone:?}");
+        assert!(gone.text.starts_with("Last-Event-ID: "), "{gone:?}");
     }
     follow(&ada, &path, Some(&format!("{branch}.2"))).await.next().await.expect("change", 3);
     follow(&ada, &path, None).await.next().await.expect("snapshot", 3);
@@ -381,7 +381,11 @@ async fn ids_that_make_no_sense_are_refused() {
     for last in ["x", "1", branch, &format!("{branch}."), &format!("{branch}.-1"), &format!("{branch}.2"), "x.1"] {
         let refused = refused(&ada, &path, Some(last)).await.expect(400);
         assert!(refused.text.starts_with("Last-Event-ID: "), "{refused:?}");
+        let refused = ada.get(&format!("{path}/changes?lasteventid={last}")).await.expect(400);
+        assert!(refused.text.starts_with("?lastEventId=: "), "{refused:?}");
     }
+    let gone = ada.get(&format!("{path}/changes?lastEventId=c58d2b0e-3d30-4b5f-9a4a-3a2c4e1f8d11.1")).await.expect(410);
+    assert!(gone.text.starts_with("?lastEventId=: ") && gone.text.ends_with("without it"), "{gone:?}");
     follow(&ada, &path, Some(&format!("{branch}.0"))).await.next().await.expect("change", 1);
     world.end().await;
 }
