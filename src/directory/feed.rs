@@ -225,6 +225,11 @@ fn contiguous(after: i64, rows: &[ChangeRow]) -> usize {
     rows.iter().zip(after.saturating_add(1)..).take_while(|(row, number)| row.change_number == *number).count()
 }
 
+/// Whether there may be more after these rows.
+fn is_full(rows: &[RightsRow]) -> bool {
+    i64::try_from(rows.len()).is_ok_and(|count| count >= RIGHTS_PAGE)
+}
+
 impl Directory {
     /// Begins to tell a reader what becomes of a session: from the present state on, or from an earlier one that the reader has.
     ///
@@ -327,7 +332,7 @@ impl Directory {
                     |row: &RightsRow| Turn::of(row.change_number, row.delta.as_deref(), row.departed.as_deref(), &feed.principal);
                 turns.extend(rows.iter().map(turn));
                 match rows.last() {
-                    Some(last) if rows.len() >= RIGHTS_PAGE.unsigned_abs() as usize => at = last.change_number,
+                    Some(last) if is_full(&rows) => at = last.change_number,
                     _ => break,
                 }
             }
@@ -376,14 +381,18 @@ impl Directory {
     /// more, or when the reader could not.
     async fn past_of(&self, feed: &Feed) -> Result<Option<Past>, DirectoryError> {
         let (mut past, mut at) = (Past::default(), 0);
+        // Days are forgotten from the first on: whatever is there of a life whose first change is there is all of it.
         while at < feed.number {
-            let rows = self.store().read_changes(feed.sid, feed.branch, (at, feed.number), PAGE).await?;
-            if rows.is_empty() || contiguous(at, &rows) < rows.len() {
+            let rows = self.read_rights(feed, (at, feed.number)).await?;
+            if at == 0 && rows.first().is_none_or(|row| row.change_number != 1) {
                 return Ok(None);
             }
             for row in &rows {
-                at = row.change_number;
                 past.take(row.delta.as_deref().unwrap_or("{}"));
+            }
+            match rows.last() {
+                Some(last) if is_full(&rows) => at = last.change_number,
+                _ => break,
             }
         }
         let could = feed.number == 0 || past.may_read(&feed.reference.scid, &feed.principal);

@@ -136,8 +136,8 @@ impl Store {
         rows.iter().map(read).collect()
     }
 
-    /// Lists the branches of a session that the log still knows of, in the order in which they lived. Reads every row of the session
-    /// in an index: to be asked only when one life is over.
+    /// Lists the branches of a session that the log still knows of, in the order in which they lived. Costs a few index
+    /// probes for each of them, however long they were.
     ///
     /// # Errors
     /// `Unavailable`, `Database`.
