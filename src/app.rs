@@ -120,7 +120,7 @@ impl Parts {
             clock: self.clock,
             runtime: Handle::current(),
             hub: Arc::clone(notifier.hub()),
-            feeds: Feeds::new(self.rules.feeds.open_max, ending.subscribe()),
+            feeds: Feeds::new(&self.rules.feeds, ending.subscribe()),
             rules: self.rules,
             sockets: self.sockets,
         });
@@ -128,6 +128,8 @@ impl Parts {
             .disable_signals()
             .backlog(4096)
             .keep_alive(KEEP_ALIVE)
+            // Whoever closes the connection does not wait for an answer: the place of its feed is free at once.
+            .h1_allow_half_closed(false)
             .shutdown_timeout(self.shutdown.as_secs().max(1));
         if self.workers > 0 {
             server = server.workers(self.workers);
@@ -252,8 +254,10 @@ async fn serve_on(
             banned: settings.access.banned_xuids.clone(),
             feeds: FeedRules {
                 open_max: settings.feeds.open_max,
+                per_caller_max: settings.feeds.per_caller_max,
                 poll: Duration::from_millis(settings.feeds.poll_ms),
                 heartbeat: Duration::from_millis(settings.feeds.heartbeat_ms),
+                lifetime: Duration::from_secs(settings.feeds.lifetime_s),
             },
             dev,
         },

@@ -2,8 +2,9 @@
 //!
 //! The stream is pulled: while a reader is slow, nothing is read from the log, and one batch is all that is held for it.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
@@ -19,6 +20,7 @@ use super::sessions::locate;
 use super::{Answer, ApiError, Call, Service, reply};
 use crate::directory::feed::{Batch, Event, Feed, Opened, Then};
 use crate::domain::names::{ETag, Xuid};
+use crate::domain::principal::Principal;
 use crate::notify::Watch;
 use crate::store::StoreError;
 use crate::wire::feed::read_id;
@@ -33,23 +35,87 @@ const HEARTBEAT: &str = ": still here\n\n";
 pub struct FeedRules {
     /// How many may be open.
     pub open_max: usize,
+    /// How many of them one user, or one server, may have.
+    pub per_caller_max: usize,
     /// How often a feed looks by itself whether its session has changed.
     pub poll: Duration,
     /// How often a silent feed says that it lives.
     pub heartbeat: Duration,
+    /// After how long a feed ends, for its reader to come back.
+    pub lifetime: Duration,
 }
 
 /// The feeds that are open.
 pub struct Feeds {
     room: Arc<Semaphore>,
+    per_caller_max: usize,
+    callers: Arc<Callers>,
     ending: watch::Receiver<bool>,
 }
 
+/// How many feeds callers have, of those that have any.
+type Callers = Mutex<HashMap<Caller, usize>>;
+
+/// Whose feeds are counted together.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Caller {
+    User(Xuid),
+    /// A server, whomever it acts for, or an operator.
+    Named(String),
+}
+
+impl From<&Principal> for Caller {
+    fn from(principal: &Principal) -> Self {
+        match principal {
+            Principal::User(user) => Self::User(user.xuid),
+            Principal::Server(server) => Self::Named(server.name.clone()),
+            Principal::ServerFor(acting) => Self::Named(acting.server.name.clone()),
+            Principal::Admin { name } => Self::Named(name.clone()),
+        }
+    }
+}
+
+/// Room for one feed, which is given back when this is dropped.
+struct Place {
+    _room: OwnedSemaphorePermit,
+    caller: Caller,
+    callers: Arc<Callers>,
+}
+
 impl Feeds {
-    /// Room for so many feeds, until the service is `ending`.
+    /// Room for feeds, until the service is `ending`.
     #[must_use]
-    pub fn new(open_max: usize, ending: watch::Receiver<bool>) -> Self {
-        Self { room: Arc::new(Semaphore::new(open_max)), ending }
+    pub fn new(rules: &FeedRules, ending: watch::Receiver<bool>) -> Self {
+        let room = Arc::new(Semaphore::new(rules.open_max));
+        Self { room, per_caller_max: rules.per_caller_max, callers: Arc::default(), ending }
+    }
+
+    fn take(&self, caller: Caller) -> Result<Place, ApiError> {
+        let room = Arc::clone(&self.room).try_acquire_owned();
+        let room = room.map_err(|_| ApiError::Crowded("as many feeds are open as this instance takes: try again later"))?;
+        let mut callers = counted(&self.callers);
+        let count = callers.get(&caller).copied().unwrap_or(0);
+        if count >= self.per_caller_max {
+            return Err(ApiError::Crowded(
+                "the caller has as many feeds as one may have on this instance: close one, or try again later",
+            ));
+        }
+        callers.insert(caller.clone(), count + 1);
+        Ok(Place { _room: room, caller, callers: Arc::clone(&self.callers) })
+    }
+}
+
+fn counted(callers: &Callers) -> MutexGuard<'_, HashMap<Caller, usize>> {
+    callers.lock().expect("counting does not panic")
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut callers = counted(&self.callers);
+        match callers.get_mut(&self.caller) {
+            Some(count) if *count > 1 => *count -= 1,
+            _ => drop(callers.remove(&self.caller)),
+        }
     }
 }
 
@@ -60,8 +126,7 @@ pub async fn changes(call: Call<'_>, path: &SessionPath) -> Answer {
     let after = last.as_ref().map(LastEventId::read).transpose()?;
     let wrong = |why: &str| last.as_ref().map_or_else(|| why.to_owned(), |last| last.about(why));
     let service = call.service.clone();
-    let room = Arc::clone(&service.feeds.room).try_acquire_owned();
-    let room = room.map_err(|_| ApiError::Crowded("as many feeds are open as this instance takes: try again later"))?;
+    let place = service.feeds.take(Caller::from(&*call.principal))?;
     // Before the session is read, so that no change falls in between.
     let watch = service.hub.watch(reference.sid());
     let (directory, principal) = (Arc::clone(&service.directory), Arc::clone(&call.principal));
@@ -88,11 +153,12 @@ pub async fn changes(call: Call<'_>, path: &SessionPath) -> Answer {
         credential,
         users: call.principal.users().iter().map(|user| user.xuid).collect(),
         heartbeat: Instant::now() + rules.heartbeat,
+        end: Instant::now() + rules.lifetime,
         poll,
         watch,
         ending: service.feeds.ending.clone(),
         service,
-        _room: room,
+        _place: place,
     };
     let rest = stream::unfold(line, async |mut line| line.next().await.map(|bytes| (Ok::<_, StoreError>(bytes), line)));
     let mut answer = reply::stream("text/event-stream", Bytes::from(first), rest);
@@ -149,10 +215,11 @@ struct Line {
     credential: Option<String>,
     users: Vec<Xuid>,
     heartbeat: Instant,
+    end: Instant,
     poll: tokio::time::Interval,
     watch: Watch,
     ending: watch::Receiver<bool>,
-    _room: OwnedSemaphorePermit,
+    _place: Place,
 }
 
 impl Line {
@@ -163,6 +230,7 @@ impl Line {
             biased;
             // Whoever could say that the service ends is gone when it has.
             _ = ending.wait_for(|ending| *ending) => None,
+            () = sleep_until(self.end) => None,
             bytes = self.tell() => bytes,
         }
     }

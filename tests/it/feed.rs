@@ -14,6 +14,7 @@ use openmpsd::store::{Store, StoreOptions};
 use openmpsd::wire::feed::read_id;
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt as _;
 
 use crate::harness::{Actor, Answer, Choices, SCID, World, joining, player, session};
 use crate::proxy::Proxy;
@@ -679,6 +680,64 @@ async fn feeds_are_limited_and_give_their_room_back() {
     first.next().await.expect("snapshot", 1);
     soon("the end", async { tokio::join!(world.end(), first.ends()) }).await;
     drop(third);
+}
+
+async fn with_feeds(choose: impl FnOnce(&mut FeedRules)) -> World {
+    let mut choices = Choices::default();
+    choose(&mut choices.rules.feeds);
+    World::with(choices).await
+}
+
+#[tokio::test]
+async fn nobody_takes_the_feeds_of_others() {
+    // No heartbeat finds out that a reader is gone.
+    let world =
+        with_feeds(|feeds| (feeds.open_max, feeds.per_caller_max, feeds.heartbeat) = (4, 2, Duration::from_hours(1))).await;
+    let (ada, bo) = (world.user(1), world.user(2));
+    let path = open("foo");
+    ada.put(&path, &active()).await.expect(201);
+    let mut of_ada = vec![follow(&ada, &path, None).await, follow(&ada, &path, None).await];
+    let crowded = refused(&ada, &path, None).await.expect(503);
+    assert_eq!(crowded.header("retry-after"), Some("1"));
+    assert!(crowded.text.contains("the caller"), "{crowded:?}");
+    let others = [follow(&bo, &path, None).await, follow(&world.server(), &path, None).await];
+    assert!(refused(&world.server(), &path, None).await.expect(503).text.contains("this instance"));
+    of_ada.pop();
+    let again = soon("room", async { while ask(&ada, &path, None).await.status().as_u16() != 200 {} });
+    again.await;
+    drop((of_ada, others));
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_feed_ends_after_its_lifetime_and_goes_on() {
+    let world = with_feeds(|feeds| feeds.lifetime = Duration::from_millis(300)).await;
+    let ada = world.user(1);
+    let path = open("foo");
+    ada.put(&path, &active()).await.expect(201);
+    let mut reader = follow(&ada, &path, None).await;
+    let id = reader.next().await.expect("snapshot", 1).id().to_owned();
+    reader.ends().await;
+    ada.put(&path, &custom("n", &json!(2))).await.expect(200);
+    follow(&ada, &path, Some(&id)).await.next().await.expect("change", 2);
+    drop(reader);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn the_write_of_a_client_that_leaves_at_once_is_done() {
+    let world = World::new().await;
+    let ada = world.user(1);
+    let body = active().to_string();
+    for n in 0..20 {
+        let length = format!("Content-Length: {}", body.len());
+        let path = open(&format!("foo{n}"));
+        let mut stream = ada.dial(&format!("PUT {path}"), &[&length, "Content-Type: application/json"]).await;
+        stream.write_all(body.as_bytes()).await.expect("the service reads");
+        drop(stream);
+        soon("the session", async { while ada.get(&path).await.status != 200 {} }).await;
+    }
+    world.end().await;
 }
 
 #[tokio::test]
