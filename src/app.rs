@@ -227,7 +227,9 @@ async fn serve_on(
     if !private {
         follow_clock(&store, &clock).await.context("failed to compare clocks with the database")?;
     }
-    store.ensure_partitions(clock.now()).await.context("failed to make partitions of the change log")?;
+    if let Err(error) = store.ensure_partitions(clock.now()).await {
+        warn!(%error, "failed to make partitions of the change log ahead: its default partition takes what comes until they are made");
+    }
     let instance = ids.uuid();
     if dev {
         take_dev_lease(&store, &clock, instance, private).await?;

@@ -9,7 +9,7 @@ use super::decode::place;
 use super::rows::{ChangeRow, MissedRow, RightsRow};
 use super::{Store, StoreError};
 
-/// The advisory lock of whoever forgets old days.
+/// The advisory lock of whoever makes or forgets days; the functions in the database take it as well.
 const FORGET_LOCK: i64 = 0x6f70_656e_666f_7267;
 
 /// A save whose outcome is unknown.
@@ -165,7 +165,7 @@ impl Store {
     /// and every few hours; a day without its partition costs nothing but a slower end.
     ///
     /// # Errors
-    /// `Unavailable`, `Database`.
+    /// `Unavailable`, also when somebody holds a lock on the log for longer than a moment; `Database`.
     #[instrument(name = "db.log.ensure_partitions", level = "debug", skip_all)]
     pub async fn ensure_partitions(&self, now: DateTime<Utc>) -> Result<i64, StoreError> {
         Ok(sqlx::query(include_str!("sql/ensure_changes_partitions.sql"))
@@ -178,7 +178,7 @@ impl Store {
     /// Forgets all days before the UTC day of `before`, and returns how many partitions went; none when another instance is at it.
     ///
     /// # Errors
-    /// `Unavailable`, `Database`.
+    /// `Unavailable`, also when somebody holds a lock on the log for longer than a moment; `Database`.
     #[instrument(name = "db.log.drop_partitions", level = "debug", skip_all)]
     pub async fn drop_partitions(&self, before: DateTime<Utc>) -> Result<i32, StoreError> {
         Ok(sqlx::query(include_str!("sql/drop_changes_partitions.sql"))
