@@ -13,7 +13,7 @@ alter table instances
     add column backend_from timestamptz;
 
 comment on table instances is 'service processes that live, or whose end nobody has noticed yet';
-comment on column instances.beat is 'rises every second while the process is well';
+comment on column instances.beat is 'rises every two seconds while the process is well';
 comment on column instances.seen_at is 'when it last rose, for people; real time';
 comment on column instances.place is 'what only one process at a time can hold: its listening address on its machine';
 comment on column instances.backend is 'the server process of its own database connection, with when that began: both end with the instance';
@@ -24,6 +24,7 @@ alter table connections
     add column checks   smallint not null default 0;
 
 create index connections_check on connections (check_at) where check_at is not null;
+create index connections_forgotten on connections (lost_at) where check_at is null and lost_at is not null;
 
 comment on table connections is 'sockets with a connection id: those that live, and for a day those that are lost';
 comment on column connections.lost_at is 'when it was found to be lost, in real time; null while it lives';

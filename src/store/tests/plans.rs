@@ -27,7 +27,7 @@ async fn fill(connection: &mut PgConnection) {
         insert into changes select sid, sid, i, start, md5(n::text || i)::uuid, 1, 0, false, '', '', null
         from rows, generate_series(1, 2) i;
         insert into connections select md5(n::text || 0)::uuid, sid, n, start, case when n % 3 = 0 then start end,
-            case when n % 3 = 0 then start end
+            case when n % 6 = 0 then start end
         from rows;
         insert into instances select sid, start, 1 from rows where n < 3;
         insert into nonces select decode(md5(n::text), 'hex'), '{}', start from rows;
@@ -114,6 +114,7 @@ async fn every_path_takes_its_index() {
         path!("open_connections"),
         path!("lose_connections", "connections_pkey"),
         path!("take_lost_connections", "connections_check"),
+        path!("forget_connections", "connections_forgotten", "connections_pkey"),
         path!("note_checked_connections", "connections_pkey"),
         path!("bury_instances", "instances_pkey", "connections_instance"),
         path!("read_missed", "changes_default_pkey"),
