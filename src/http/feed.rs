@@ -184,7 +184,7 @@ impl LastEventId {
     }
 }
 
-/// The state that the caller has: from the header, or from `?lastEventId=` for those who cannot set it.
+/// The state that the caller has: from the header, or from `?lastEventId=` for those whose client sets it only when it comes back.
 fn last_event_id(call: &Call) -> Option<LastEventId> {
     let header = call.request.headers().get("last-event-id").map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
     let parameter = || {

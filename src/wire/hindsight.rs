@@ -7,17 +7,17 @@
 use super::stored::parse;
 use crate::domain::access;
 use crate::domain::change::Kinds;
-use crate::domain::names::Xuid;
+use crate::domain::names::{MemberIndex, Xuid};
 use crate::domain::principal::Principal;
 use crate::domain::session::{Restriction, Visibility};
-use crate::json::{Json, Object};
+use crate::json::{Json, Object, Text};
 
 /// What a change that may have touched rights did to those of one reader.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Turn {
     number: i64,
-    joined: Vec<Xuid>,
-    left: Vec<Xuid>,
+    joined: Vec<(MemberIndex, Xuid)>,
+    left: Vec<(MemberIndex, Xuid)>,
     restriction: Option<Restriction>,
 }
 
@@ -33,8 +33,19 @@ impl Turn {
         let (delta, departed) = (value(delta), value(departed));
         let first = delta.get("constants").is_some();
         let restriction = system(&delta, "properties").filter(|fields| first || fields.contains_key("readRestriction"));
-        let left = departed.as_array().unwrap_or_default().iter().filter_map(|one| own(one.get("xuid")?, reader)).collect();
-        Self { number, joined: own_members(&delta, reader), left, restriction: restriction.map(read_restriction) }
+        let departed = departed.as_array().unwrap_or_default().iter();
+        let index = |one: &Json| MemberIndex::try_from(one.get("index")?.as_u64()?).ok();
+        let left = departed.filter_map(|one| index(one).zip(own(one.get("xuid")?, reader))).collect();
+        let index = |index: &Text| index.decode()?.parse::<MemberIndex>().ok();
+        let joined = own_members(&delta, reader).filter_map(|(key, xuid)| Some((index(key)?, xuid))).collect();
+        Self { number, joined, left, restriction: restriction.map(read_restriction) }
+    }
+}
+
+impl Turn {
+    /// The indices under which the reader came or went.
+    pub fn indices(&self) -> impl Iterator<Item = MemberIndex> {
+        self.joined.iter().chain(&self.left).map(|(index, _)| *index)
     }
 }
 
@@ -52,11 +63,11 @@ fn own(xuid: &Json, reader: &Principal) -> Option<Xuid> {
     reader.users().iter().any(|user| user.xuid == xuid).then_some(xuid)
 }
 
-/// Those of the reader's users whose entries are there, as a whole.
-fn own_members(document: &Json, reader: &Principal) -> Vec<Xuid> {
+/// Those of the reader's users whose entries are there as a whole, with their keys.
+fn own_members<'a>(document: &'a Json, reader: &'a Principal) -> impl Iterator<Item = (&'a Text, Xuid)> {
     let members = document.get("members").and_then(Json::as_object);
     let xuid = |entry: &Json| own(entry.get("constants")?.get("system")?.get("xuid")?, reader);
-    members.into_iter().flatten().filter_map(|(_, entry)| xuid(entry)).collect()
+    members.into_iter().flatten().filter_map(move |(index, entry)| Some((index, xuid(entry)?)))
 }
 
 /// The state from which a reader goes on.
@@ -80,12 +91,12 @@ pub fn could_read(document: &str, reader: &Principal, since: Since, turns: &[Tur
     }
     let visibility = Visibility::read(constants);
     let mut restriction = Some(read_restriction(system(&document, "properties").unwrap_or(&empty)));
-    let mut members = own_members(&document, reader);
+    let mut members: Vec<Xuid> = own_members(&document, reader).map(|(_, xuid)| xuid).collect();
     for (at, turn) in turns.iter().enumerate().rev() {
         let earlier = &turns[..at];
         // What is undone here leads to the states between the turn before and this one.
-        members.retain(|member| !turn.joined.contains(member));
-        members.extend(&turn.left);
+        members.retain(|member| !turn.joined.iter().any(|(_, joined)| joined == member));
+        members.extend(turn.left.iter().map(|(_, xuid)| *xuid));
         if turn.restriction.is_some() {
             restriction = earlier.iter().rev().find_map(|turn| turn.restriction);
         }

@@ -682,6 +682,31 @@ async fn feeds_are_limited_and_give_their_room_back() {
     drop(third);
 }
 
+#[tokio::test]
+async fn m95_the_own_entry_is_known_however_much_later_the_reader_left() {
+    let world = World::new().await;
+    let (ada, bo) = (world.user(1), world.user(2));
+    let path = session("Arena", "hall");
+    let tag = ada.put(&path, &joining("active")).await.expect(201).etag();
+    let (branch, _) = tag.trim_matches('"').split_once('.').expect("a tag has two parts");
+    bo.put(&path, &joining("active")).await.expect(200);
+    bo.put(&path, &json!({"members": {"me": {"properties": {"custom": {"colour": "red"}}}}})).await.expect(200);
+    // More than a page.
+    for n in 4..=110 {
+        ada.put(&path, &custom("n", &json!(n))).await.expect(200);
+    }
+    bo.put(&path, &leaving()).await.expect(200);
+    let for_bo = world.server().with("X-Xbl-OnBehalfOf-Users", "2");
+    for reader in [&bo, &for_bo] {
+        let mut reader = follow(reader, &path, Some(&format!("{branch}.2"))).await;
+        let event = reader.next().await.expect("change", 3);
+        assert_eq!(event.delta()["members"], json!({"me": {"properties": {"custom": {"colour": "red"}}}}));
+        told_up_to(&mut reader, 110).await;
+        assert_eq!(reader.next().await.expect("change", 111).delta()["members"], json!({"me": null}));
+    }
+    world.end().await;
+}
+
 async fn with_feeds(choose: impl FnOnce(&mut FeedRules)) -> World {
     let mut choices = Choices::default();
     choose(&mut choices.rules.feeds);
