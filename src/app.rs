@@ -19,8 +19,8 @@ use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::{MissedTickBehavior, interval};
-use tracing::{error, info, warn};
+use tokio::time::{Interval, MissedTickBehavior, interval};
+use tracing::{debug, error, info, warn};
 use uuid::Uuid;
 
 use crate::ambient::{Clock, Ids};
@@ -125,7 +125,7 @@ impl Parts {
             clock: self.clock,
             runtime: Handle::current(),
             hub: Arc::clone(notifier.hub()),
-            feeds: Feeds::new(self.rules.feeds.open_max, ending.subscribe()),
+            feeds: Feeds::new(&self.rules.feeds, ending.subscribe()),
             rules: self.rules,
             sockets: self.sockets,
         });
@@ -236,7 +236,9 @@ async fn serve_on(
     if !private {
         follow_clock(&store, &clock).await.context("failed to compare clocks with the database")?;
     }
-    store.ensure_partitions(clock.now()).await.context("failed to make partitions of the change log")?;
+    if let Err(error) = store.ensure_partitions(clock.now()).await {
+        warn!(%error, "failed to make partitions of the change log ahead: its default partition takes what comes until they are made");
+    }
     let instance = ids.uuid();
     if dev {
         take_dev_lease(&store, &clock, instance, private).await?;
@@ -263,8 +265,10 @@ async fn serve_on(
             banned: settings.access.banned_xuids.clone(),
             feeds: FeedRules {
                 open_max: settings.feeds.open_max,
+                per_caller_max: settings.feeds.per_caller_max,
                 poll: Duration::from_millis(settings.feeds.poll_ms),
                 heartbeat: Duration::from_millis(settings.feeds.heartbeat_ms),
+                lifetime: Duration::from_secs(settings.feeds.lifetime_s),
             },
             dev,
         },
@@ -393,14 +397,15 @@ fn start_chores(directory: &Arc<Directory>, settings: &Settings, dev: Option<Uui
     chores.spawn(repeat("reload the service configs", CATALOG_INTERVAL, Arc::clone(directory), async |directory| {
         directory.refresh_catalog().await
     }));
-    let kept = TimeDelta::days(settings.log.keep_days.into());
-    chores.spawn(repeat("keep house", HOUSEKEEPING_INTERVAL, Arc::clone(directory), async move |directory| {
-        directory.store().ensure_partitions(directory.clock().now()).await?;
-        directory.store().delete_expired_nonces(directory.clock().real()).await?;
-        directory.drop_expired_handles().await?;
-        // By real time: a development clock that was moved ahead must not take the history of a minute ago for old.
-        directory.store().drop_partitions(directory.clock().real() - kept).await.map(drop)
-    }));
+    let mut house = House::new(TimeDelta::days(settings.log.keep_days.into()));
+    let kept = Arc::clone(directory);
+    chores.spawn(async move {
+        let mut ticks = ticks(HOUSEKEEPING_INTERVAL);
+        loop {
+            ticks.tick().await;
+            house.keep(&kept).await;
+        }
+    });
     if let Some(instance) = dev {
         chores.spawn(repeat(
             "renew the development clock's lease",
@@ -423,22 +428,74 @@ async fn repeat<Work>(what: &'static str, every: Duration, directory: Arc<Direct
 where
     Work: AsyncFn(Arc<Directory>) -> Result<(), StoreError>,
 {
-    let mut ticks = interval(every.max(Duration::from_millis(1)));
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut failing = false;
+    let (mut ticks, mut chore) = (ticks(every), Chore::new(what));
     loop {
         ticks.tick().await;
-        match work(Arc::clone(&directory)).await {
-            Ok(()) if failing => {
-                failing = false;
-                info!("managed again to {what}");
-            }
-            Ok(()) => {}
-            Err(error) if failing => tracing::debug!(%error, "still failing to {what}"),
-            Err(error) => {
-                failing = true;
-                warn!(%error, "failed to {what}: trying again");
-            }
+        chore.note(&work(Arc::clone(&directory)).await);
+    }
+}
+
+fn ticks(every: Duration) -> Interval {
+    let mut ticks = interval(every.max(Duration::from_millis(1)));
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks
+}
+
+/// Something done again and again, and whether it worked the last time.
+#[derive(Debug)]
+struct Chore {
+    what: &'static str,
+    failing: bool,
+}
+
+impl Chore {
+    const fn new(what: &'static str) -> Self {
+        Self { what, failing: false }
+    }
+
+    /// Tells the first failure, and the first success after it.
+    fn note<T>(&mut self, result: &Result<T, StoreError>) {
+        let what = self.what;
+        match result {
+            Ok(_) if self.failing => info!("managed again to {what}"),
+            Ok(_) => {}
+            Err(error) if self.failing => debug!(%error, "still failing to {what}"),
+            Err(error) => warn!(%error, "failed to {what}: trying again"),
         }
+        self.failing = result.is_err();
+    }
+}
+
+/// What has to be tidied up now and then. No step depends on another: whatever fails is told, and the rest is done.
+#[derive(Debug)]
+pub struct House {
+    log_kept: TimeDelta,
+    days_ahead: Chore,
+    tickets: Chore,
+    handles: Chore,
+    old_days: Chore,
+}
+
+impl House {
+    /// For a change log that is kept so long.
+    #[must_use]
+    pub const fn new(log_kept: TimeDelta) -> Self {
+        Self {
+            log_kept,
+            days_ahead: Chore::new("make partitions of the change log ahead"),
+            tickets: Chore::new("remove expired tickets"),
+            handles: Chore::new("remove expired handles"),
+            old_days: Chore::new("forget old days of the change log"),
+        }
+    }
+
+    /// Tidies up once.
+    pub async fn keep(&mut self, directory: &Directory) {
+        let (store, clock) = (directory.store(), directory.clock());
+        self.days_ahead.note(&store.ensure_partitions(clock.now()).await);
+        self.tickets.note(&store.delete_expired_nonces(clock.real()).await);
+        self.handles.note(&directory.drop_expired_handles().await);
+        // By real time: a development clock that was moved ahead must not take the history of a minute ago for old.
+        self.old_days.note(&store.drop_partitions(clock.real() - self.log_kept).await);
     }
 }

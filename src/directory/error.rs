@@ -43,6 +43,14 @@ impl From<Refusal> for DirectoryError {
 }
 
 impl DirectoryError {
+    /// Whether the same may work in a moment: the fault is the database's, or that of too many others (503).
+    #[must_use]
+    pub fn is_temporary(&self) -> bool {
+        let passes =
+            |error: &StoreError| matches!(error, StoreError::Unavailable(_) | StoreError::Unknown(_) | StoreError::LostRace);
+        matches!(self, Self::Busy) || matches!(self, Self::Store(error) if passes(error))
+    }
+
     /// A refusal with the session it is about, if the caller may see it and this kind of refusal shows it.
     pub(super) fn about(refusal: Refusal, readable: bool, document: impl FnOnce() -> Option<Document>) -> Self {
         match refusal.kind {

@@ -1,8 +1,9 @@
 //! The change feed of one session: its log, told to one reader batch by batch, from any state the log still reaches back to.
 //!
 //! Rights are judged before every batch by reading the session, and a batch never goes beyond the state that was judged, so that
-//! nobody is told of a change made after the one that took the right away. A life that is over cannot be read any more: who could
-//! read it is told by the log itself. Not here: what wakes a feed, and how it is sent.
+//! nobody is told of a change made after the one that took the right away. Where more than one change has happened, the log tells
+//! whether the reader could read the states between. A life that is over cannot be read any more: who could read it is told by the
+//! log itself. Not here: what wakes a feed, and how it is sent.
 
 use std::sync::Arc;
 
@@ -10,20 +11,24 @@ use uuid::Uuid;
 
 use super::{Directory, DirectoryError, Document};
 use crate::domain::change::Kinds;
-use crate::domain::names::{Branch, ETag, SessionReference};
+use crate::domain::names::{Branch, ETag, MemberIndex, SessionReference};
 use crate::domain::principal::Principal;
 use crate::domain::refusal::Kind;
-use crate::store::rows::ChangeRow;
+use crate::store::StoreError;
+use crate::store::rows::{ChangeRow, RightsRow};
 use crate::wire::feed::{self as wire, Happened, Past, Peephole};
+use crate::wire::hindsight::{self, Since, Turn};
 
 /// The most changes told at once.
 const PAGE: i64 = 100;
+/// The most changes looked at at once for who could read.
+const RIGHTS_PAGE: i64 = 1000;
 
 /// What a request for a feed comes to.
 pub enum Opened {
     /// There is no session, and nothing is left to tell of one (204).
     Nothing,
-    /// What followed the state that the reader has is not in the log any more, if it ever was (410).
+    /// What followed the state that the reader has is not in the log any more, if it ever was, or the reader could not read it (410).
     Lost,
     /// The session has not come as far as the state that the reader claims to have (400).
     Ahead,
@@ -77,6 +82,10 @@ pub struct Feed {
     /// The state that the reader has.
     branch: Uuid,
     number: i64,
+    /// The last state of this life up to which it is known that the reader could read every one from where the feed stands.
+    judged: i64,
+    /// The reader's indices in this life, as far as that is known from changes that may not have been told yet.
+    own: Vec<MemberIndex>,
     sight: Sight,
     memory: Memory,
 }
@@ -121,6 +130,8 @@ impl Feed {
             principal: Arc::clone(principal),
             branch: id.branch.0,
             number: number(id),
+            judged: number(id),
+            own: Vec::new(),
             sight: Sight::Unasked,
             memory: Memory::Unasked,
         }
@@ -140,7 +151,8 @@ impl Feed {
 
     /// Begins another life of the session.
     fn enter(&mut self, branch: Uuid, number: i64) {
-        (self.branch, self.number, self.sight, self.memory) = (branch, number, Sight::Unasked, Memory::Unasked);
+        (self.branch, self.number, self.judged) = (branch, number, number);
+        (self.own, self.sight, self.memory) = (Vec::new(), Sight::Unasked, Memory::Unasked);
     }
 
     fn snapshot(&mut self, document: &Document) -> Event {
@@ -156,6 +168,7 @@ impl Feed {
         }
         if let Sight::Own(peephole) = &mut self.sight {
             let changes: Vec<_> = rows.iter().map(|row| (row.delta.as_deref(), row.departed.as_deref())).collect();
+            peephole.know(&self.own);
             peephole.learn(self.principal.xuid(), Some(body), &changes);
         }
         let mut events = Vec::with_capacity(rows.len());
@@ -216,6 +229,11 @@ fn contiguous(after: i64, rows: &[ChangeRow]) -> usize {
     rows.iter().zip(after.saturating_add(1)..).take_while(|(row, number)| row.change_number == *number).count()
 }
 
+/// Whether there may be more after these rows.
+fn is_full(rows: &[RightsRow]) -> bool {
+    i64::try_from(rows.len()).is_ok_and(|count| count >= RIGHTS_PAGE)
+}
+
 impl Directory {
     /// Begins to tell a reader what becomes of a session: from the present state on, or from an earlier one that the reader has.
     ///
@@ -235,23 +253,25 @@ impl Directory {
             let events = vec![feed.snapshot(&document)];
             return Ok(Opened::Feed(feed, Batch { events, then: Then::Wait }));
         };
-        let begun = Opened::Feed(open(after), Batch { events: Vec::new(), then: Then::Go });
+        let begin = |feed| Opened::Feed(feed, Batch { events: Vec::new(), then: Then::Go });
         let (sid, had) = (reference.sid(), number(after));
-        let present = present.map(|document| document.etag);
-        if let Some(present) = present.filter(|present| present.branch == after.branch) {
-            let now = number(present);
+        if let Some(document) = present.as_ref().filter(|document| document.etag.branch == after.branch) {
+            let now = number(document.etag);
+            let mut feed = open(after);
             if had >= now {
-                return Ok(if had > now { Opened::Ahead } else { begun });
+                return Ok(if had > now { Opened::Ahead } else { begin(feed) });
             }
             let rows = self.store().read_changes(sid, after.branch.0, (had, now), 1).await?;
-            return Ok(if contiguous(had, &rows) == 1 { begun } else { Opened::Lost });
+            let is_kept = contiguous(had, &rows) == 1;
+            // An id is only what the reader says that it has.
+            return Ok(if is_kept && self.judge_states(&mut feed, document, false).await? { begin(feed) } else { Opened::Lost });
         }
         let rows = self.store().read_changes(sid, after.branch.0, (had.saturating_sub(1), i64::MAX), 2).await?;
         let goes_on = rows.iter().any(|row| row.change_number == had.saturating_add(1));
         let has_ended = rows.iter().any(|row| row.change_number == had && row.deleted);
         let is_followed = present.is_some() || (has_ended && self.life_after(sid, after.branch.0).await?.is_some());
         Ok(match present {
-            _ if goes_on || (has_ended && is_followed) => begun,
+            _ if goes_on || (has_ended && is_followed) => begin(open(after)),
             Some(_) => Opened::Lost,
             None => Opened::Nothing,
         })
@@ -260,7 +280,7 @@ impl Directory {
     /// Tells the next changes. Settles what is due before.
     ///
     /// # Errors
-    /// What the store cannot do; the feed may be asked again then.
+    /// What the store cannot do; the feed stands where it stood and may be asked again then.
     pub async fn follow_feed(&self, feed: &mut Feed) -> Result<Batch, DirectoryError> {
         let denied = |refusal: DirectoryError| match refusal {
             DirectoryError::Refused { refusal, .. } if refusal.kind == Kind::Forbidden => {
@@ -283,6 +303,10 @@ impl Directory {
         if feed.number >= now {
             return Ok(Batch { events: Vec::new(), then: Then::Wait });
         }
+        if !self.judge_states(feed, document, true).await? {
+            // The reader lost the right in between, and has it again: it begins anew with what it may see.
+            return Ok(Batch { events: vec![feed.snapshot(document)], then: Then::Wait });
+        }
         let rows = self.store().read_changes(feed.sid, feed.branch, (feed.number, now), PAGE).await?;
         let known = contiguous(feed.number, &rows);
         if known == 0 && feed.number == 0 {
@@ -298,6 +322,40 @@ impl Directory {
         Ok(Batch { events, then })
     }
 
+    /// Whether the reader could read every state of the present life up to that of `document`, which it may read now. Asks the log only
+    /// when there are states in between: whoever follows change by change is judged by the present one. The state that was judged last
+    /// is one that the reader could read, unless that is only what it says (`sure`).
+    async fn judge_states(&self, feed: &mut Feed, document: &Document, sure: bool) -> Result<bool, DirectoryError> {
+        let (now, since) = (number(document.etag), feed.judged);
+        let is_next = sure && now <= since.saturating_add(1);
+        let is_server = feed.principal.is_server_for(&feed.reference.scid);
+        let asks_nobody = is_server && feed.principal.users().is_empty();
+        if !is_next && !asks_nobody {
+            let (mut turns, mut at) = (Vec::new(), since);
+            loop {
+                let rows = self.read_rights(feed, (at, now)).await?;
+                let turn =
+                    |row: &RightsRow| Turn::of(row.change_number, row.delta.as_deref(), row.departed.as_deref(), &feed.principal);
+                turns.extend(rows.iter().map(turn));
+                match rows.last() {
+                    Some(last) if is_full(&rows) => at = last.change_number,
+                    _ => break,
+                }
+            }
+            let since = Since { number: since, judged: sure };
+            if !is_server && !hindsight::could_read(&document.body, &feed.principal, since, &turns) {
+                return Ok(false);
+            }
+            feed.own.extend(turns.iter().flat_map(Turn::indices));
+        }
+        feed.judged = now.max(since);
+        Ok(true)
+    }
+
+    async fn read_rights(&self, feed: &Feed, range: (i64, i64)) -> Result<Vec<RightsRow>, StoreError> {
+        self.store().read_rights(feed.sid, feed.branch, range, Turn::KINDS.0, RIGHTS_PAGE).await
+    }
+
     /// Tells the rest of a life that is over, and then goes over to the one after it.
     async fn tell_past(&self, feed: &mut Feed, present: Option<Document>) -> Result<Batch, DirectoryError> {
         let rows = self.store().read_changes(feed.sid, feed.branch, (feed.number, i64::MAX), PAGE).await?;
@@ -305,15 +363,15 @@ impl Directory {
         if matches!(feed.memory, Memory::Unasked) {
             feed.memory = self.past_of(feed).await?.map_or(Memory::Lost, Memory::Kept);
         }
-        let mut events = feed.tell_past(&rows[..known]);
         let has_ended = rows[..known].last().is_none_or(|row| row.deleted);
-        if known < rows.len() {
-            return Ok(Batch { events, then: Then::End });
+        let goes_over = has_ended && known == rows.len();
+        let next = if goes_over { self.life_after(feed.sid, feed.branch).await? } else { None };
+        // Nothing is asked from here on: what the feed has told when the database fails would be lost.
+        let mut events = feed.tell_past(&rows[..known]);
+        if !goes_over {
+            return Ok(Batch { events, then: if known < rows.len() { Then::End } else { Then::Go } });
         }
-        if !has_ended {
-            return Ok(Batch { events, then: Then::Go });
-        }
-        let then = match (self.life_after(feed.sid, feed.branch).await?, present) {
+        let then = match (next, present) {
             (Some(next), _) => {
                 feed.enter(next, 0);
                 Then::Go
@@ -331,14 +389,18 @@ impl Directory {
     /// more, or when the reader could not.
     async fn past_of(&self, feed: &Feed) -> Result<Option<Past>, DirectoryError> {
         let (mut past, mut at) = (Past::default(), 0);
+        // Days are forgotten from the first on: whatever is there of a life whose first change is there is all of it.
         while at < feed.number {
-            let rows = self.store().read_changes(feed.sid, feed.branch, (at, feed.number), PAGE).await?;
-            if rows.is_empty() || contiguous(at, &rows) < rows.len() {
+            let rows = self.read_rights(feed, (at, feed.number)).await?;
+            if at == 0 && rows.first().is_none_or(|row| row.change_number != 1) {
                 return Ok(None);
             }
             for row in &rows {
-                at = row.change_number;
                 past.take(row.delta.as_deref().unwrap_or("{}"));
+            }
+            match rows.last() {
+                Some(last) if is_full(&rows) => at = last.change_number,
+                _ => break,
             }
         }
         let could = feed.number == 0 || past.may_read(&feed.reference.scid, &feed.principal);

@@ -6,8 +6,8 @@ use super::connection::Known;
 use super::names::{ConnectionId, Xuid};
 use super::principal::{Principal, User};
 use super::refusal::Refusal;
-use super::session::{Member, Restriction, Session, Visibility};
-use crate::json::Json;
+use super::session::{Member, Restriction, Session, Visibility, has_capability};
+use crate::json::{Json, Object};
 
 /// What the directory knows about the callers beyond the session itself.
 #[derive(Debug, Clone, Default)]
@@ -137,14 +137,16 @@ pub fn may_read(session: &Session, principal: &Principal, facts: &Facts) -> bool
 /// Whether a user may read the session: by membership and restriction, or as a viewer of a broadcast.
 #[must_use]
 pub fn user_may_read(session: &Session, user: &User, facts: &Facts) -> bool {
-    nearness(session, user, facts).may_read(session.visibility(), session.read_restriction()) || views_broadcast(session, user)
+    nearness(session, user, facts).may_read(session.visibility(), session.read_restriction())
+        || views_broadcast(&session.constants.system, user)
 }
 
-/// Whether the user's title is among those that may always look at a broadcast.
-fn views_broadcast(session: &Session, user: &User) -> bool {
-    let viewers = session.constants.system.get("broadcastViewerTitleIds").and_then(Json::as_array).unwrap_or_default();
+/// Whether the user's title is among those that may always look at a broadcast, by the system constants of the session.
+#[must_use]
+pub fn views_broadcast(constants: &Object, user: &User) -> bool {
+    let viewers = constants.get("broadcastViewerTitleIds").and_then(Json::as_array).unwrap_or_default();
     let named = |title: &str| viewers.iter().any(|viewer| viewer.as_str().as_deref() == Some(title));
-    session.has("broadcast") && user.title_id.is_some_and(|title| named(&title.to_string()))
+    has_capability(constants, "broadcast") && user.title_id.is_some_and(|title| named(&title.to_string()))
 }
 
 /// Judges a user who is not in the member list yet and wants to be, but for the free slot, which is judged last (E-10). A

@@ -37,7 +37,7 @@ pub enum ApiError {
     WrongVersion(u32),
     /// What came after the state that the caller has is not known any more.
     #[error("{0}")]
-    Gone(&'static str),
+    Gone(String),
     /// As many requests of this kind are under way as the service takes.
     #[error("{0}")]
     Crowded(&'static str),
@@ -141,7 +141,7 @@ fn directory(error: DirectoryError) -> Reply {
             reply::text(StatusCode::NOT_FOUND, error.to_string())
         }
         DirectoryError::Busy => unavailable("the service is busy: try again in a moment"),
-        DirectoryError::Store(StoreError::Unavailable(_) | StoreError::Unknown(_) | StoreError::LostRace) => {
+        DirectoryError::Store(_) if error.is_temporary() => {
             warn!(%error, "failed to reach the database");
             unavailable("the service cannot reach its database just now: try again in a moment")
         }

@@ -2,8 +2,9 @@
 //!
 //! The stream is pulled: while a reader is slow, nothing is read from the log, and one batch is all that is held for it.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
@@ -17,9 +18,9 @@ use tracing::{debug, error};
 use super::route::SessionPath;
 use super::sessions::locate;
 use super::{Answer, ApiError, Call, Service, reply};
-use crate::directory::DirectoryError;
 use crate::directory::feed::{Batch, Event, Feed, Opened, Then};
 use crate::domain::names::{ETag, Xuid};
+use crate::domain::principal::Principal;
 use crate::notify::Watch;
 use crate::store::StoreError;
 use crate::wire::feed::read_id;
@@ -34,33 +35,98 @@ const HEARTBEAT: &str = ": still here\n\n";
 pub struct FeedRules {
     /// How many may be open.
     pub open_max: usize,
+    /// How many of them one user, or one server, may have.
+    pub per_caller_max: usize,
     /// How often a feed looks by itself whether its session has changed.
     pub poll: Duration,
     /// How often a silent feed says that it lives.
     pub heartbeat: Duration,
+    /// After how long a feed ends, for its reader to come back.
+    pub lifetime: Duration,
 }
 
 /// The feeds that are open.
 pub struct Feeds {
     room: Arc<Semaphore>,
+    per_caller_max: usize,
+    callers: Arc<Callers>,
     ending: watch::Receiver<bool>,
 }
 
+/// How many feeds callers have, of those that have any.
+type Callers = Mutex<HashMap<Caller, usize>>;
+
+/// Whose feeds are counted together.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Caller {
+    User(Xuid),
+    /// A server, whomever it acts for, or an operator.
+    Named(String),
+}
+
+impl From<&Principal> for Caller {
+    fn from(principal: &Principal) -> Self {
+        match principal {
+            Principal::User(user) => Self::User(user.xuid),
+            Principal::Server(server) => Self::Named(server.name.clone()),
+            Principal::ServerFor(acting) => Self::Named(acting.server.name.clone()),
+            Principal::Admin { name } => Self::Named(name.clone()),
+        }
+    }
+}
+
+/// Room for one feed, which is given back when this is dropped.
+struct Place {
+    _room: OwnedSemaphorePermit,
+    caller: Caller,
+    callers: Arc<Callers>,
+}
+
 impl Feeds {
-    /// Room for so many feeds, until the service is `ending`.
+    /// Room for feeds, until the service is `ending`.
     #[must_use]
-    pub fn new(open_max: usize, ending: watch::Receiver<bool>) -> Self {
-        Self { room: Arc::new(Semaphore::new(open_max)), ending }
+    pub fn new(rules: &FeedRules, ending: watch::Receiver<bool>) -> Self {
+        let room = Arc::new(Semaphore::new(rules.open_max));
+        Self { room, per_caller_max: rules.per_caller_max, callers: Arc::default(), ending }
+    }
+
+    fn take(&self, caller: Caller) -> Result<Place, ApiError> {
+        let room = Arc::clone(&self.room).try_acquire_owned();
+        let room = room.map_err(|_| ApiError::Crowded("as many feeds are open as this instance takes: try again later"))?;
+        let mut callers = counted(&self.callers);
+        let count = callers.get(&caller).copied().unwrap_or(0);
+        if count >= self.per_caller_max {
+            return Err(ApiError::Crowded(
+                "the caller has as many feeds as one may have on this instance: close one, or try again later",
+            ));
+        }
+        callers.insert(caller.clone(), count + 1);
+        Ok(Place { _room: room, caller, callers: Arc::clone(&self.callers) })
+    }
+}
+
+fn counted(callers: &Callers) -> MutexGuard<'_, HashMap<Caller, usize>> {
+    callers.lock().expect("counting does not panic")
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut callers = counted(&self.callers);
+        match callers.get_mut(&self.caller) {
+            Some(count) if *count > 1 => *count -= 1,
+            _ => drop(callers.remove(&self.caller)),
+        }
     }
 }
 
 /// GET {S}/changes
 pub async fn changes(call: Call<'_>, path: &SessionPath) -> Answer {
     let (reference, _) = locate(&call, path)?;
-    let after = last_event_id(&call)?;
+    let last = last_event_id(&call);
+    let after = last.as_ref().map(LastEventId::read).transpose()?;
+    let wrong = |why: &str| last.as_ref().map_or_else(|| why.to_owned(), |last| last.about(why));
     let service = call.service.clone();
-    let room = Arc::clone(&service.feeds.room).try_acquire_owned();
-    let room = room.map_err(|_| ApiError::Crowded("as many feeds are open as this instance takes: try again later"))?;
+    let place = service.feeds.take(Caller::from(&*call.principal))?;
     // Before the session is read, so that no change falls in between.
     let watch = service.hub.watch(reference.sid());
     let (directory, principal) = (Arc::clone(&service.directory), Arc::clone(&call.principal));
@@ -68,11 +134,11 @@ pub async fn changes(call: Call<'_>, path: &SessionPath) -> Answer {
     let (feed, batch) = match opened {
         Opened::Feed(feed, batch) => (feed, batch),
         Opened::Nothing => return Ok(reply::empty(StatusCode::NO_CONTENT).into()),
-        Opened::Ahead => return Err(wrong_id("the session has not come that far")),
+        Opened::Ahead => return Err(ApiError::BadRequest(wrong("the session has not come that far"))),
         Opened::Lost => {
-            let why =
-                "the changes after Last-Event-ID are not known any more: read the session, or follow it without that header";
-            return Err(ApiError::Gone(why));
+            let why = "what came after it is not known any more, or the caller could not read all of it: read the session, or \
+                       follow it without it";
+            return Err(ApiError::Gone(wrong(why)));
         }
     };
     let rules = &service.rules.feeds;
@@ -87,11 +153,12 @@ pub async fn changes(call: Call<'_>, path: &SessionPath) -> Answer {
         credential,
         users: call.principal.users().iter().map(|user| user.xuid).collect(),
         heartbeat: Instant::now() + rules.heartbeat,
+        end: Instant::now() + rules.lifetime,
         poll,
         watch,
         ending: service.feeds.ending.clone(),
         service,
-        _room: room,
+        _place: place,
     };
     let rest = stream::unfold(line, async |mut line| line.next().await.map(|bytes| (Ok::<_, StoreError>(bytes), line)));
     let mut answer = reply::stream("text/event-stream", Bytes::from(first), rest);
@@ -101,21 +168,33 @@ pub async fn changes(call: Call<'_>, path: &SessionPath) -> Answer {
     Ok(answer.into())
 }
 
-/// The state that the caller has: from the header, or from `?lastEventId=` for those who cannot set headers.
-fn last_event_id(call: &Call) -> Result<Option<ETag>, ApiError> {
+/// What the caller gives as the id of the last event it has, and where.
+struct LastEventId {
+    place: &'static str,
+    text: String,
+}
+
+impl LastEventId {
+    fn about(&self, why: &str) -> String {
+        format!("{}: {why}", self.place)
+    }
+
+    fn read(&self) -> Result<ETag, ApiError> {
+        read_id(&self.text).ok_or_else(|| ApiError::BadRequest(self.about("an id like {branch}.{changeNumber} is expected")))
+    }
+}
+
+/// The state that the caller has: from the header, or from `?lastEventId=` for those whose client sets it only when it comes back.
+fn last_event_id(call: &Call) -> Option<LastEventId> {
     let header = call.request.headers().get("last-event-id").map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
     let parameter = || {
         let mut pairs = form_urlencoded::parse(call.request.query_string().as_bytes());
         pairs.find(|(name, _)| name.eq_ignore_ascii_case("lastEventId")).map(|(_, value)| value.into_owned())
     };
-    match header.or_else(parameter).as_deref().map(str::trim) {
-        None | Some("") => Ok(None),
-        Some(text) => read_id(text).map(Some).ok_or_else(|| wrong_id("an id like {branch}.{changeNumber} is expected")),
-    }
-}
-
-fn wrong_id(why: &str) -> ApiError {
-    ApiError::BadRequest(format!("Last-Event-ID: {why}"))
+    let header = header.map(|text| ("Last-Event-ID", text));
+    let (place, text) = header.or_else(|| Some(("?lastEventId=", parameter()?)))?;
+    let text = text.trim().to_owned();
+    (!text.is_empty()).then_some(LastEventId { place, text })
 }
 
 fn write(event: &Event, out: &mut String) {
@@ -136,10 +215,11 @@ struct Line {
     credential: Option<String>,
     users: Vec<Xuid>,
     heartbeat: Instant,
+    end: Instant,
     poll: tokio::time::Interval,
     watch: Watch,
     ending: watch::Receiver<bool>,
-    _room: OwnedSemaphorePermit,
+    _place: Place,
 }
 
 impl Line {
@@ -150,6 +230,7 @@ impl Line {
             biased;
             // Whoever could say that the service ends is gone when it has.
             _ = ending.wait_for(|ending| *ending) => None,
+            () = sleep_until(self.end) => None,
             bytes = self.tell() => bytes,
         }
     }
@@ -199,8 +280,8 @@ impl Line {
                 self.then = then;
                 Some(events)
             }
-            Err(DirectoryError::Busy | DirectoryError::Store(StoreError::Unavailable(_))) => {
-                debug!("a feed waits for the database");
+            Err(error) if error.is_temporary() => {
+                debug!(%error, "a feed waits for the database");
                 self.then = Then::Wait;
                 Some(Vec::new())
             }

@@ -245,10 +245,14 @@ pub struct QueueSettings {
 pub struct FeedSettings {
     /// How many feeds may be open.
     pub open_max: usize,
+    /// How many of them one user, or one server, may have.
+    pub per_caller_max: usize,
     /// How often a feed looks by itself whether its session has changed, in milliseconds.
     pub poll_ms: u64,
     /// How often a silent feed says that it lives, in milliseconds.
     pub heartbeat_ms: u64,
+    /// After how long a feed ends, for its reader to come back, in seconds.
+    pub lifetime_s: u64,
 }
 
 /// `[log]`: the history of sessions.

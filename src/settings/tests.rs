@@ -48,6 +48,7 @@ fn default_toml_holds_exactly_the_keys_of_the_structs() {
     assert_eq!((settings.sockets.subscriptions_max, settings.sockets.frame_bytes), (1000, 65_536));
     assert_eq!(settings.auth.leeway_s, 60, "A-01");
     assert_eq!((settings.feeds.open_max, settings.feeds.poll_ms, settings.feeds.heartbeat_ms), (1000, 1000, 15_000));
+    assert_eq!((settings.feeds.per_caller_max, settings.feeds.lifetime_s), (20, 7200));
     assert_eq!(settings.log.keep_days, 7);
     assert_eq!(settings.sessions.unknown_system_fields, UnknownFields::Reject, "S-09");
     assert!(settings.auth.keys.is_empty() && settings.access.banned_xuids.is_empty());
@@ -178,6 +179,8 @@ fn passwords_are_never_shown() {
 #[case::endpoint("OPENMPSD__SOCIAL__CACHE_S", "0", "social.cache_s: must be 1 to 86400, not 0")]
 #[case::range("OPENMPSD__LOG__KEEP_DAYS", "0", "log.keep_days: must be 1 to 3650, not 0")]
 #[case::range("OPENMPSD__FEEDS__OPEN_MAX", "100001", "feeds.open_max: must be 0 to 100000, not 100001")]
+#[case::range("OPENMPSD__FEEDS__PER_CALLER_MAX", "100001", "feeds.per_caller_max: must be 0 to 100000, not 100001")]
+#[case::range("OPENMPSD__FEEDS__LIFETIME_S", "0", "feeds.lifetime_s: must be 1 to 31536000, not 0")]
 #[case::range("OPENMPSD__FEEDS__POLL_MS", "9", "feeds.poll_ms: must be 10 to 60000, not 9")]
 #[case::range("OPENMPSD__FEEDS__HEARTBEAT_MS", "0", "feeds.heartbeat_ms: must be 100 to 600000, not 0")]
 #[case::shape("OPENMPSD__SERVER", "x", "server: invalid type: string \"x\", expected struct ServerSettings")]

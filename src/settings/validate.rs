@@ -64,8 +64,10 @@ pub fn check(settings: &Settings) -> Result<(), SettingsError> {
         problems.add("queues.per_session", &format!("{} is more than queues.total, {}", queues.per_session, queues.total));
     }
     problems.range("feeds.open_max", feeds.open_max, 0..=100_000);
+    problems.range("feeds.per_caller_max", feeds.per_caller_max, 0..=100_000);
     problems.range("feeds.poll_ms", feeds.poll_ms, 10..=60_000);
     problems.range("feeds.heartbeat_ms", feeds.heartbeat_ms, 100..=600_000);
+    problems.range("feeds.lifetime_s", feeds.lifetime_s, 1..=31_536_000);
     problems.range("log.keep_days", log.keep_days, 1..=3650);
     problems.range("sockets.ping_interval_ms", sockets.ping_interval_ms, 100..=3_600_000);
     problems.range("sockets.idle_ms", sockets.idle_ms, 200..=7_200_000);

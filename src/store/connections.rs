@@ -8,6 +8,9 @@ use uuid::Uuid;
 use super::rows::{LostConnection, Registration, xuid_from_column, xuid_to_column};
 use super::{Store, StoreError};
 
+/// The most connections forgotten in one statement.
+const FORGET_PAGE: u64 = 5000;
+
 impl Store {
     /// Makes connection ids known, each with the user of its socket.
     ///
@@ -88,8 +91,15 @@ impl Store {
     /// `Unavailable`, `Database`.
     #[instrument(name = "db.connection.forget", level = "debug", skip_all)]
     pub async fn forget_connections(&self, lost_before: DateTime<Utc>) -> Result<u64, StoreError> {
-        let done = sqlx::query(include_str!("sql/forget_connections.sql")).bind(lost_before).execute(&self.pool).await?;
-        Ok(done.rows_affected())
+        let mut forgotten = 0;
+        loop {
+            let page = sqlx::query(include_str!("sql/forget_connections.sql")).bind(lost_before).bind(FORGET_PAGE.cast_signed());
+            let count = page.execute(&self.pool).await?.rows_affected();
+            forgotten += count;
+            if count < FORGET_PAGE {
+                return Ok(forgotten);
+            }
+        }
     }
 
     /// Finds where users that are active or ready are registered with connections of theirs, each with what is stored of the session.

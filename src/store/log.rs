@@ -6,10 +6,10 @@ use tracing::instrument;
 use uuid::Uuid;
 
 use super::decode::place;
-use super::rows::{ChangeRow, MissedRow};
+use super::rows::{ChangeRow, MissedRow, RightsRow};
 use super::{Store, StoreError};
 
-/// The advisory lock of whoever forgets old days.
+/// The advisory lock of whoever makes or forgets days; the functions in the database take it as well.
 const FORGET_LOCK: i64 = 0x6f70_656e_666f_7267;
 
 /// A save whose outcome is unknown.
@@ -114,8 +114,34 @@ impl Store {
         rows.iter().map(|row| Ok(ChangeRow::read(row)?)).collect()
     }
 
-    /// Lists the branches of a session that the log still knows of, in the order in which they lived. Reads every row of the session
-    /// in an index: to be asked only when one life is over.
+    /// Reads which changes of one branch of a session after the number `after` and up to `last` may have touched who can read it: the
+    /// first one, and those of some kinds (bits). In the order of the numbers, at most `limit`.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Database`.
+    #[instrument(name = "db.log.read_rights", level = "debug", skip_all)]
+    pub async fn read_rights(
+        &self,
+        sid: Uuid,
+        branch: Uuid,
+        (after, last): (i64, i64),
+        kinds: u32,
+        limit: i64,
+    ) -> Result<Vec<RightsRow>, StoreError> {
+        let query = sqlx::query(include_str!("sql/read_rights.sql")).bind(sid).bind(branch).bind(after).bind(last);
+        let rows = query.bind(kinds.cast_signed()).bind(limit).fetch_all(&self.pool).await?;
+        let read = |row: &sqlx::postgres::PgRow| {
+            Ok(RightsRow {
+                change_number: row.try_get("change_number")?,
+                delta: row.try_get("delta")?,
+                departed: row.try_get("departed")?,
+            })
+        };
+        rows.iter().map(read).collect()
+    }
+
+    /// Lists the branches of a session that the log still knows of, in the order in which they lived. Costs a few index
+    /// probes for each of them, however long they were.
     ///
     /// # Errors
     /// `Unavailable`, `Database`.
@@ -143,7 +169,7 @@ impl Store {
     /// and every few hours; a day without its partition costs nothing but a slower end.
     ///
     /// # Errors
-    /// `Unavailable`, `Database`.
+    /// `Unavailable`, also when somebody holds a lock on the log for longer than a moment; `Database`.
     #[instrument(name = "db.log.ensure_partitions", level = "debug", skip_all)]
     pub async fn ensure_partitions(&self, now: DateTime<Utc>) -> Result<i64, StoreError> {
         Ok(sqlx::query(include_str!("sql/ensure_changes_partitions.sql"))
@@ -156,7 +182,7 @@ impl Store {
     /// Forgets all days before the UTC day of `before`, and returns how many partitions went; none when another instance is at it.
     ///
     /// # Errors
-    /// `Unavailable`, `Database`.
+    /// `Unavailable`, also when somebody holds a lock on the log for longer than a moment; `Database`.
     #[instrument(name = "db.log.drop_partitions", level = "debug", skip_all)]
     pub async fn drop_partitions(&self, before: DateTime<Utc>) -> Result<i32, StoreError> {
         Ok(sqlx::query(include_str!("sql/drop_changes_partitions.sql"))

@@ -352,6 +352,17 @@ pub struct ChangeRow {
     pub deleted: bool,
 }
 
+/// A change that may have touched who can read a session, as the log keeps it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RightsRow {
+    /// Its number in the branch.
+    pub change_number: i64,
+    /// What changed, in W-10's form.
+    pub delta: Option<String>,
+    /// Members that left in it, as JSON text.
+    pub departed: Option<String>,
+}
+
 /// A session that a query may report, with what its filters ask.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CandidateRow {

@@ -110,6 +110,11 @@ pub struct Peephole {
 }
 
 impl Peephole {
+    /// Learns indices that the reader has, had or will have.
+    pub fn know(&mut self, own: &[MemberIndex]) {
+        self.own.extend(own);
+    }
+
     /// Learns the reader's indices: from the document, and from changes that are to be shown, given by their deltas and by who left.
     pub fn learn(&mut self, reader: Option<Xuid>, document: Option<&str>, changes: &[(Option<&str>, Option<&str>)]) {
         let Some(reader) = reader.map(|xuid| xuid.to_string()) else { return };

@@ -2,7 +2,7 @@
 //!
 //! Pure: text in, values out, and the other way. `request` reads a write, `stored` renders and reads the document and what only the
 //! service knows, `large` does so where members are hidden from each other, `view` gives older clients their names, `element` finds
-//! a part, `delta` renders what a change did, `query`, `handle` and `social` do the same for their routes, `rta` for the frames of the
+//! a part, `delta` renders what a change did, `feed` tells it to one reader, `hindsight` finds out who could read what, `query`, `handle` and `social` do the same for their routes, `rta` for the frames of the
 //! socket. What is *not* here: rules (they are the domain's).
 
 pub mod delta;
@@ -13,6 +13,7 @@ pub mod feed;
 mod fuzz;
 pub mod handle;
 pub mod handle_request;
+pub mod hindsight;
 pub mod large;
 pub mod percent;
 pub mod query;

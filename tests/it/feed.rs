@@ -1,13 +1,23 @@
 //! The change feed of a session: what it tells to whom, and from where it goes on (docs/feed.md).
 
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
+use openmpsd::ambient::Ids;
+use openmpsd::directory::Directory;
+use openmpsd::directory::feed::{Batch, Opened, Then};
+use openmpsd::domain::names::{Scid, SessionName, SessionReference, TemplateName};
+use openmpsd::domain::principal::Principal;
 use openmpsd::http::{FeedRules, Rules};
+use openmpsd::store::{Store, StoreOptions};
+use openmpsd::wire::feed::read_id;
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt as _;
 
-use crate::harness::{Actor, Answer, Choices, World, joining, session};
+use crate::harness::{Actor, Answer, Choices, SCID, World, joining, player, session};
+use crate::proxy::Proxy;
 use crate::story::{active, creating, leaving, open, reserving, sql};
 
 /// Nobody waits longer than this for anything.
@@ -287,6 +297,51 @@ async fn a_reader_goes_on_across_lives() {
 }
 
 #[tokio::test]
+async fn a_feed_tells_everything_once_though_the_database_fails() {
+    let world = World::new().await;
+    let ada = world.user(1);
+    let (path, mut id) = (open("foo"), None);
+    for _ in 1..=3 {
+        world.pass(1000);
+        let tag = ada.put(&path, &active()).await.expect(201).etag();
+        id = id.or_else(|| read_id(tag.trim_matches('"')));
+        ada.put(&path, &custom("more", &json!(1))).await.expect(200);
+        world.pass(1000);
+        ada.put(&path, &leaving()).await.expect(204);
+    }
+    ada.put(&path, &active()).await.expect(201);
+    let proxy = Proxy::start(world.database.url(), 7, 0);
+    let second = Duration::from_secs(1);
+    let options = StoreOptions { connect: proxy.options(), pool_max: 2, statement_timeout: second, acquire_timeout: second };
+    let store = Store::connect(options).await.expect("the database is there");
+    let directory = Arc::new(Directory::start(store, world.clock.clone(), Ids::random(), Choices::default().options));
+    directory.ready().await.expect("the database is there");
+    let reader = Arc::new(Principal::User(player(2)));
+    for _ in 0..10 {
+        let opened = directory.open_feed(&reference("Open", "foo"), &reader, id).await.expect("the database answers");
+        let Opened::Feed(mut feed, Batch { mut then, .. }) = opened else { panic!("it is all in the log") };
+        // Of a thousand statements that read, four hundred go wrong.
+        proxy.set_permille(4000);
+        let mut told = Vec::new();
+        while then == Then::Go {
+            match directory.follow_feed(&mut feed).await {
+                Ok(batch) => {
+                    then = batch.then;
+                    told.extend(batch.events.into_iter().filter_map(|event| event.id.map(|id| id.change_number)));
+                }
+                Err(error) => assert!(error.is_temporary(), "{error:?}"),
+            }
+        }
+        proxy.mend();
+        assert_eq!(told, [2, 3, 1, 2, 3, 1, 2, 3, 1]);
+    }
+    assert!(proxy.fault_count() > 10);
+    directory.store().close().await;
+    drop((directory, proxy));
+    world.end().await;
+}
+
+#[tokio::test]
 async fn what_is_not_known_any_more_cannot_be_resumed() {
     let world = World::new().await;
     let ada = world.user(1);
@@ -303,7 +358,7 @@ async fn what_is_not_known_any_more_cannot_be_resumed() {
     world.store.drop_partitions(world.clock.now()).await.expect("partitions are dropped");
     for last in [&id, "c58d2b0e-3d30-4b5f-9a4a-3a2c4e1f8d11.1"] {
         let gone = refused(&ada, &path, Some(last)).await.expect(410);
-        assert!(gone.text.contains("without that header"), "{gone:?}");
+        assert!(gone.text.starts_with("Last-Event-ID: "), "{gone:?}");
     }
     follow(&ada, &path, Some(&format!("{branch}.2"))).await.next().await.expect("change", 3);
     follow(&ada, &path, None).await.next().await.expect("snapshot", 3);
@@ -327,7 +382,11 @@ async fn ids_that_make_no_sense_are_refused() {
     for last in ["x", "1", branch, &format!("{branch}."), &format!("{branch}.-1"), &format!("{branch}.2"), "x.1"] {
         let refused = refused(&ada, &path, Some(last)).await.expect(400);
         assert!(refused.text.starts_with("Last-Event-ID: "), "{refused:?}");
+        let refused = ada.get(&format!("{path}/changes?lasteventid={last}")).await.expect(400);
+        assert!(refused.text.starts_with("?lastEventId=: "), "{refused:?}");
     }
+    let gone = ada.get(&format!("{path}/changes?lastEventId=c58d2b0e-3d30-4b5f-9a4a-3a2c4e1f8d11.1")).await.expect(410);
+    assert!(gone.text.starts_with("?lastEventId=: ") && gone.text.ends_with("without it"), "{gone:?}");
     follow(&ada, &path, Some(&format!("{branch}.0"))).await.next().await.expect("change", 1);
     world.end().await;
 }
@@ -391,6 +450,100 @@ async fn a10_who_loses_the_right_is_told_nothing_more() {
     owner.next().await.expect("deleted", 5);
     owner.ends().await;
     drop((reader, stranger, member, late, owner));
+    world.end().await;
+}
+
+fn reference(template: &str, name: &str) -> SessionReference {
+    SessionReference {
+        scid: Scid::parse(SCID).expect("the scid is a GUID"),
+        template: TemplateName::parse(template).expect("it names a template"),
+        name: SessionName::parse(name).expect("it names a session"),
+    }
+}
+
+/// Numbers of the events of a stream up to one.
+async fn told_up_to(reader: &mut Reader, last: u64) -> Vec<u64> {
+    let mut told = Vec::new();
+    while told.last() != Some(&last) {
+        told.push(reader.next().await.data["changeNumber"].as_u64().expect("a change has a number"));
+    }
+    told
+}
+
+#[tokio::test]
+async fn a10_nobody_goes_on_through_what_could_not_be_read_then() {
+    let world = World::new().await;
+    let (ada, bo, cy) = (world.user(1), world.user(2), world.user(3));
+    let (closed, restricted) = (open("closed"), open("restricted"));
+    let begun = async |path: &str, body: &Value| {
+        let tag = ada.put(path, body).await.expect(201).etag();
+        tag.trim_matches('"').split_once('.').expect("a tag has two parts").0.to_owned()
+    };
+    // Whoever comes in later learns nothing of what was before.
+    let branch = begun(&closed, &private()).await;
+    ada.put(&closed, &custom("secret", &json!(1))).await.expect(200);
+    ada.put(&closed, &reserving(&[2])).await.expect(200);
+    ada.put(&closed, &custom("secret", &json!(null))).await.expect(200);
+    ada.put(&closed, &reserving(&[3])).await.expect(200);
+    let id = |number: u64| format!("{branch}.{number}");
+    for number in 0..=2 {
+        let gone = refused(&bo, &closed, Some(&id(number))).await.expect(410);
+        assert!(gone.text.contains("could not read"), "{gone:?}");
+    }
+    assert_eq!(told_up_to(&mut follow(&bo, &closed, Some(&id(3))).await, 5).await, [4, 5]);
+    assert_eq!(refused(&cy, &closed, Some(&id(4))).await.status, 410);
+    for everything in [&ada, &world.server()] {
+        assert_eq!(told_up_to(&mut follow(everything, &closed, Some(&id(0))).await, 5).await, [1, 2, 3, 4, 5]);
+    }
+
+    // A restriction hides what happened under it after it is gone.
+    let restrict = |to: Value| json!({"properties": {"system": {"joinRestriction": to, "readRestriction": to}}});
+    let branch = begun(&restricted, &active()).await;
+    let id = |number: u64| format!("{branch}.{number}");
+    ada.put(&restricted, &custom("plain", &json!(1))).await.expect(200);
+    assert_eq!(told_up_to(&mut follow(&cy, &restricted, Some(&id(0))).await, 2).await, [1, 2]);
+    ada.put(&restricted, &restrict(json!("followed"))).await.expect(200);
+    ada.put(&restricted, &custom("secret", &json!(1))).await.expect(200);
+    ada.put(&restricted, &restrict(json!("none"))).await.expect(200);
+    ada.put(&restricted, &custom("plain", &json!(2))).await.expect(200);
+    for number in 0..=4 {
+        assert_eq!(refused(&cy, &restricted, Some(&id(number))).await.status, 410, "{number}");
+    }
+    assert_eq!(told_up_to(&mut follow(&cy, &restricted, Some(&id(5))).await, 6).await, [6]);
+    assert_eq!(told_up_to(&mut follow(&ada, &restricted, Some(&id(0))).await, 6).await, [1, 2, 3, 4, 5, 6]);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a10_a_feed_that_lost_the_right_and_has_it_again_begins_anew() {
+    let world = World::new().await;
+    let ada = world.user(1);
+    let path = open("foo");
+    ada.put(&path, &active()).await.expect(201);
+    let (directory, reference) = (&world.running.directory, reference("Open", "foo"));
+    let stranger = Arc::new(Principal::User(player(9)));
+    let opened = directory.open_feed(&reference, &stranger, None).await.expect("the database answers");
+    let Opened::Feed(mut feed, first) = opened else { panic!("the session is there") };
+    assert_eq!(first.events[0].name, "snapshot");
+    let names = |batch: &Batch| batch.events.iter().map(|event| event.name).collect::<Vec<_>>();
+
+    // What is no matter of rights is told however much there is of it.
+    for n in 0..3 {
+        ada.put(&path, &custom("n", &json!(n))).await.expect(200);
+    }
+    world.user(2).put(&path, &joining("active")).await.expect(200);
+    let batch = directory.follow_feed(&mut feed).await.expect("the database answers");
+    assert_eq!((names(&batch), batch.then), (vec!["change"; 4], Then::Wait));
+
+    for restriction in ["local", "none"] {
+        let system = json!({"joinRestriction": restriction, "readRestriction": restriction});
+        ada.put(&path, &json!({"properties": {"system": system}})).await.expect(200);
+    }
+    let batch = directory.follow_feed(&mut feed).await.expect("the database answers");
+    assert_eq!((names(&batch), batch.then), (vec!["snapshot"], Then::Wait));
+    ada.put(&path, &custom("n", &json!("end"))).await.expect(200);
+    let batch = directory.follow_feed(&mut feed).await.expect("the database answers");
+    assert_eq!(names(&batch), ["change"]);
     world.end().await;
 }
 
@@ -527,6 +680,89 @@ async fn feeds_are_limited_and_give_their_room_back() {
     first.next().await.expect("snapshot", 1);
     soon("the end", async { tokio::join!(world.end(), first.ends()) }).await;
     drop(third);
+}
+
+#[tokio::test]
+async fn m95_the_own_entry_is_known_however_much_later_the_reader_left() {
+    let world = World::new().await;
+    let (ada, bo) = (world.user(1), world.user(2));
+    let path = session("Arena", "hall");
+    let tag = ada.put(&path, &joining("active")).await.expect(201).etag();
+    let (branch, _) = tag.trim_matches('"').split_once('.').expect("a tag has two parts");
+    bo.put(&path, &joining("active")).await.expect(200);
+    bo.put(&path, &json!({"members": {"me": {"properties": {"custom": {"colour": "red"}}}}})).await.expect(200);
+    // More than a page.
+    for n in 4..=110 {
+        ada.put(&path, &custom("n", &json!(n))).await.expect(200);
+    }
+    bo.put(&path, &leaving()).await.expect(200);
+    let for_bo = world.server().with("X-Xbl-OnBehalfOf-Users", "2");
+    for reader in [&bo, &for_bo] {
+        let mut reader = follow(reader, &path, Some(&format!("{branch}.2"))).await;
+        let event = reader.next().await.expect("change", 3);
+        assert_eq!(event.delta()["members"], json!({"me": {"properties": {"custom": {"colour": "red"}}}}));
+        told_up_to(&mut reader, 110).await;
+        assert_eq!(reader.next().await.expect("change", 111).delta()["members"], json!({"me": null}));
+    }
+    world.end().await;
+}
+
+async fn with_feeds(choose: impl FnOnce(&mut FeedRules)) -> World {
+    let mut choices = Choices::default();
+    choose(&mut choices.rules.feeds);
+    World::with(choices).await
+}
+
+#[tokio::test]
+async fn nobody_takes_the_feeds_of_others() {
+    // No heartbeat finds out that a reader is gone.
+    let world =
+        with_feeds(|feeds| (feeds.open_max, feeds.per_caller_max, feeds.heartbeat) = (4, 2, Duration::from_hours(1))).await;
+    let (ada, bo) = (world.user(1), world.user(2));
+    let path = open("foo");
+    ada.put(&path, &active()).await.expect(201);
+    let mut of_ada = vec![follow(&ada, &path, None).await, follow(&ada, &path, None).await];
+    let crowded = refused(&ada, &path, None).await.expect(503);
+    assert_eq!(crowded.header("retry-after"), Some("1"));
+    assert!(crowded.text.contains("the caller"), "{crowded:?}");
+    let others = [follow(&bo, &path, None).await, follow(&world.server(), &path, None).await];
+    assert!(refused(&world.server(), &path, None).await.expect(503).text.contains("this instance"));
+    of_ada.pop();
+    let again = soon("room", async { while ask(&ada, &path, None).await.status().as_u16() != 200 {} });
+    again.await;
+    drop((of_ada, others));
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_feed_ends_after_its_lifetime_and_goes_on() {
+    let world = with_feeds(|feeds| feeds.lifetime = Duration::from_millis(300)).await;
+    let ada = world.user(1);
+    let path = open("foo");
+    ada.put(&path, &active()).await.expect(201);
+    let mut reader = follow(&ada, &path, None).await;
+    let id = reader.next().await.expect("snapshot", 1).id().to_owned();
+    reader.ends().await;
+    ada.put(&path, &custom("n", &json!(2))).await.expect(200);
+    follow(&ada, &path, Some(&id)).await.next().await.expect("change", 2);
+    drop(reader);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn the_write_of_a_client_that_leaves_at_once_is_done() {
+    let world = World::new().await;
+    let ada = world.user(1);
+    let body = active().to_string();
+    for n in 0..20 {
+        let length = format!("Content-Length: {}", body.len());
+        let path = open(&format!("foo{n}"));
+        let mut stream = ada.dial(&format!("PUT {path}"), &[&length, "Content-Type: application/json"]).await;
+        stream.write_all(body.as_bytes()).await.expect("the service reads");
+        drop(stream);
+        soon("the session", async { while ada.get(&path).await.status != 200 {} }).await;
+    }
+    world.end().await;
 }
 
 #[tokio::test]

@@ -1,8 +1,12 @@
 //! The sweeper: what is due is evaluated without anybody asking (M-27).
 
+use chrono::TimeDelta;
+use openmpsd::app::House;
 use serde_json::json;
+use tracing::Level;
 
 use crate::harness::{World, session};
+use crate::log::Log;
 use crate::story::{active, create_all, creating, indices, open, reserving, sql};
 
 async fn sweep(world: &World) -> usize {
@@ -130,5 +134,32 @@ async fn m27_what_cannot_be_settled_does_not_stand_in_the_way() {
     world.pass(2_000);
     assert_eq!(sweep(&world).await, 1, "mended, it is settled");
     assert_eq!(indices(&ada.get(&open("bad")).await.expect(200).json()), [0]);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn each_part_of_the_house_is_kept_whatever_becomes_of_the_others() {
+    let world = World::new().await;
+    let log = Log::listen();
+    let rename = "alter function ensure_changes_partition(date) rename to away";
+    let days = "select count(*) from pg_inherits where inhparent = 'changes'::regclass";
+    let nonces = "select count(*) from nonces";
+    let seed = "insert into nonces values ('\\x01', '{}', '2000-01-01')";
+    sql(&world, seed).await;
+    sql(&world, rename).await;
+    sql(&world, "alter table handles rename to elsewhere").await;
+    assert_eq!(sql(&world, nonces).await.as_deref(), Some("1"));
+    assert_eq!(sql(&world, days).await.as_deref(), Some("6"));
+    let mut house = House::new(TimeDelta::days(-30_000));
+    for _ in 0..2 {
+        house.keep(&world.running.directory).await;
+        assert_eq!(sql(&world, nonces).await.as_deref(), Some("0"));
+        assert_eq!(sql(&world, days).await.as_deref(), Some("1"));
+    }
+    let told = |text: &str| log.messages(Level::WARN, text);
+    assert_eq!(["make partitions", "expired handles", "expired tickets", "old days"].map(told), [1, 1, 0, 0]);
+    sql(&world, "alter table elsewhere rename to handles").await;
+    house.keep(&world.running.directory).await;
+    assert_eq!(log.messages(Level::INFO, "managed again to remove expired handles"), 1);
     world.end().await;
 }

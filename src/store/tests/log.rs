@@ -140,3 +140,64 @@ async fn one_instance_at_a_time_forgets() {
     other.execute("select pg_advisory_unlock_all()").await.unwrap();
     assert_eq!(store.drop_partitions(start()).await.unwrap(), 1);
 }
+
+/// A statement is answered a moment before it is rid of its locks.
+async fn until_nobody_is_at_it(database: &Database) {
+    let lock = "begin; select pg_advisory_xact_lock(8030029660440982119); commit";
+    database.connection().await.execute(lock).await.unwrap();
+}
+
+/// Somebody reads the log for long, as a dump of the database does: days are not made and not dropped then, but nobody has to wait.
+#[tokio::test]
+async fn nobody_waits_behind_the_days_of_the_log() {
+    let database = Database::new().await;
+    let store = &database.store;
+    store.ensure_partitions(start()).await.unwrap();
+    let mut loaded = created(store, session("One"), vec![]).await;
+    let mut other = database.connection().await;
+    for _ in 0..2 {
+        other.execute("begin").await.unwrap();
+        other.execute("lock table changes in access share mode").await.unwrap();
+        let tomorrow = start() + seconds(86_400);
+        let (made, dropped, saved) =
+            tokio::join!(store.ensure_partitions(tomorrow), store.drop_partitions(tomorrow), save_one(store, update(&loaded)));
+        assert!(matches!(made, Err(StoreError::Unavailable(_))), "{made:?}");
+        assert!(matches!(dropped, Ok(0) | Err(StoreError::Unavailable(_))), "{dropped:?}");
+        saved.unwrap();
+        until_nobody_is_at_it(&database).await;
+        let dropped = store.drop_partitions(tomorrow).await;
+        assert!(matches!(dropped, Err(StoreError::Unavailable(_))), "{dropped:?}");
+        loaded = load(store, "One").await.unwrap();
+        other.execute("rollback").await.unwrap();
+    }
+    assert_eq!(store.ensure_partitions(start() + seconds(86_400)).await.unwrap(), 1);
+    until_nobody_is_at_it(&database).await;
+    assert_eq!(store.drop_partitions(start()).await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn days_are_made_and_dropped_at_the_same_time() {
+    let database = Database::new().await;
+    let store = &database.store;
+    store.ensure_partitions(start()).await.unwrap();
+    for day in 1..15 {
+        let now = start() + seconds(day * 86_400);
+        let (one, other, dropped, again) = tokio::join!(
+            store.ensure_partitions(now),
+            store.ensure_partitions(now),
+            store.drop_partitions(now),
+            store.drop_partitions(now)
+        );
+        assert!(one.unwrap() + other.unwrap() > 0);
+        // Either may have found somebody else at it.
+        dropped.unwrap();
+        again.unwrap();
+    }
+    let last = start() + seconds(14 * 86_400);
+    until_nobody_is_at_it(&database).await;
+    store.drop_partitions(last).await.unwrap();
+    store.ensure_partitions(last).await.unwrap();
+    let left = "select count(*) as count from pg_inherits where inhparent = 'changes'::regclass";
+    let row = database.connection().await.fetch_one(left).await.unwrap();
+    assert_eq!(row.get::<i64, _>("count"), 6, "yesterday to three days ahead, and the default partition");
+}

@@ -9,6 +9,7 @@ use super::{HandleRemoval, LoadAsk, SessionSave, Store, StoreError, TimerChange,
 mod catalog;
 mod cluster;
 mod concurrency;
+mod connections;
 mod large;
 mod listing;
 mod log;

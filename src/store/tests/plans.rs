@@ -27,7 +27,7 @@ async fn fill(connection: &mut PgConnection) {
         insert into changes select sid, sid, i, start, md5(n::text || i)::uuid, 1, 0, false, '', '', null
         from rows, generate_series(1, 2) i;
         insert into connections select md5(n::text || 0)::uuid, sid, n, start, case when n % 3 = 0 then start end,
-            case when n % 3 = 0 then start end
+            case when n % 6 = 0 then start end
         from rows;
         insert into instances select sid, start, 1 from rows where n < 3;
         insert into nonces select decode(md5(n::text), 'hex'), '{}', start, n from rows;
@@ -116,10 +116,12 @@ async fn every_path_takes_its_index() {
         path!("take_lost_connections", "connections_check"),
         path!("note_searched_connections", "connections_pkey"),
         path!("bury_instances", "instances_pkey", "connections_living"),
+        path!("forget_connections", "connections_forgotten", "connections_pkey"),
         path!("read_missed", "changes_default_pkey"),
         path!("find_writes", "changes_default_pkey", "handles_pkey"),
         path!("load_changes", "changes_default_pkey"),
         path!("read_changes", "changes_default_pkey"),
+        path!("read_rights", "changes_default_pkey"),
         path!("list_lives", "changes_default_pkey"),
         path!("probe_sessions", "sessions_pkey"),
         path!("delete_handle", "handles_pkey"),
@@ -169,13 +171,35 @@ async fn m95_a_load_never_reads_all_members_of_a_large_session() {
     connection.execute(AssertSqlSafe(format!("prepare asked as {statement}"))).await.unwrap();
     let ask = "array[md5('large')::uuid], '{1}', '{3}', '{false}', '{-3,-4,-5}', '{100,101}', '{1}', '{2}', '{}', '{1}', '{0}', \
          '{true}', '2026-01-01T00:00:40Z'";
+    reads_less_than_a_hundred_rows(&mut connection, ask).await;
+}
+
+/// Runs the prepared statement `asked`: no step of it may take or drop many rows.
+async fn reads_less_than_a_hundred_rows(connection: &mut PgConnection, ask: &str) {
     let explain = format!("explain (analyze, timing off, summary off) execute asked({ask})");
     let lines = connection.fetch_all(AssertSqlSafe(explain)).await.unwrap();
     let lines: Vec<String> = lines.iter().map(|line| line.get(0)).collect();
     for line in &lines {
-        let rows =
-            line.split_once("(actual rows=").and_then(|(_, rest)| rest.split(' ').next()?.parse::<u64>().ok()).unwrap_or(0);
-        let removed = line.split_once("Removed by Filter: ").and_then(|(_, rows)| rows.trim().parse::<u64>().ok()).unwrap_or(0);
+        let number = |text: &str| text.trim().split([' ', '.']).next()?.parse::<u64>().ok();
+        let rows = line.split_once("(actual rows=").and_then(|(_, rest)| number(rest)).unwrap_or(0);
+        let removed = line.split_once("Removed by Filter: ").and_then(|(_, rows)| number(rows)).unwrap_or(0);
         assert!(rows.max(removed) < 100, "too much is read:\n{}", lines.join("\n"));
     }
+}
+
+#[tokio::test]
+async fn the_lives_of_a_session_are_found_without_reading_them() {
+    let mut connection = Database::new().await.connection().await;
+    let days = "select ensure_changes_partition('2026-01-01'::date + day) from generate_series(0, 2) day";
+    connection.execute(days).await.unwrap();
+    let long = "insert into changes
+        select md5('s1')::uuid, md5('b' || branch)::uuid, n, '2026-01-01'::timestamptz + n * interval '1 minute', gen_random_uuid(),
+            8, 0, n = 4000, '', '', null
+        from generate_series(1, 4000) n, generate_series(1, 3) branch";
+    connection.execute(long).await.unwrap();
+    fill(&mut connection).await;
+    let statement = include_str!("../sql/list_lives.sql");
+    connection.execute("deallocate all").await.unwrap();
+    connection.execute(AssertSqlSafe(format!("prepare asked as {statement}"))).await.unwrap();
+    reads_less_than_a_hundred_rows(&mut connection, "md5('s1')::uuid").await;
 }
