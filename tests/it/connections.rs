@@ -1,5 +1,7 @@
 //! Connections of members: registered, lost, and come back in time or not (M-30 to M-34, N-22 to N-24, N-32 to N-44, W-81).
 
+use std::time::Duration;
+
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
@@ -186,6 +188,7 @@ async fn n24_n40_unsubscribing_is_a_disconnect() {
     assert_eq!(bo.socket.unsubscribes(second.id).await, 0);
     assert_eq!(ada.number().await, 4);
     assert_eq!(ada.reads(&open("foo")).await["nextTimer"], after(GRACE));
+    world.clock.advance_real(Duration::from_secs(1));
     // The socket may have another id, and the old one is dead: nothing of the session comes to it.
     let third = bo.socket.subscribes(CONNECTIONS).await;
     assert_ne!(third.data, second.data);
