@@ -2,6 +2,8 @@
 
 use std::collections::HashSet;
 
+use std::sync::Arc;
+
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::domain::names::{ConnectionId, TitleId, Xuid};
@@ -13,12 +15,10 @@ use crate::wire::rta::{self, Code, Request, Resource, Seq, SubscriptionId};
 const AWAY: u16 = 1001;
 /// The largest id of a subscription: clients keep it in a signed integer (N-13).
 const LAST_ID: SubscriptionId = 0x7fff_ffff;
-/// How often one resource may be subscribed to: every event is sent to each subscription (N-16).
-const SAME_MAX: usize = 16;
 /// For how many titles invites may be heard: the hub keeps a place for each (N-17).
 const TITLES_MAX: usize = 16;
-/// How long after one connection id the next may be made: each is a row, and one more to be ended (N-67).
-const OPENING_PAUSE: TimeDelta = TimeDelta::seconds(1);
+/// How many connection ids may be made in quick succession; one more with every second. Each is a row, and one more to be ended (N-67).
+const OPENINGS_MAX: i64 = 16;
 
 /// What a socket must keep to.
 #[derive(Debug, Clone)]
@@ -42,6 +42,8 @@ pub struct Terms {
 pub enum Act {
     /// Send a text frame.
     Send(String),
+    /// Send an event (N-10). Its data is shared by all subscriptions that it goes to.
+    Event(SubscriptionId, Arc<str>),
     /// Send a ping.
     Ping,
     /// Close the socket. Nothing comes after it.
@@ -69,8 +71,8 @@ pub struct Machine {
     xuid: Xuid,
     terms: Terms,
     connection: Connection,
-    /// When a connection id was asked for last, in real time.
-    opening_at: Option<DateTime<Utc>>,
+    /// How many connection ids were made, less one for every second since; and since when that is counted, in real time.
+    openings: (i64, DateTime<Utc>),
     /// By id, lowest first, unless ids have begun again.
     subscriptions: Vec<(SubscriptionId, Subject)>,
     last_id: SubscriptionId,
@@ -108,7 +110,7 @@ impl Machine {
             xuid,
             terms,
             connection: Connection::None,
-            opening_at: None,
+            openings: (0, real_now),
             subscriptions: Vec::new(),
             last_id: 0,
             ticked_at: real_now,
@@ -161,12 +163,9 @@ impl Machine {
                 Vec::new()
             }
             (Subject::Connection, Connection::None) => {
-                // A clock that was set back is no reason to wait for it.
-                let paused = |at| (TimeDelta::zero()..OPENING_PAUSE).contains(&(real_now - at));
-                if self.opening_at.is_some_and(paused) {
+                if !self.may_open(real_now) {
                     return refuse(Code::Throttled);
                 }
-                self.opening_at = Some(real_now);
                 self.connection = Connection::Opening(vec![seq]);
                 vec![Act::Open]
             }
@@ -175,16 +174,18 @@ impl Machine {
 
     /// Whether there may be no further subscription to this (N-16, N-17).
     fn is_full(&self, subject: Subject) -> bool {
-        let waiting = self.waiting();
-        if self.subscriptions.len() + waiting >= self.terms.subscriptions_max {
-            return true;
-        }
-        let same = self.subscribers(subject).count();
-        match subject {
-            Subject::Connection => same + waiting >= SAME_MAX,
-            Subject::Invites(_) if same == 0 => self.titles() >= TITLES_MAX,
-            Subject::Invites(_) => same >= SAME_MAX,
-        }
+        let is_another_title = matches!(subject, Subject::Invites(_)) && !self.has(subject);
+        self.subscriptions.len() + self.waiting() >= self.terms.subscriptions_max
+            || (is_another_title && self.titles() >= TITLES_MAX)
+    }
+
+    /// Whether another connection id may be made; then it counts. A clock that was set back is no reason to wait for it.
+    fn may_open(&mut self, real_now: DateTime<Utc>) -> bool {
+        let (made, since) = self.openings;
+        let seconds = (real_now - since).num_seconds();
+        let (made, since) = if seconds == 0 { (made, since) } else { ((made - seconds.max(0)).max(0), real_now) };
+        self.openings = (made + i64::from(made < OPENINGS_MAX), since);
+        made < OPENINGS_MAX
     }
 
     /// For how many titles invites are heard.
@@ -259,12 +260,11 @@ impl Machine {
         }
         if let (Connection::Open(id), false) = (&self.connection, parcel.taps.is_empty()) {
             for data in rta::taps(*id, parcel.taps.iter().map(tap)) {
-                acts.extend(self.subscribers(Subject::Connection).map(|id| Act::Send(rta::event(id, &data))));
+                acts.extend(self.event(Subject::Connection, data));
             }
         }
         for invite in &parcel.invites {
-            let data = rta::invite(&invite.document);
-            acts.extend(self.subscribers(Subject::Invites(invite.title_id)).map(|id| Act::Send(rta::event(id, &data))));
+            acts.extend(self.event(Subject::Invites(invite.title_id), rta::invite(&invite.document)));
         }
         if parcel.lost && !self.subscriptions.is_empty() {
             acts.push(Act::Send(rta::resync()));
@@ -315,6 +315,12 @@ impl Machine {
 
     fn has(&self, subject: Subject) -> bool {
         self.subscriptions.iter().any(|(_, known)| *known == subject)
+    }
+
+    /// An event for each subscription to a subject.
+    fn event(&self, subject: Subject, data: String) -> impl Iterator<Item = Act> {
+        let data: Arc<str> = data.into();
+        self.subscribers(subject).map(move |id| Act::Event(id, Arc::clone(&data)))
     }
 
     fn subscribers(&self, subject: Subject) -> impl Iterator<Item = SubscriptionId> {

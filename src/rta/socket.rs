@@ -21,6 +21,7 @@ use super::{Act, Machine, Options, Terms};
 use crate::ambient::Clock;
 use crate::domain::names::{ConnectionId, TitleId, Xuid};
 use crate::notify::{Ears, Hub, Outbox, Seat, Unopened};
+use crate::wire::rta::event;
 
 /// A socket that has been accepted.
 pub struct Socket {
@@ -212,6 +213,7 @@ impl Loop {
     async fn perform(&mut self, act: Act, deadline: Instant) -> Result<(), End> {
         match act {
             Act::Send(text) => by(deadline, self.session.text(text)).await?,
+            Act::Event(id, data) => by(deadline, self.session.text(event(id, &data))).await?,
             Act::Ping => by(deadline, self.session.ping(b"")).await?,
             Act::Close { code, reason } => return Err(End::Closed(closing(CloseCode::from(code), reason))),
             Act::Drop => return Err(End::Silent),
