@@ -262,7 +262,7 @@ fn n15_n67_connection_ids_are_made_in_so_quick_succession() {
     let mut seq = 2;
     let mut again = |machine: &mut Machine, seconds: i64| {
         let last = machine.subscriptions.last().map_or(0, |(id, _)| *id);
-        unsubscribe(machine, seq, last.into());
+        unsubscribe(machine, seq, last);
         seq += 2;
         let acts = subscribe_at(machine, seconds, seq - 1, CONNECTIONS);
         if acts == [Act::Open] {
@@ -275,7 +275,7 @@ fn n15_n67_connection_ids_are_made_in_so_quick_succession() {
     assert_eq!((0..20).filter(|_| again(&mut machine, 0)).count(), 15, "the first one counts");
     assert_eq!(subscribe(&mut machine, 100, &invites(ME, 7)).len(), 2, "other resources are served");
     let invited = machine.subscriptions[0].0;
-    unsubscribe(&mut machine, 101, invited.into());
+    unsubscribe(&mut machine, 101, invited);
     assert_eq!((0..20).filter(|_| again(&mut machine, 2)).count(), 2, "one more with every second");
     assert_eq!((0..20).filter(|_| again(&mut machine, -100)).count(), 0, "nor does a clock that is set back give any");
     assert_eq!((0..20).filter(|_| again(&mut machine, 1000)).count(), 16);
