@@ -104,7 +104,7 @@ impl Followed {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use chrono::DateTime;
     use uuid::Uuid;
 
@@ -113,10 +113,10 @@ mod tests {
     use crate::domain::names::Xuid;
     use crate::domain::subscription::Wants;
 
-    const LIFE: Branch = Branch(Uuid::from_u128(1));
-    const NEXT_LIFE: Branch = Branch(Uuid::from_u128(2));
+    pub(in crate::notify) const LIFE: Branch = Branch(Uuid::from_u128(1));
+    pub(in crate::notify) const NEXT_LIFE: Branch = Branch(Uuid::from_u128(2));
 
-    fn change(number: u64) -> Told {
+    pub(in crate::notify) fn change(number: u64) -> Told {
         Told {
             branch: LIFE,
             change_number: number,
@@ -128,7 +128,7 @@ mod tests {
         }
     }
 
-    fn listener(index: u32) -> Listener {
+    pub(in crate::notify) fn listener(index: u32) -> Listener {
         Listener {
             index,
             xuid: Xuid(u64::from(index)),

@@ -349,35 +349,11 @@ impl State {
 
 #[cfg(test)]
 mod tests {
+    use super::super::followed::tests::{LIFE, NEXT_LIFE, change, listener};
     use super::*;
     use crate::domain::change::Kinds;
-    use crate::domain::subscription::Wants;
 
     const SID: Uuid = Uuid::from_u128(9);
-    const LIFE: Branch = Branch(Uuid::from_u128(1));
-    const NEXT_LIFE: Branch = Branch(Uuid::from_u128(2));
-
-    fn change(number: u64) -> Told {
-        Told {
-            branch: LIFE,
-            change_number: number,
-            at: DateTime::UNIX_EPOCH,
-            kinds: Kinds(1),
-            exempt: None,
-            deleted: false,
-            departed: Vec::new(),
-        }
-    }
-
-    fn listener(index: u32) -> Listener {
-        Listener {
-            index,
-            xuid: Xuid(u64::from(index)),
-            connection: ConnectionId(Uuid::from_u128(u128::from(index))),
-            subscription: "s".into(),
-            wants: Wants::EVERYTHING,
-        }
-    }
 
     fn news(changes: Vec<Told>, listeners: &[u32], moved: bool) -> Announcement {
         let listeners = listeners.iter().map(|index| listener(*index)).collect();
