@@ -41,7 +41,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// How often it is compared with the database what sockets were told.
 const RECONCILE_INTERVAL: Duration = Duration::from_millis(500);
 /// How long a write may be under way beside its statements: longer than what was loaded may be old when it is saved.
-const STRAGGLE: Duration = Duration::from_secs(8);
+const STRAGGLE: Duration = Duration::from_secs(13);
 /// How often the catalog is compared with the database.
 const CATALOG_INTERVAL: Duration = Duration::from_secs(1);
 /// How often partitions are made ahead, old ones dropped, and expired handles removed.

@@ -33,7 +33,7 @@ const ROUND_MAX: usize = 1024;
 /// After how many lost races a session is locked while it is decided on.
 const LOSSES: u32 = 3;
 /// How old what was loaded may be when it is saved.
-const STALE: Duration = Duration::from_secs(5);
+const STALE: Duration = Duration::from_secs(10);
 /// How long a save may go on at the server after its connection broke, until it is taken for lost.
 const STRAGGLE: Duration = Duration::from_millis(25);
 

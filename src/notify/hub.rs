@@ -276,6 +276,11 @@ impl Hub {
         self.lock().put_back(behind);
     }
 
+    /// Gives up looking up a session that cannot be read.
+    pub(super) fn give_up(&self, sid: Uuid) {
+        self.lock().give_up(sid);
+    }
+
     /// Takes what was looked up: the changes of one life of a session, and the session itself, if it is there.
     pub(super) fn catch_up(&self, sid: Uuid, life: (Branch, u64), missed: &[Told], seen: Option<&Seen>) {
         self.lock().catch_up(sid, life, missed, seen);

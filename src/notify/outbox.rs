@@ -96,7 +96,8 @@ impl Outbox {
                 waiting.lost = true;
                 return;
             }
-            if waiting.told.len() >= TOLD_MAX {
+            // Whoever was told of longest ago is forgotten first.
+            if waiting.told.shift_remove(&key).is_none() && waiting.told.len() >= TOLD_MAX {
                 waiting.told.shift_remove_index(0);
             }
             waiting.told.insert(key.clone(), tap.change_number);

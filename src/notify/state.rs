@@ -18,6 +18,9 @@ use crate::store::rows::Registration;
 
 /// How long an ear remembers an invite that it was told.
 const INVITES_REMEMBERED: TimeDelta = TimeDelta::minutes(3);
+/// In how many sessions a socket may listen: its own connection is registered in ten (N-36), which other subscriptions that name it
+/// are not held to (S-78).
+const SESSIONS_MAX: usize = 64;
 /// Of a session whose life is not known.
 const NO_LIFE: (Branch, u64) = (Branch(Uuid::nil()), 0);
 
@@ -138,9 +141,16 @@ impl State {
     fn here(&mut self, sid: Uuid, listeners: &[Listener]) -> Vec<Listener> {
         let mut here = Vec::new();
         for listener in listeners {
-            if let Some(socket) = self.socket(listener) {
-                socket.sessions.insert(sid);
-                here.push(listener.clone());
+            let sessions = &self.sessions;
+            let socket = self.sockets.get_mut(&listener.connection).filter(|socket| socket.xuid == listener.xuid);
+            if let Some(socket) = socket {
+                if socket.sessions.len() >= SESSIONS_MAX && !socket.sessions.contains(&sid) {
+                    socket.sessions.retain(|known| sessions.contains_key(known));
+                }
+                if socket.sessions.len() < SESSIONS_MAX || socket.sessions.contains(&sid) {
+                    socket.sessions.insert(sid);
+                    here.push(listener.clone());
+                }
             }
         }
         here
@@ -184,6 +194,7 @@ impl State {
             .sessions
             .entry(news.sid)
             .or_insert_with(|| Followed::new(Arc::clone(&news.resource), last.branch, first.saturating_sub(1), search));
+        followed.resource = Arc::clone(&news.resource);
         followed.turn_to(last.branch, first.saturating_sub(1));
         followed.list(here, last.change_number);
         // Somebody who listens here was registered elsewhere, and what happened since is not known.
@@ -281,14 +292,23 @@ impl State {
         }
     }
 
+    /// Gives up looking up a session that cannot be read.
+    pub fn give_up(&mut self, sid: Uuid) {
+        self.looking.remove(&sid);
+        self.sessions.remove(&sid);
+    }
+
     /// Takes what was looked up: the changes of one life of a session after a number, and the session itself, if it is there.
     pub fn catch_up(&mut self, sid: Uuid, (branch, after): (Branch, u64), missed: &[Told], seen: Option<&Seen>) {
         self.looking.remove(&sid);
         let resource = match (seen, self.sessions.get(&sid)) {
             (Some(seen), _) => Arc::clone(&seen.resource),
-            (None, Some(followed)) => Arc::clone(&followed.resource),
-            // Nobody here was a member.
-            (None, None) => return,
+            (None, Some(followed)) if !followed.resource.is_empty() => Arc::clone(&followed.resource),
+            // Nobody here was known to be a member, and its name is not known.
+            (None, _) => {
+                self.sessions.remove(&sid);
+                return;
+            }
         };
         self.tap_departed(sid, &resource, missed);
         let Some(seen) = seen else {
@@ -503,6 +523,15 @@ mod tests {
         assert_eq!(state.behind.remove(&SID), Some(vec![(LIFE, 6)]), "the member has gone");
         state.catch_up(SID, (LIFE, 6), &[], Some(&seen(LIFE, 6, &[])));
         assert!(state.sessions.is_empty());
+    }
+
+    #[test]
+    fn n50_a_tap_names_its_session_however_that_became_known() {
+        let mut state = state();
+        state.found(&Registration { connection: listener(1).connection.0, owner: 1, sid: SID, branch: LIFE.0, change_number: 5 });
+        state.tell(&news(vec![change(6)], &[1], false));
+        let taps = state.sockets[&listener(1).connection].outbox.take().taps;
+        assert_eq!(taps.iter().map(|tap| &*tap.resource).collect::<Vec<_>>(), ["a~b~c"], "before it was looked up");
     }
 
     #[test]

@@ -203,7 +203,8 @@ async fn give_sign_of_life(common: &Common, messenger: &mut Option<Messenger>) {
     if alive.is_none() {
         alive = common.directory.store().beat_aside(instance, now).await.ok();
     }
-    if alive == Some(false) {
+    // Whoever is ending may have been taken over at its address already.
+    if alive == Some(false) && !common.hub.is_ending() {
         begin_anew(common).await;
     }
 }
@@ -349,6 +350,7 @@ async fn look_up(common: &Common, behind: &[(Uuid, Lives)]) -> Result<(), StoreE
             }
             Err(error) => {
                 error!(session.sid = %ask.sid, %error, "a stored session cannot be read");
+                common.hub.give_up(ask.sid);
                 unreadable.insert(ask.sid);
             }
         }

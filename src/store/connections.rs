@@ -23,13 +23,14 @@ impl Store {
         connections: &[(Uuid, u64)],
         real_now: DateTime<Utc>,
     ) -> Result<(), StoreError> {
-        sqlx::query(include_str!("sql/open_connections.sql"))
-            .bind(connections.iter().map(|(id, _)| *id).collect::<Vec<_>>())
-            .bind(connections.iter().map(|(_, xuid)| xuid_to_column(*xuid)).collect::<Vec<_>>())
-            .bind(instance)
-            .bind(real_now)
-            .execute(&self.pool)
-            .await?;
+        self.touched(
+            sqlx::query(include_str!("sql/open_connections.sql"))
+                .bind(connections.iter().map(|(id, _)| *id).collect::<Vec<_>>())
+                .bind(connections.iter().map(|(_, xuid)| xuid_to_column(*xuid)).collect::<Vec<_>>())
+                .bind(instance)
+                .bind(real_now),
+        )
+        .await?;
         Ok(())
     }
 
@@ -39,7 +40,7 @@ impl Store {
     /// `Unavailable`, `Database`.
     #[instrument(name = "db.connection.lose", level = "debug", skip_all, fields(connections = connections.len()))]
     pub async fn lose_connections(&self, connections: &[Uuid], real_now: DateTime<Utc>) -> Result<(), StoreError> {
-        sqlx::query(include_str!("sql/lose_connections.sql")).bind(connections).bind(real_now).execute(&self.pool).await?;
+        self.touched(sqlx::query(include_str!("sql/lose_connections.sql")).bind(connections).bind(real_now)).await?;
         Ok(())
     }
 
@@ -76,12 +77,13 @@ impl Store {
         searched_at: DateTime<Utc>,
         straggle: TimeDelta,
     ) -> Result<(), StoreError> {
-        sqlx::query(include_str!("sql/note_searched_connections.sql"))
-            .bind(connections)
-            .bind(searched_at)
-            .bind(straggle.num_milliseconds())
-            .execute(&self.pool)
-            .await?;
+        self.touched(
+            sqlx::query(include_str!("sql/note_searched_connections.sql"))
+                .bind(connections)
+                .bind(searched_at)
+                .bind(straggle.num_milliseconds()),
+        )
+        .await?;
         Ok(())
     }
 

@@ -28,12 +28,8 @@ impl Store {
     /// `Unavailable`, `Database`.
     #[instrument(name = "db.timer.find_due", level = "debug", skip_all)]
     pub async fn find_due(&self, now: DateTime<Utc>, limit: i64, shard: Shard) -> Result<Vec<DueRow>, StoreError> {
-        let rows = sqlx::query(include_str!("sql/find_due.sql"))
-            .bind(now)
-            .bind(limit)
-            .bind(shard.of)
-            .bind(shard.number)
-            .fetch_all(&self.pool)
+        let rows = self
+            .rows(sqlx::query(include_str!("sql/find_due.sql")).bind(now).bind(limit).bind(shard.of).bind(shard.number))
             .await?;
         rows.iter().map(|row| Ok(DueRow { sid: row.try_get("sid")?, due_at: row.try_get("due_at")? })).collect()
     }

@@ -135,11 +135,13 @@ impl Store {
         made_after: DateTime<Utc>,
         now: DateTime<Utc>,
     ) -> Result<Vec<HandleRow>, StoreError> {
-        let rows = sqlx::query(include_str!("sql/find_new_invites.sql"))
-            .bind(invited.iter().copied().map(xuid_to_column).collect::<Vec<_>>())
-            .bind(made_after)
-            .bind(now)
-            .fetch_all(&self.pool)
+        let rows = self
+            .rows(
+                sqlx::query(include_str!("sql/find_new_invites.sql"))
+                    .bind(invited.iter().copied().map(xuid_to_column).collect::<Vec<_>>())
+                    .bind(made_after)
+                    .bind(now),
+            )
             .await?;
         rows.iter().map(|row| Ok(HandleRow::read(row)?)).collect()
     }

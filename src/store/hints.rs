@@ -53,7 +53,8 @@ impl Store {
     /// # Errors
     /// `Unavailable`, `Database`.
     pub async fn horizon(&self) -> Result<Option<String>, StoreError> {
-        let row = sqlx::query(include_str!("sql/read_horizon.sql")).fetch_one(&self.pool).await?;
+        let rows = self.rows(sqlx::query(include_str!("sql/read_horizon.sql"))).await?;
+        let row = rows.first().ok_or(sqlx::Error::RowNotFound)?;
         let (from, to): (String, String) = (row.try_get("xmin")?, row.try_get("xmax")?);
         Ok((from == to).then_some(to))
     }

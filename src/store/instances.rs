@@ -22,12 +22,7 @@ impl Store {
         alone: bool,
         real_now: DateTime<Utc>,
     ) -> Result<(), StoreError> {
-        sqlx::query(include_str!("sql/enroll_instance.sql"))
-            .bind(instance)
-            .bind(place)
-            .bind(alone)
-            .bind(real_now)
-            .execute(&self.pool)
+        self.touched(sqlx::query(include_str!("sql/enroll_instance.sql")).bind(instance).bind(place).bind(alone).bind(real_now))
             .await?;
         Ok(())
     }
@@ -52,12 +47,15 @@ impl Store {
     /// `Unavailable`, `Database`.
     #[instrument(name = "db.instance.bury", level = "debug", skip_all)]
     pub async fn bury(&self, instances: &[(Uuid, Option<i64>)], real_now: DateTime<Utc>) -> Result<(i64, i64), StoreError> {
-        let row = sqlx::query(include_str!("sql/bury_instances.sql"))
-            .bind(instances.iter().map(|(id, _)| *id).collect::<Vec<_>>())
-            .bind(instances.iter().map(|(_, beat)| *beat).collect::<Vec<_>>())
-            .bind(real_now)
-            .fetch_one(&self.pool)
+        let rows = self
+            .rows(
+                sqlx::query(include_str!("sql/bury_instances.sql"))
+                    .bind(instances.iter().map(|(id, _)| *id).collect::<Vec<_>>())
+                    .bind(instances.iter().map(|(_, beat)| *beat).collect::<Vec<_>>())
+                    .bind(real_now),
+            )
             .await?;
+        let row = rows.first().ok_or(sqlx::Error::RowNotFound)?;
         Ok((row.try_get("instances")?, row.try_get("connections")?))
     }
 
@@ -67,8 +65,8 @@ impl Store {
     /// `Unavailable`, `Database`.
     #[instrument(name = "db.instance.lose_strays", level = "debug", skip_all)]
     pub async fn lose_stray_connections(&self, real_now: DateTime<Utc>) -> Result<u64, StoreError> {
-        let done = sqlx::query(include_str!("sql/lose_stray_connections.sql")).bind(real_now).execute(&self.pool).await?;
-        Ok(done.rows_affected())
+        let done = self.touched(sqlx::query(include_str!("sql/lose_stray_connections.sql")).bind(real_now)).await?;
+        Ok(done)
     }
 
     /// Takes or renews the lease of the development clock until `expires_at`, and says whether this instance holds it. `now` is real
@@ -99,8 +97,8 @@ impl Store {
     /// `Unavailable`, `Database`.
     #[instrument(name = "db.instance.beat_aside", level = "debug", skip_all)]
     pub async fn beat_aside(&self, instance: Uuid, real_now: DateTime<Utc>) -> Result<bool, StoreError> {
-        let done = sqlx::query(include_str!("sql/beat_aside.sql")).bind(instance).bind(real_now).execute(&self.pool).await?;
-        Ok(done.rows_affected() > 0)
+        let done = self.touched(sqlx::query(include_str!("sql/beat_aside.sql")).bind(instance).bind(real_now)).await?;
+        Ok(done > 0)
     }
 
     /// Gives the lease of the development clock back, if this instance holds it.
@@ -109,7 +107,7 @@ impl Store {
     /// `Unavailable`, `Database`.
     #[instrument(name = "db.instance.release_dev_lease", level = "debug", skip_all)]
     pub async fn release_dev_lease(&self, instance: Uuid) -> Result<(), StoreError> {
-        sqlx::query(include_str!("sql/release_dev_lease.sql")).bind(instance).execute(&self.pool).await?;
+        self.touched(sqlx::query(include_str!("sql/release_dev_lease.sql")).bind(instance)).await?;
         Ok(())
     }
 }

@@ -142,6 +142,13 @@ impl Store {
         rows.unwrap_or_else(|_| Err(given_up(connection)))
     }
 
+    /// The same for a statement that gives no rows back: how many it touched.
+    async fn touched(&self, query: Query<'_, Postgres, PgArguments>) -> Result<u64, sqlx::Error> {
+        let mut connection = self.pool.acquire().await?;
+        let done = timeout(self.patience, query.execute(&mut *connection)).await;
+        done.unwrap_or_else(|_| Err(given_up(connection))).map(|done| done.rows_affected())
+    }
+
     /// Closes every connection, after the statements under way.
     pub async fn close(&self) {
         self.pool.close().await;

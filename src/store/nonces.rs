@@ -53,7 +53,7 @@ impl Store {
     #[instrument(name = "db.nonce.take", level = "debug", skip_all)]
     pub async fn take_nonces(&self, asks: &[(NonceDigest, DateTime<Utc>)]) -> Result<Vec<Option<String>>, StoreError> {
         let digests: Vec<&[u8]> = asks.iter().map(|(digest, _)| digest.as_slice()).collect();
-        let rows = sqlx::query(include_str!("sql/take_nonces.sql")).bind(digests).fetch_all(&self.pool).await?;
+        let rows = self.rows(sqlx::query(include_str!("sql/take_nonces.sql")).bind(digests)).await?;
         let mut taken: HashMap<Vec<u8>, (String, DateTime<Utc>)> = HashMap::with_capacity(rows.len());
         for row in rows {
             taken.insert(row.try_get("digest")?, (row.try_get("principal")?, row.try_get("expires_at")?));

@@ -183,7 +183,8 @@ impl Store {
         let mut attempt = 1;
         loop {
             let mut connection = self.pool.acquire().await?;
-            let tried = timeout(self.patience, try_batch(&mut connection, saves)).await;
+            // Two statements where sessions are listed.
+            let tried = timeout(self.patience * 2, try_batch(&mut connection, saves)).await;
             let tried = tried.unwrap_or_else(|_| Err(given_up(connection)));
             match tried {
                 Ok(won) => return Ok(won),

@@ -167,11 +167,11 @@ async fn n19_n55_clients_that_do_not_read_hold_up_nobody() {
     let ending = async { while let Some(Ok(_)) = silent.stream.next().await {} };
     tokio::time::timeout(ms(10_000), ending).await.expect("the socket of the silent one is closed");
     let log = replicas.processes[0].log();
-    for said in
-        ["whose client does not read principal.xuid=10", "dropping a socket whose client gave no sign of life principal.xuid=9"]
-    {
-        assert!(log.contains(said), "{said} is not in the log:\n{log}");
-    }
+    // Of the talker the kernel may lose patience before the service does.
+    let ends = ["whose client does not read principal.xuid=10", "a socket is gone principal.xuid=10"];
+    assert!(ends.iter().any(|end| log.contains(end)), "no end of the talker is in the log:\n{log}");
+    let silence = "dropping a socket whose client gave no sign of life principal.xuid=9";
+    assert!(log.contains(silence), "{silence} is not in the log:\n{log}");
     good.iter().for_each(Member::is_well);
     drop(good);
     replicas.end().await;

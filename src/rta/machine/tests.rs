@@ -86,13 +86,13 @@ fn assert_refused(acts: &[Act], seq: u32, code: u32) {
     assert!(text.starts_with(&refused(seq, code)), "{text}");
 }
 
-#[track_caller]
 /// What a parcel comes to, events as the frames they are sent in.
 fn hears(machine: &mut Machine, parcel: &Parcel) -> Vec<Act> {
     let sent = |act| if let Act::Event(id, data) = act { Act::Send(rta::event(id, &data)) } else { act };
     machine.on_parcel(parcel).into_iter().map(sent).collect()
 }
 
+#[track_caller]
 fn assert_closed(acts: &[Act], code: u16, says: &str) {
     let [.., Act::Close { code: actual, reason }] = acts else { panic!("{acts:?}") };
     assert_eq!(*actual, code);
