@@ -26,7 +26,7 @@ use crate::store::{BATCH_MAX, HandleAsk, Heard, LoadAsk, Messenger, MissedAsk, S
 use crate::wire::departed;
 
 /// How long commits are gathered before others are told.
-const HINT_PAUSE: Duration = Duration::from_millis(2);
+const HINT_PAUSE: Duration = Duration::from_millis(4);
 /// How many hints may wait; what does not fit is found by comparing.
 const HINTS_MAX: usize = 16_384;
 /// How long a statement on the connection for hints may take.
