@@ -185,15 +185,16 @@ pub async fn serve(settings: Settings, dev: bool) -> anyhow::Result<()> {
     let ended = match served {
         Ok(Some((mut running, mut chores))) => {
             let mut ended = Ok(());
+            let failed = || anyhow::anyhow!("a part of the service has failed: the log says which");
             tokio::select! {
                 _ = terminate.recv() => info!("asked to end (SIGTERM)"),
                 _ = interrupt.recv() => info!("asked to end (SIGINT)"),
                 Some(chore) = chores.join_next() => {
                     error!(?chore, "a chore of the service ended by itself");
-                    ended = Err(anyhow::anyhow!("a part of the service has failed: the log says which"));
+                    ended = Err(failed());
                 }
                 () = running.notifier.failed() => {
-                    ended = Err(anyhow::anyhow!("a part of the service has failed: the log says which"));
+                    ended = Err(failed());
                 }
             }
             chores.shutdown().await;

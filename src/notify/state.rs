@@ -133,17 +133,19 @@ impl State {
     }
 
     /// The socket of a subscription, if it is here and the user's own (M-33).
-    fn socket(&mut self, listener: &Listener) -> Option<&mut Socket> {
-        self.sockets.get_mut(&listener.connection).filter(|socket| socket.xuid == listener.xuid)
+    fn socket(&self, listener: &Listener) -> Option<&Socket> {
+        self.sockets.get(&listener.connection).filter(|socket| socket.xuid == listener.xuid)
     }
 
     /// Keeps those subscriptions whose sockets are here, and lets these know of the session.
     fn here(&mut self, sid: Uuid, listeners: &[Listener]) -> Vec<Listener> {
         let mut here = Vec::new();
         for listener in listeners {
+            if self.socket(listener).is_none() {
+                continue;
+            }
             let sessions = &self.sessions;
-            let socket = self.sockets.get_mut(&listener.connection).filter(|socket| socket.xuid == listener.xuid);
-            if let Some(socket) = socket {
+            if let Some(socket) = self.sockets.get_mut(&listener.connection) {
                 if socket.sessions.len() >= SESSIONS_MAX && !socket.sessions.contains(&sid) {
                     socket.sessions.retain(|known| sessions.contains_key(known));
                 }
@@ -355,7 +357,7 @@ impl State {
 
     /// Puts a tap into the outbox of its socket, if that is here and the user's own.
     fn put(&self, sid: Uuid, resource: &Arc<str>, listener: &Listener, (branch, number): (Branch, u64), at: DateTime<Utc>) {
-        let Some(socket) = self.sockets.get(&listener.connection).filter(|socket| socket.xuid == listener.xuid) else { return };
+        let Some(socket) = self.socket(listener) else { return };
         socket.outbox.tap(Tap {
             at,
             subscription: Arc::clone(&listener.subscription),

@@ -179,7 +179,7 @@ pub struct PeerRow {
     pub attached: bool,
 }
 
-/// A change that somebody may have missed; the first of an ask tells what it was asked for.
+/// A change that somebody may have missed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MissedRow {
     /// Its number.
