@@ -151,6 +151,41 @@ impl Route {
         }
     }
 
+    /// The route as it is documented and counted, with the names of its variable parts.
+    #[must_use]
+    pub fn template(&self) -> &'static str {
+        match self {
+            Self::Session(_) => "/serviceconfigs/{scid}/sessiontemplates/{template}/sessions/{name}",
+            Self::Changes(_) => "/serviceconfigs/{scid}/sessiontemplates/{template}/sessions/{name}/changes",
+            Self::Element(_, Part::Constants) => "/serviceconfigs/{scid}/sessiontemplates/{template}/sessions/{name}/constants",
+            Self::Element(_, Part::Properties) => "/serviceconfigs/{scid}/sessiontemplates/{template}/sessions/{name}/properties",
+            Self::Element(_, Part::Member(_)) => {
+                "/serviceconfigs/{scid}/sessiontemplates/{template}/sessions/{name}/members/{member}"
+            }
+            Self::Element(_, Part::Server(_)) => {
+                "/serviceconfigs/{scid}/sessiontemplates/{template}/sessions/{name}/servers/{server}"
+            }
+            Self::Templates(_) => "/serviceconfigs/{scid}/sessiontemplates",
+            Self::Template(..) => "/serviceconfigs/{scid}/sessiontemplates/{template}",
+            Self::Sessions(_, None) => "/serviceconfigs/{scid}/sessions",
+            Self::Sessions(_, Some(_)) => "/serviceconfigs/{scid}/sessiontemplates/{template}/sessions",
+            Self::Batch(_, None) => "/serviceconfigs/{scid}/batch",
+            Self::Batch(_, Some(_)) => "/serviceconfigs/{scid}/sessiontemplates/{template}/batch",
+            Self::Handles => "/handles",
+            Self::HandlesQuery => "/handles/query",
+            Self::Handle(_) => "/handles/{handle}",
+            Self::HandleSession(_) => "/handles/{handle}/session",
+            Self::Invites => "/users/me/invites",
+            Self::Invite(_) => "/users/me/invites/{handle}",
+            Self::Edge(EdgeKind::Follow, ..) => "/admin/social/{xuid}/follows/{other}",
+            Self::Edge(EdgeKind::Block, ..) => "/admin/social/{xuid}/blocks/{other}",
+            Self::Edges => "/admin/social/edges",
+            Self::DevClock => "/admin/dev/clock",
+            Self::Connect => "/connect",
+            Self::Nonce => "/nonce",
+        }
+    }
+
     /// Whether the route belongs to administration, outside the contract and its version.
     #[must_use]
     pub fn is_administrative(&self) -> bool {

@@ -1,0 +1,80 @@
+//! From the settings to what each room wants to know.
+
+use std::time::Duration;
+
+use chrono::TimeDelta;
+
+use crate::directory;
+use crate::domain::limits::{Limits, UnknownFields};
+use crate::embedded::EmbeddedOptions;
+use crate::rta;
+use crate::settings::{self, Settings, SocialSettings, SocialSource, SocketSettings};
+use crate::social::{self, HttpOptions};
+
+/// How many searches run at a time where connections abound.
+const SEARCHES_MAX: usize = 6;
+/// The most connections of the private server: the pool, and room for people with psql.
+const SPARE_CONNECTIONS: u32 = 20;
+
+pub(super) fn embedded_options(settings: &Settings) -> EmbeddedOptions {
+    EmbeddedOptions {
+        data_dir: settings.embedded.data_dir.clone(),
+        binaries: settings.embedded.binaries.clone(),
+        durable: true,
+        max_connections: settings.database.pool_max + SPARE_CONNECTIONS,
+        extra: vec![("shared_buffers".to_owned(), format!("{}MB", settings.embedded.shared_buffers_mb))],
+    }
+}
+
+pub(super) fn social_source(settings: &SocialSettings) -> social::Source {
+    match settings.source {
+        SocialSource::Table => social::Source::Table,
+        SocialSource::Http => social::Source::Http(HttpOptions {
+            url: settings.url.clone().unwrap_or_default(),
+            bearer: settings.bearer.clone(),
+            timeout: Duration::from_millis(settings.timeout_ms),
+            cache: TimeDelta::seconds(settings.cache_s.into()),
+        }),
+    }
+}
+
+pub(super) fn socket_options(settings: &SocketSettings) -> rta::Options {
+    let ping_interval = Duration::from_millis(settings.ping_interval_ms);
+    rta::Options {
+        tick: rta::tick(ping_interval),
+        ping_interval,
+        idle: Duration::from_millis(settings.idle_ms),
+        lifetime: Duration::from_secs(settings.lifetime_s),
+        subscriptions_max: settings.subscriptions_max,
+        frame_bytes: settings.frame_bytes,
+        send_timeout: Duration::from_millis(settings.send_timeout_ms),
+    }
+}
+
+pub(super) fn directory_options(settings: &Settings) -> directory::Options {
+    let limits = &settings.limits;
+    directory::Options {
+        limits: Limits {
+            session_custom_bytes: limits.session_custom_bytes,
+            member_custom_bytes: limits.member_custom_bytes,
+            session_bytes: limits.session_bytes,
+            array_entries: limits.system_array_entries,
+            change_types: limits.change_types,
+            keywords: limits.keywords,
+            unknown_fields: match settings.sessions.unknown_system_fields {
+                settings::UnknownFields::Reject => UnknownFields::Reject,
+                settings::UnknownFields::Ignore => UnknownFields::Ignore,
+            },
+            weak_device_types: settings.access.weak_device_types.clone(),
+            invite: TimeDelta::seconds(settings.handles.invite_ttl_s.into()),
+            grace: TimeDelta::milliseconds(settings.timers.grace_ms.into()),
+            unbound_activity: TimeDelta::seconds(settings.handles.unbound_activity_ttl_s.into()),
+        },
+        everybody_follows: settings.social.everybody_follows_everybody,
+        search_rows: settings.search.rows_max.into(),
+        searches: (settings.database.pool_max as usize / 2).min(SEARCHES_MAX),
+        gatherers: directory::GATHERERS,
+        queue_per_session: settings.queues.per_session,
+        queue_total: settings.queues.total,
+    }
+}

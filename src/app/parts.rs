@@ -1,0 +1,136 @@
+//! The rooms put together over a database that is there: what answers requests, and how it ends.
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::dev::ServerHandle;
+use actix_web::{App, HttpServer, web};
+use anyhow::Context as _;
+use socket2::SockRef;
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+use tracing::error;
+
+use crate::ambient::{Clock, Ids};
+use crate::auth::Verifier;
+use crate::directory::{self, Directory};
+use crate::http::{self, Feeds, Rules, Service};
+use crate::notify::{self, Notifier};
+use crate::rta;
+use crate::social;
+use crate::store::Store;
+
+/// How long an idle connection is kept: game clients come back every half minute or so.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+
+/// What a service is made of once it has a database.
+pub struct Parts {
+    /// The database, migrated.
+    pub store: Store,
+    /// Both clocks.
+    pub clock: Clock,
+    /// Where ids come from.
+    pub ids: Ids,
+    /// Who callers are.
+    pub verifier: Verifier,
+    /// Where it is known who follows and blocks whom.
+    pub social: social::Source,
+    /// How the directory works.
+    pub options: directory::Options,
+    /// What the installation decides about requests.
+    pub rules: Rules,
+    /// And about sockets.
+    pub sockets: rta::Options,
+    /// Where requests come in; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Worker threads; 0 means one per core.
+    pub workers: usize,
+    /// How long running requests may take at shutdown.
+    pub shutdown: Duration,
+    /// How often it is compared with the database what sockets were told.
+    pub reconcile: Duration,
+    /// Whether no other instance can be on the database.
+    pub alone: bool,
+    /// After which time a write has certainly been committed, or has failed.
+    pub straggle: Duration,
+}
+
+/// A service that answers requests.
+pub struct Running {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// The use cases.
+    pub directory: Arc<Directory>,
+    /// Who listens to what.
+    pub notifier: Notifier,
+    /// Says to what never ends by itself that the service ends.
+    ending: watch::Sender<bool>,
+    server: ServerHandle,
+    served: tokio::task::JoinHandle<std::io::Result<()>>,
+}
+
+impl Parts {
+    /// Starts answering requests. Must be called inside the runtime that the directory shall live in.
+    ///
+    /// # Errors
+    /// When the catalog cannot be loaded or the address is taken.
+    pub async fn start(self) -> anyhow::Result<Running> {
+        let social = social::open(self.social, &self.store, &self.clock).context("social.url is no URL")?;
+        let ending = watch::Sender::new(false);
+        let directory = Arc::new(Directory::start(self.store, self.clock.clone(), self.ids, self.options));
+        directory.ready().await.context("failed to load the service configs")?;
+        let listener = TcpListener::bind(self.listen).with_context(|| format!("failed to listen on {}", self.listen))?;
+        let address = listener.local_addr()?;
+        // Accepted connections inherit it: a client that takes nothing must not hold a connection for ever, however alive it is.
+        let stall = Some(self.sockets.idle);
+        SockRef::from(&listener).set_tcp_user_timeout(stall).context("failed to bound how long clients may stall")?;
+        let notify =
+            notify::Options { reconcile: self.reconcile, place: place(address), alone: self.alone, straggle: self.straggle };
+        let notifier = Notifier::start(&directory, notify).await.context("failed to join other instances")?;
+        let service = web::Data::new(Service {
+            directory: Arc::clone(&directory),
+            verifier: self.verifier,
+            social,
+            clock: self.clock,
+            runtime: Handle::current(),
+            hub: Arc::clone(notifier.hub()),
+            feeds: Feeds::new(&self.rules.feeds, ending.subscribe()),
+            rules: self.rules,
+            sockets: self.sockets,
+        });
+        let mut server = HttpServer::new(move || App::new().app_data(service.clone()).configure(http::configure))
+            .disable_signals()
+            .backlog(4096)
+            .keep_alive(KEEP_ALIVE)
+            .shutdown_timeout(self.shutdown.as_secs().max(1));
+        if self.workers > 0 {
+            server = server.workers(self.workers);
+        }
+        let server = server.listen(listener)?.run();
+        let handle = server.handle();
+        Ok(Running { address, directory, notifier, ending, server: handle, served: tokio::spawn(server) })
+    }
+}
+
+impl Running {
+    /// Stops accepting, closes sockets and feeds, lets running requests finish, and closes the pool.
+    pub async fn stop(self) {
+        self.ending.send_replace(true);
+        self.notifier.hub().close_all();
+        self.server.stop(true).await;
+        if let Ok(Err(error)) = self.served.await {
+            error!(%error, "the server did not end well");
+        }
+        self.notifier.stop().await;
+        self.directory.store().close().await;
+    }
+}
+
+/// What only one process at a time can hold: its listening address in the network of a running machine. A process that finds itself
+/// there knows that whoever was there before is gone.
+fn place(address: SocketAddr) -> Option<String> {
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    let network = std::fs::read_link("/proc/self/ns/net").ok()?;
+    Some(format!("{}/{}/{address}", boot.trim(), network.display()))
+}
