@@ -7,6 +7,7 @@ mod chores;
 mod clocks;
 mod options;
 mod parts;
+mod tls;
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -22,16 +23,17 @@ use tracing::{error, info, warn};
 use crate::ambient::{Clock, Ids};
 use crate::auth::{KeySet, Rules as TokenRules, Situation, Verifier};
 use crate::embedded::EmbeddedPostgres;
-use crate::http::{FeedRules, Rules};
+use crate::http::{FeedRules, Patience, Rules};
 use crate::services;
 use crate::settings::Settings;
 use crate::store::{Store, StoreOptions, migrate};
 
-pub use chores::House;
 use chores::start_chores;
+pub use chores::{House, take_statistics};
 use clocks::{follow_clock, take_dev_lease};
 use options::{directory_options, embedded_options, social_source, socket_options};
 pub use parts::{Parts, Running};
+pub use tls::{Certificate, TlsError, TlsFiles};
 
 /// How often it is compared with the database what sockets were told.
 const RECONCILE_INTERVAL: Duration = Duration::from_millis(500);
@@ -128,6 +130,9 @@ async fn serve_on(
     let imported = services::import(&store, &settings.services.directory).await;
     imported.with_context(|| format!("failed to import the service configs of {}", settings.services.directory.display()))?;
 
+    let tls = settings.server.tls_cert.clone().zip(settings.server.tls_key.clone());
+    let certificate =
+        tls.map(|(cert, key)| Certificate::open(TlsFiles { cert, key })).transpose().context("failed to prepare TLS")?;
     let rules = TokenRules {
         issuer: settings.auth.issuer.clone(),
         audience: settings.auth.audience.clone(),
@@ -144,6 +149,13 @@ async fn serve_on(
             body_bytes: settings.limits.request_body_bytes,
             import_bytes: settings.limits.import_bytes,
             json_depth: settings.limits.json_depth,
+            header_bytes: settings.limits.header_bytes,
+            patience: Patience {
+                request: Duration::from_millis(settings.server.request_timeout_ms),
+                body: Duration::from_millis(settings.server.body_timeout_ms),
+                slow: Duration::from_millis(settings.telemetry.slow_request_ms),
+            },
+            metrics_bearer: settings.telemetry.metrics_bearer.clone(),
             banned: settings.access.banned_xuids.clone(),
             feeds: FeedRules {
                 open_max: settings.feeds.open_max,
@@ -156,14 +168,22 @@ async fn serve_on(
         },
         sockets: socket_options(&settings.sockets),
         listen: settings.server.listen,
+        certificate: certificate.clone(),
         workers: settings.server.workers,
+        drain: Duration::from_millis(settings.server.drain_ms),
         shutdown: Duration::from_millis(settings.server.shutdown_ms),
+        head_timeout: Duration::from_millis(settings.server.head_timeout_ms),
+        keep_alive: Duration::from_millis(settings.server.keep_alive_ms),
         reconcile: RECONCILE_INTERVAL,
         alone: private,
         straggle: STRAGGLE + Duration::from_millis(settings.database.statement_timeout_ms + settings.database.acquire_timeout_ms),
     };
     let running = parts.start().await?;
-    let chores = start_chores(&running.directory, settings, dev.then_some(instance));
-    info!("openmpsd {} listens on http://{}", env!("CARGO_PKG_VERSION"), running.address);
+    let scheme = if certificate.is_some() { "https" } else { "http" };
+    let mut chores = start_chores(&running.directory, settings, dev.then_some(instance));
+    if let Some(certificate) = certificate {
+        chores.spawn(certificate.keep_fresh());
+    }
+    info!("openmpsd {} listens on {scheme}://{}", env!("CARGO_PKG_VERSION"), running.address);
     Ok(Some((running, chores)))
 }

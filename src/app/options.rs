@@ -1,5 +1,6 @@
 //! From the settings to what each room wants to know.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::TimeDelta;
@@ -76,5 +77,6 @@ pub(super) fn directory_options(settings: &Settings) -> directory::Options {
         gatherers: directory::GATHERERS,
         queue_per_session: settings.queues.per_session,
         queue_total: settings.queues.total,
+        metrics: Arc::default(),
     }
 }

@@ -37,7 +37,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
     let Arguments { dev, listen, data_dir, services, config } = arguments;
     let overrides = Overrides { config, listen, data_dir, services };
     let loaded = Settings::load(overrides, &Environment::of_process()?)?;
-    telemetry::start(&loaded.settings.telemetry)?;
+    let _telemetry = telemetry::start(&loaded.settings.telemetry)?;
     for warning in &loaded.warnings {
         warn!("{warning}");
     }

@@ -46,6 +46,12 @@ pub enum ApiError {
         "a websocket is opened here: send Upgrade: websocket, Connection: Upgrade, Sec-WebSocket-Version: 13 and a Sec-WebSocket-Key ({0})"
     )]
     NoUpgrade(String),
+    /// The headers are larger than the installation takes.
+    #[error("the headers are larger than {0} bytes")]
+    HeadersTooLarge(usize),
+    /// The body did not come in time.
+    #[error("body: nothing came for {0} ms")]
+    SlowBody(u128),
     /// The body is larger than the installation takes (S-95).
     #[error("the body is larger than {0} bytes")]
     TooLarge(usize),
@@ -95,6 +101,8 @@ impl ApiError {
             Self::WrongVersion(_) => StatusCode::NOT_ACCEPTABLE,
             Self::Gone(_) => StatusCode::GONE,
             Self::Crowded(why) => return unavailable(why).into(),
+            Self::HeadersTooLarge(_) => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Self::SlowBody(_) => StatusCode::REQUEST_TIMEOUT,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Corrupt(..) => {
                 error!(error = text, "failed to answer a request");

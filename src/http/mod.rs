@@ -13,6 +13,8 @@ mod error;
 mod extract;
 mod feed;
 mod handles;
+mod observe;
+mod operations;
 mod queries;
 mod reply;
 mod route;
@@ -21,11 +23,15 @@ mod social;
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
+use actix_web::http::Method;
 use actix_web::http::header::AUTHORIZATION;
-use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, web};
+use secrecy::SecretString;
 use tokio::runtime::Handle;
+use tokio::time::timeout;
+use tracing::Instrument as _;
 
 use crate::ambient::Clock;
 use crate::auth::Verifier;
@@ -38,6 +44,8 @@ use crate::social::Social;
 
 use error::ApiError;
 pub use feed::{FeedRules, Feeds};
+use observe::{Observed, note_caller, say_goodbye};
+pub use operations::Draining;
 use reply::Reply;
 use route::Route;
 
@@ -61,6 +69,8 @@ pub struct Service {
     pub rules: Rules,
     /// And about sockets.
     pub sockets: rta::Options,
+    /// Whether the service is about to end.
+    pub draining: Draining,
 }
 
 /// The installation's part in answering requests.
@@ -72,12 +82,29 @@ pub struct Rules {
     pub import_bytes: usize,
     /// How deep JSON may nest (S-95).
     pub json_depth: usize,
+    /// The headers of a request, names and values, in bytes.
+    pub header_bytes: usize,
+    /// How long things may take.
+    pub patience: Patience,
+    /// What whoever reads the metrics has to bring, if anything.
+    pub metrics_bearer: Option<SecretString>,
     /// Users who are refused everything (A-43).
     pub banned: Vec<u64>,
     /// How many change feeds may be open, and their pace.
     pub feeds: FeedRules,
     /// Whether the development clock can be moved.
     pub dev: bool,
+}
+
+/// How long the service waits for requests to come and to be answered.
+#[derive(Debug, Clone)]
+pub struct Patience {
+    /// For a request, from its head until its answer begins; imports may take longer.
+    pub request: Duration,
+    /// For the next part of a body.
+    pub body: Duration,
+    /// After which an answered request is told as slow; zero means never.
+    pub slow: Duration,
 }
 
 impl Rules {
@@ -89,6 +116,9 @@ impl Rules {
         Ok(())
     }
 }
+
+/// What a request is told that took too long.
+const LATE: &str = "the request took longer than this service allows: what it asked for may have been done";
 
 type Answer = Result<Reply, ApiError>;
 
@@ -105,7 +135,7 @@ struct Call<'a> {
 impl Service {
     /// Runs a use case in the directory's runtime and waits for it there.
     async fn run<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> T {
-        self.runtime.spawn(work).await.expect("use cases do not panic and are not aborted")
+        self.runtime.spawn(work.in_current_span()).await.expect("use cases do not panic and are not aborted")
     }
 }
 
@@ -118,48 +148,50 @@ impl Service {
     }
 }
 
-/// Makes every path go through [`dispatch`], but for the health of the process.
+/// Makes every path go through [`dispatch`], but for what operators ask.
 pub fn configure(config: &mut web::ServiceConfig) {
-    config.route("/health", web::get().to(live)).route("/health/ready", web::get().to(ready)).default_service(web::to(dispatch));
-}
-
-/// Whether the process runs (R-70).
-async fn live() -> HttpResponse {
-    reply::json(StatusCode::OK, r#"{"status":"live"}"#)
-}
-
-/// Whether requests can be answered: the catalog is loaded and the database is there.
-async fn ready(service: web::Data<Service>) -> HttpResponse {
-    let directory = Arc::clone(&service.directory);
-    let answer = service.run(async move {
-        directory.ready().await?;
-        directory.store().ping().await
-    });
-    match answer.await {
-        Ok(()) => reply::json(StatusCode::OK, r#"{"status":"ready"}"#),
-        Err(error) => {
-            tracing::warn!(%error, "not ready");
-            reply::json(StatusCode::SERVICE_UNAVAILABLE, r#"{"status":"not ready","why":"the database cannot be reached"}"#)
-        }
-    }
+    config
+        .route("/health", web::get().to(operations::live))
+        .route("/health/ready", web::get().to(operations::ready))
+        .route("/metrics", web::get().to(operations::metrics))
+        .default_service(web::to(dispatch));
 }
 
 /// Answers a request.
 async fn dispatch(service: web::Data<Service>, request: HttpRequest, payload: web::Payload) -> HttpResponse {
+    let route = Route::find(request.path());
+    let observed = Observed::begin(&service, request.method(), route.as_ref(), request.headers());
+    // An import is as long as it is.
+    let takes_its_time = route == Some(Route::Edges);
     let version = extract::contract_minor(request.headers());
     // Before the version is known to be sound nothing is answered that depends on it.
     let minor = *version.as_ref().unwrap_or(&0);
-    answer(&service, &request, payload, version).await.unwrap_or_else(ApiError::answer).render(minor)
+    let answering = answer(&service, &request, payload, route, version).instrument(observed.span().clone());
+    let answered = if takes_its_time {
+        answering.await
+    } else {
+        timeout(service.rules.patience.request, answering).await.unwrap_or(Err(ApiError::Crowded(LATE)))
+    };
+    let mut answer = observed.span().in_scope(|| answered.unwrap_or_else(ApiError::answer).render(minor));
+    if service.draining.has_begun() {
+        say_goodbye(&mut answer);
+    }
+    observed.end(&mut answer, service.rules.patience.slow);
+    answer
 }
 
 async fn answer(
     service: &web::Data<Service>,
     request: &HttpRequest,
     payload: web::Payload,
+    route: Option<Route>,
     version: Result<u32, ApiError>,
 ) -> Answer {
+    let headers: usize = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+    if headers > service.rules.header_bytes {
+        return Err(ApiError::HeadersTooLarge(service.rules.header_bytes));
+    }
     let credential = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let route = Route::find(request.path());
     if let Some(route) = route.as_ref().filter(|route| route.leads_to_socket()) {
         return connect::answer(service, request, payload, route).await;
     }
@@ -180,6 +212,7 @@ async fn answer(
         service.rules.admit(&principal)?;
         (principal, minor)
     };
+    note_caller(&principal);
     if route.asks_for_edges() {
         let users: Vec<Xuid> = principal.users().iter().map(|user| user.xuid).collect();
         service.know(&users).await;

@@ -44,7 +44,7 @@ pub struct Settings {
     pub log: LogSettings,
     /// `[sockets]`: how long sockets live and how much they may.
     pub sockets: SocketSettings,
-    /// `[telemetry]`: the log.
+    /// `[telemetry]`: the log, the metrics and the traces.
     pub telemetry: TelemetrySettings,
 }
 
@@ -57,8 +57,24 @@ pub struct ServerSettings {
     pub listen: SocketAddr,
     /// Worker threads; 0 means one per core.
     pub workers: usize,
-    /// How long running requests may take to finish at shutdown, in milliseconds.
+    /// How long the service answers on at shutdown, not ready any more, before it stops listening, in milliseconds.
+    pub drain_ms: u64,
+    /// How long running requests may take to finish after that, in milliseconds.
     pub shutdown_ms: u64,
+    /// How long the head of a request may take to come, in milliseconds.
+    pub head_timeout_ms: u64,
+    /// How long the next part of a body may be waited for, in milliseconds.
+    pub body_timeout_ms: u64,
+    /// How long a request may take until its answer begins, in milliseconds.
+    pub request_timeout_ms: u64,
+    /// How long an idle connection is kept, in milliseconds.
+    pub keep_alive_ms: u64,
+    /// The certificate chain, a PEM file; `None` means no TLS.
+    #[serde(deserialize_with = "parse::path")]
+    pub tls_cert: Option<PathBuf>,
+    /// Its private key, a PEM file.
+    #[serde(deserialize_with = "parse::path")]
+    pub tls_key: Option<PathBuf>,
 }
 
 /// `[database]`: a PostgreSQL of the operator's own.
@@ -219,6 +235,8 @@ pub struct LimitSettings {
     pub member_custom_bytes: usize,
     /// A whole stored session that is not large, in bytes.
     pub session_bytes: usize,
+    /// The headers of a request, names and values, in bytes.
+    pub header_bytes: usize,
     /// How deep JSON may nest, in levels.
     pub json_depth: usize,
     /// Entries of an array in a system object.
@@ -290,6 +308,18 @@ pub struct TelemetrySettings {
     pub format: LogFormat,
     /// What is logged, as in `info,openmpsd=debug`.
     pub filter: String,
+    /// After which an answered request is logged as slow, in milliseconds; 0 means never.
+    pub slow_request_ms: u64,
+    /// What whoever reads `/metrics` has to bring as a bearer token; `None` means nothing.
+    #[serde(deserialize_with = "parse::secret")]
+    pub metrics_bearer: Option<SecretString>,
+    /// How often sizes of tables and the like are asked of the database for the metrics, in milliseconds.
+    pub statistics_interval_ms: u64,
+    /// Where spans are sent by OTLP over HTTP; `None` means nowhere.
+    #[serde(deserialize_with = "parse::secret")]
+    pub otlp_endpoint: Option<SecretString>,
+    /// Which part of the traces that begin here is sent, 0 to 1.
+    pub otlp_sample_ratio: f64,
 }
 
 /// The form of the log.

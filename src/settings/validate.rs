@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{Settings, SettingsError, SocialSource};
+use super::{ServerSettings, Settings, SettingsError, SocialSource, TelemetrySettings};
 
 const MIB: usize = 1024 * 1024;
 
@@ -13,11 +13,24 @@ const MIB: usize = 1024 * 1024;
 pub fn check(settings: &Settings) -> Result<(), SettingsError> {
     let mut problems = Problems(Vec::new());
     let Settings {
-        server, database, embedded, auth, timers, social, handles, search, limits, queues, feeds, log, sockets, ..
+        server,
+        database,
+        embedded,
+        auth,
+        timers,
+        social,
+        handles,
+        search,
+        limits,
+        queues,
+        feeds,
+        log,
+        sockets,
+        telemetry,
+        ..
     } = settings;
 
-    problems.range("server.workers", server.workers, 0..=1024);
-    problems.range("server.shutdown_ms", server.shutdown_ms, 0..=600_000);
+    check_server(&mut problems, server);
     problems.url("database.url", database.url.as_ref());
     problems.url("database.migrate_url", database.migrate_url.as_ref());
     if database.migrate_url.is_some() && database.url.is_none() {
@@ -54,6 +67,7 @@ pub fn check(settings: &Settings) -> Result<(), SettingsError> {
             problems.add(key, &format!("{value} is more than limits.session_bytes, {}", limits.session_bytes));
         }
     }
+    problems.range("limits.header_bytes", limits.header_bytes, 1024..=128 * 1024);
     problems.range("limits.json_depth", limits.json_depth, 8..=128);
     problems.range("limits.system_array_entries", limits.system_array_entries, 8..=10_000);
     problems.range("limits.change_types", limits.change_types, 8..=1000);
@@ -81,8 +95,34 @@ pub fn check(settings: &Settings) -> Result<(), SettingsError> {
     problems.range("sockets.subscriptions_max", sockets.subscriptions_max, 1..=10_000);
     problems.range("sockets.frame_bytes", sockets.frame_bytes, 1024..=MIB);
     problems.range("sockets.send_timeout_ms", sockets.send_timeout_ms, 10..=600_000);
+    check_telemetry(&mut problems, telemetry);
 
     if problems.0.is_empty() { Ok(()) } else { Err(SettingsError::Invalid(problems.0)) }
+}
+
+fn check_server(problems: &mut Problems, server: &ServerSettings) {
+    problems.range("server.workers", server.workers, 0..=1024);
+    problems.range("server.drain_ms", server.drain_ms, 0..=600_000);
+    problems.range("server.shutdown_ms", server.shutdown_ms, 0..=600_000);
+    problems.range("server.head_timeout_ms", server.head_timeout_ms, 100..=600_000);
+    problems.range("server.body_timeout_ms", server.body_timeout_ms, 100..=600_000);
+    problems.range("server.request_timeout_ms", server.request_timeout_ms, 100..=600_000);
+    problems.range("server.keep_alive_ms", server.keep_alive_ms, 1000..=3_600_000);
+    match (&server.tls_cert, &server.tls_key) {
+        (Some(_), None) => problems.add("server.tls_cert", "needs server.tls_key beside it"),
+        (None, Some(_)) => problems.add("server.tls_key", "needs server.tls_cert beside it"),
+        _ => {}
+    }
+}
+
+fn check_telemetry(problems: &mut Problems, telemetry: &TelemetrySettings) {
+    problems.range("telemetry.slow_request_ms", telemetry.slow_request_ms, 0..=600_000);
+    problems.range("telemetry.statistics_interval_ms", telemetry.statistics_interval_ms, 1000..=3_600_000);
+    problems.range("telemetry.otlp_sample_ratio", telemetry.otlp_sample_ratio, 0.0..=1.0);
+    let collector = telemetry.otlp_endpoint.as_ref().map_or("http://", |url| url.expose_secret());
+    if !collector.starts_with("http://") && !collector.starts_with("https://") {
+        problems.add("telemetry.otlp_endpoint", "must begin with http:// or https://");
+    }
 }
 
 struct Problems(Vec<String>);
