@@ -225,7 +225,7 @@ impl World {
     /// From now on only this title may use the sample service config.
     pub async fn keeps_for_title(&self, title: u32) {
         let scid = SCID.parse().expect("the scid is a GUID");
-        let service = ServiceConfigRow { scid, titles: vec![title], game_types: None };
+        let service = ServiceConfigRow { scid, titles: vec![title], game_types: None, throttle: None };
         self.store.publish_services(&[service], &[]).await.expect("the service config is stored");
         self.running.directory.refresh_catalog().await.expect("the catalog is read");
     }
