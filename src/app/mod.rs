@@ -30,7 +30,7 @@ use crate::store::{Store, StoreOptions, migrate};
 pub use chores::House;
 use chores::start_chores;
 use clocks::{follow_clock, take_dev_lease};
-use options::{directory_options, embedded_options, social_source, socket_options};
+use options::{directory_options, embedded_options, social_source, socket_options, throttle_rules};
 pub use parts::{Parts, Running};
 
 /// How often it is compared with the database what sockets were told.
@@ -152,6 +152,7 @@ async fn serve_on(
                 heartbeat: Duration::from_millis(settings.feeds.heartbeat_ms),
                 lifetime: Duration::from_secs(settings.feeds.lifetime_s),
             },
+            throttle: throttle_rules(&settings.throttle),
             dev,
         },
         sockets: socket_options(&settings.sockets),

@@ -1,12 +1,13 @@
 //! HTTP: from a request to one call on the directory, and back.
 //!
-//! Every request goes through [`dispatch`], which makes the checks in the order of E-10: credential, route and verb, contract
-//! version, path. Then one short function per route, in the file of its group, reads what the route takes and calls the directory.
+//! Every request goes through [`dispatch`], which makes the checks in the order of E-10: credential, throttle, route and verb,
+//! contract version, path. Then one short function per route, in the file of its group, reads what the route takes and calls the directory.
 //! Sessions are rendered last, in one place, for the contract version of the request. A socket is opened here, too, and handed on.
 //! What is *not* here: rules about sessions, SQL, and what is said on sockets.
 
 mod acting;
 mod admin;
+mod allowance;
 mod connect;
 mod elements;
 mod error;
@@ -18,6 +19,7 @@ mod reply;
 mod route;
 mod sessions;
 mod social;
+mod throttle;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -40,6 +42,7 @@ use error::ApiError;
 pub use feed::{FeedRules, Feeds};
 use reply::Reply;
 use route::Route;
+pub use throttle::{Throttle, ThrottleRules};
 
 /// What the handlers share.
 pub struct Service {
@@ -57,6 +60,8 @@ pub struct Service {
     pub hub: Arc<Hub>,
     /// Open change feeds.
     pub feeds: Feeds,
+    /// Who called how often (W-80).
+    pub throttle: Throttle,
     /// What the installation decides.
     pub rules: Rules,
     /// And about sockets.
@@ -76,6 +81,8 @@ pub struct Rules {
     pub banned: Vec<u64>,
     /// How many change feeds may be open, and their pace.
     pub feeds: FeedRules,
+    /// How often users may call (W-80).
+    pub throttle: ThrottleRules,
     /// Whether the development clock can be moved.
     pub dev: bool,
 }
@@ -149,7 +156,9 @@ async fn dispatch(service: web::Data<Service>, request: HttpRequest, payload: we
     let version = extract::contract_minor(request.headers());
     // Before the version is known to be sound nothing is answered that depends on it.
     let minor = *version.as_ref().unwrap_or(&0);
-    answer(&service, &request, payload, version).await.unwrap_or_else(ApiError::answer).render(minor)
+    let mut answer = answer(&service, &request, payload, version).await.unwrap_or_else(ApiError::answer).render(minor);
+    allowance::show(&service, &request, &mut answer);
+    answer
 }
 
 async fn answer(
@@ -165,6 +174,7 @@ async fn answer(
     }
     let principal = service.verifier.verify(credential, service.clock.real())?;
     service.rules.admit(&principal)?;
+    allowance::admit(service, request, &principal, route.as_ref())?;
     let route = route.ok_or_else(|| ApiError::NotFound("there is no such path".to_owned()))?;
     if !route.verbs().contains(request.method()) {
         return Err(ApiError::WrongVerb(route.verbs()));
@@ -178,6 +188,9 @@ async fn answer(
         let minor = version?;
         let principal = acting::principal(principal, request.headers())?;
         service.rules.admit(&principal)?;
+        if matches!(*principal, Principal::ServerFor(_)) {
+            allowance::admit(service, request, &principal, Some(&route))?;
+        }
         (principal, minor)
     };
     if route.asks_for_edges() {

@@ -13,7 +13,7 @@ use openmpsd::directory::Options;
 use openmpsd::domain::limits::Limits;
 use openmpsd::domain::names::{Scid, TitleId, Xuid};
 use openmpsd::domain::principal::{Principal, Server, User};
-use openmpsd::http::{FeedRules, Rules};
+use openmpsd::http::{FeedRules, Rules, ThrottleRules};
 use openmpsd::rta;
 use openmpsd::services;
 use openmpsd::social::Source;
@@ -84,6 +84,7 @@ impl Default for Choices {
                     heartbeat: Duration::from_secs(5),
                     lifetime: Duration::from_hours(2),
                 },
+                throttle: ThrottleRules::default(),
                 dev: true,
             },
             sockets: rta::Options { tick: Duration::from_millis(20), ..rta::Options::default() },

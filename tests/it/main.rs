@@ -51,6 +51,7 @@ mod sweeper;
 mod tap_cost;
 mod taps;
 mod templates;
+mod throttle;
 mod tidy;
 mod transfers;
 mod versions;
