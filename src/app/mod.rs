@@ -31,7 +31,7 @@ use crate::store::{Store, StoreOptions, migrate};
 use chores::start_chores;
 pub use chores::{House, take_statistics};
 use clocks::{follow_clock, take_dev_lease};
-use options::{directory_options, embedded_options, social_source, socket_options};
+use options::{directory_options, embedded_options, social_source, socket_options, throttle_rules};
 pub use parts::{Parts, Running};
 pub use tls::{Certificate, TlsError, TlsFiles};
 
@@ -164,6 +164,7 @@ async fn serve_on(
                 heartbeat: Duration::from_millis(settings.feeds.heartbeat_ms),
                 lifetime: Duration::from_secs(settings.feeds.lifetime_s),
             },
+            throttle: throttle_rules(&settings.throttle),
             dev,
         },
         sockets: socket_options(&settings.sockets),

@@ -7,9 +7,11 @@ use chrono::TimeDelta;
 
 use crate::directory;
 use crate::domain::limits::{Limits, UnknownFields};
+use crate::domain::throttle::{Limit, Numbers, Window};
 use crate::embedded::EmbeddedOptions;
+use crate::http::ThrottleRules;
 use crate::rta;
-use crate::settings::{self, Settings, SocialSettings, SocialSource, SocketSettings};
+use crate::settings::{self, Settings, SocialSettings, SocialSource, SocketSettings, ThrottleSettings};
 use crate::social::{self, HttpOptions};
 
 /// How many searches run at a time where connections abound.
@@ -49,6 +51,34 @@ pub(super) fn socket_options(settings: &SocketSettings) -> rta::Options {
         subscriptions_max: settings.subscriptions_max,
         frame_bytes: settings.frame_bytes,
         send_timeout: Duration::from_millis(settings.send_timeout_ms),
+    }
+}
+
+pub(super) fn throttle_rules(settings: &ThrottleSettings) -> ThrottleRules {
+    ThrottleRules {
+        enabled: settings.enabled,
+        acting_users: settings.acting_users,
+        entries_max: settings.entries_max,
+        numbers: Numbers {
+            requests: Limit {
+                burst: Window { max: settings.requests_burst_max, period_s: settings.requests_burst_period_s },
+                sustained: Window { max: settings.requests_sustained_max, period_s: settings.requests_sustained_period_s },
+            },
+            search_reads: Limit {
+                burst: Window { max: settings.search_reads_burst_max, period_s: settings.search_reads_burst_period_s },
+                sustained: Window {
+                    max: settings.search_reads_sustained_max,
+                    period_s: settings.search_reads_sustained_period_s,
+                },
+            },
+            search_writes: Limit {
+                burst: Window { max: settings.search_writes_burst_max, period_s: settings.search_writes_burst_period_s },
+                sustained: Window {
+                    max: settings.search_writes_sustained_max,
+                    period_s: settings.search_writes_sustained_period_s,
+                },
+            },
+        },
     }
 }
 

@@ -17,7 +17,7 @@ use super::tls::Certificate;
 use crate::ambient::{Clock, Ids};
 use crate::auth::Verifier;
 use crate::directory::{self, Directory};
-use crate::http::{self, Draining, Feeds, Rules, Service};
+use crate::http::{self, Draining, Feeds, Rules, Service, Throttle};
 use crate::notify::{self, Notifier};
 use crate::rta;
 use crate::social;
@@ -107,6 +107,7 @@ impl Parts {
             runtime: Handle::current(),
             hub: Arc::clone(notifier.hub()),
             feeds: Feeds::new(&self.rules.feeds, ending.subscribe()),
+            throttle: Throttle::new(self.rules.throttle.entries_max),
             rules: self.rules,
             sockets: self.sockets,
             draining: draining.clone(),

@@ -5,7 +5,9 @@ use actix_web::http::header::{ALLOW, HeaderValue, RETRY_AFTER, SEC_WEBSOCKET_VER
 use actix_web::http::{Method, StatusCode};
 use tracing::{error, warn};
 
+use super::allowance;
 use super::reply::{self, Reply};
+use super::throttle::Excess;
 use crate::auth::AuthError;
 use crate::directory::DirectoryError;
 use crate::domain::limits::RETRY_AFTER_S;
@@ -38,6 +40,14 @@ pub enum ApiError {
     /// What came after the state that the caller has is not known any more.
     #[error("{0}")]
     Gone(String),
+    /// The caller has called too often (W-80).
+    #[error("{} requests in {} s are more than {}", .excess.count, .excess.window.period_s, .excess.window.max)]
+    Throttled {
+        /// What was too much.
+        excess: Excess,
+        /// In how many seconds a request comes through again.
+        retry_after_s: u32,
+    },
     /// As many requests of this kind are under way as the service takes.
     #[error("{0}")]
     Crowded(&'static str),
@@ -100,6 +110,7 @@ impl ApiError {
             Self::NoUpgrade(_) => StatusCode::UPGRADE_REQUIRED,
             Self::WrongVersion(_) => StatusCode::NOT_ACCEPTABLE,
             Self::Gone(_) => StatusCode::GONE,
+            Self::Throttled { excess, retry_after_s } => return allowance::refuse(excess, retry_after_s).into(),
             Self::Crowded(why) => return unavailable(why).into(),
             Self::HeadersTooLarge(_) => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::SlowBody(_) => StatusCode::REQUEST_TIMEOUT,

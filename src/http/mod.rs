@@ -1,12 +1,13 @@
 //! HTTP: from a request to one call on the directory, and back.
 //!
-//! Every request goes through [`dispatch`], which makes the checks in the order of E-10: credential, route and verb, contract
-//! version, path. Then one short function per route, in the file of its group, reads what the route takes and calls the directory.
+//! Every request goes through [`dispatch`], which makes the checks in the order of E-10: credential, throttle, route and verb,
+//! contract version, path. Then one short function per route, in the file of its group, reads what the route takes and calls the directory.
 //! Sessions are rendered last, in one place, for the contract version of the request. A socket is opened here, too, and handed on.
 //! What is *not* here: rules about sessions, SQL, and what is said on sockets.
 
 mod acting;
 mod admin;
+mod allowance;
 mod connect;
 mod elements;
 mod error;
@@ -20,6 +21,7 @@ mod reply;
 mod route;
 mod sessions;
 mod social;
+mod throttle;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -48,6 +50,7 @@ use observe::{Observed, note_caller, say_goodbye};
 pub use operations::Draining;
 use reply::Reply;
 use route::Route;
+pub use throttle::{Throttle, ThrottleRules};
 
 /// What the handlers share.
 pub struct Service {
@@ -65,6 +68,8 @@ pub struct Service {
     pub hub: Arc<Hub>,
     /// Open change feeds.
     pub feeds: Feeds,
+    /// Who called how often (W-80).
+    pub throttle: Throttle,
     /// What the installation decides.
     pub rules: Rules,
     /// And about sockets.
@@ -92,6 +97,8 @@ pub struct Rules {
     pub banned: Vec<u64>,
     /// How many change feeds may be open, and their pace.
     pub feeds: FeedRules,
+    /// How often users may call (W-80).
+    pub throttle: ThrottleRules,
     /// Whether the development clock can be moved.
     pub dev: bool,
 }
@@ -173,6 +180,7 @@ async fn dispatch(service: web::Data<Service>, request: HttpRequest, payload: we
         timeout(service.rules.patience.request, answering).await.unwrap_or(Err(ApiError::Crowded(LATE)))
     };
     let mut answer = observed.span().in_scope(|| answered.unwrap_or_else(ApiError::answer).render(minor));
+    allowance::show(&service, &request, &mut answer);
     if service.draining.has_begun() {
         say_goodbye(&mut answer);
     }
@@ -197,6 +205,7 @@ async fn answer(
     }
     let principal = service.verifier.verify(credential, service.clock.real())?;
     service.rules.admit(&principal)?;
+    allowance::admit(service, request, &principal, route.as_ref())?;
     let route = route.ok_or_else(|| ApiError::NotFound("there is no such path".to_owned()))?;
     if !route.verbs().contains(request.method()) {
         return Err(ApiError::WrongVerb(route.verbs()));
@@ -210,6 +219,9 @@ async fn answer(
         let minor = version?;
         let principal = acting::principal(principal, request.headers())?;
         service.rules.admit(&principal)?;
+        if matches!(*principal, Principal::ServerFor(_)) {
+            allowance::admit(service, request, &principal, Some(&route))?;
+        }
         (principal, minor)
     };
     note_caller(&principal);

@@ -9,7 +9,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use secrecy::ExposeSecret as _;
 
 use super::{Service, reply};
-use crate::metrics::{InUse, PoolState, level};
+use crate::metrics::{InUse, Limit, PoolState, level};
 
 /// Whether the service is about to end: it still answers, but nobody should send it anything new.
 #[derive(Debug, Clone, Default)]
@@ -69,6 +69,10 @@ pub async fn metrics(service: web::Data<Service>, request: HttpRequest) -> HttpR
     metrics.pool.get_or_create(&PoolState { state: InUse::used }).set(level(pool.used));
     metrics.pool_max.set(level(pool.max));
     metrics.write_queue.set(level(service.directory.writes_waiting()));
+    for (limit, count) in service.throttle.rejected() {
+        // Set, not raised: the limiter counts by itself.
+        metrics.throttled.get_or_create(&Limit { limit }).inner().store(count, Ordering::Relaxed);
+    }
     metrics.feeds.set(level(service.feeds.open()));
     metrics.ready.set(i64::from(!service.draining.has_begun()));
     let mut answer = reply::text(StatusCode::OK, metrics.render());

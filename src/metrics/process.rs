@@ -1,7 +1,7 @@
 //! What Prometheus expects to hear of any process.
 
 use std::fs;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use nix::sys::resource::{Resource, UsageWho, getrlimit, getrusage};
 use nix::sys::time::{TimeVal, TimeValLike as _};
@@ -37,8 +37,8 @@ impl Process {
     pub fn look(&self) {
         if let Ok(usage) = getrusage(UsageWho::RUSAGE_SELF) {
             let used = seconds(usage.user_time()) + seconds(usage.system_time());
-            // A counter only rises; two readers at a time may both have seen the older value.
-            self.cpu.inc_by((used - self.cpu.get()).max(0.0));
+            // Set, not raised: the system counts by itself.
+            self.cpu.inner().store(used.to_bits(), Ordering::Relaxed);
         }
         self.memory.set(resident().unwrap_or_default());
         let open = fs::read_dir("/proc/self/fd").map_or(0, Iterator::count);

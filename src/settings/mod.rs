@@ -20,7 +20,7 @@ pub use environment::Environment;
 pub use sections::{
     AccessSettings, AuthSettings, DatabaseSettings, EmbeddedSettings, HandleSettings, LimitSettings, LogFormat, QueueSettings,
     ServerSettings, ServiceSettings, SessionSettings, Settings, SocialSettings, SocialSource, SocketSettings, TelemetrySettings,
-    TimerSettings, UnknownFields,
+    ThrottleSettings, TimerSettings, UnknownFields,
 };
 
 /// What the command line's flags say; they win over everything else.

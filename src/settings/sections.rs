@@ -36,6 +36,8 @@ pub struct Settings {
     pub access: AccessSettings,
     /// `[limits]`: sizes of requests and documents (S-95).
     pub limits: LimitSettings,
+    /// `[throttle]`: how often users may call (W-80).
+    pub throttle: ThrottleSettings,
     /// `[queues]`: how many writes may wait.
     pub queues: QueueSettings,
     /// `[feeds]`: change feeds.
@@ -245,6 +247,42 @@ pub struct LimitSettings {
     pub change_types: usize,
     /// Keywords of a session (S-44).
     pub keywords: usize,
+}
+
+/// `[throttle]`: how often users may call (W-80).
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ThrottleSettings {
+    /// Whether there are rate limits at all.
+    pub enabled: bool,
+    /// Whether a request of a server that acts for users counts for them.
+    pub acting_users: bool,
+    /// How many callers are remembered.
+    pub entries_max: usize,
+    /// The most requests in the short window; 0 means any number.
+    pub requests_burst_max: u32,
+    /// How long that window lasts, in seconds.
+    pub requests_burst_period_s: u32,
+    /// The most requests in the long window; 0 means any number.
+    pub requests_sustained_max: u32,
+    /// How long that window lasts, in seconds.
+    pub requests_sustained_period_s: u32,
+    /// The most searches in the short window; 0 means any number.
+    pub search_reads_burst_max: u32,
+    /// How long that window lasts, in seconds.
+    pub search_reads_burst_period_s: u32,
+    /// The most searches in the long window; 0 means any number.
+    pub search_reads_sustained_max: u32,
+    /// How long that window lasts, in seconds.
+    pub search_reads_sustained_period_s: u32,
+    /// The most search handles made in the short window; 0 means any number.
+    pub search_writes_burst_max: u32,
+    /// How long that window lasts, in seconds.
+    pub search_writes_burst_period_s: u32,
+    /// The most search handles made in the long window; 0 means any number.
+    pub search_writes_sustained_max: u32,
+    /// How long that window lasts, in seconds.
+    pub search_writes_sustained_period_s: u32,
 }
 
 /// `[queues]`: how many writes may wait to be gathered into a commit.

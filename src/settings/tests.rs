@@ -50,6 +50,9 @@ fn default_toml_holds_exactly_the_keys_of_the_structs() {
     assert_eq!((settings.feeds.open_max, settings.feeds.poll_ms, settings.feeds.heartbeat_ms), (1000, 1000, 15_000));
     assert_eq!((settings.feeds.per_caller_max, settings.feeds.lifetime_s), (20, 7200));
     assert_eq!(settings.log.keep_days, 7);
+    let throttle = &settings.throttle;
+    assert!(!throttle.enabled && throttle.acting_users, "W-80");
+    assert_eq!((throttle.requests_burst_max, throttle.requests_sustained_max, throttle.entries_max), (30, 300, 100_000), "W-80");
     assert_eq!(settings.sessions.unknown_system_fields, UnknownFields::Reject, "S-09");
     assert!(settings.auth.keys.is_empty() && settings.access.banned_xuids.is_empty());
     assert_eq!(warnings, Vec::<String>::new());
@@ -178,6 +181,17 @@ fn passwords_are_never_shown() {
 #[case::endpoint("OPENMPSD__SOCIAL__BEARER", "x", "social.bearer: needs social.source = \"http\"")]
 #[case::endpoint("OPENMPSD__SOCIAL__CACHE_S", "0", "social.cache_s: must be 1 to 86400, not 0")]
 #[case::range("OPENMPSD__LOG__KEEP_DAYS", "0", "log.keep_days: must be 1 to 3650, not 0")]
+#[case::range("OPENMPSD__THROTTLE__ENTRIES_MAX", "999", "throttle.entries_max: must be 1000 to 100000000, not 999")]
+#[case::range(
+    "OPENMPSD__THROTTLE__REQUESTS_BURST_MAX",
+    "1000001",
+    "throttle.requests_burst_max: must be 0 to 1000000, not 1000001"
+)]
+#[case::range(
+    "OPENMPSD__THROTTLE__SEARCH_READS_SUSTAINED_PERIOD_S",
+    "0",
+    "throttle.search_reads_sustained_period_s: must be 1 to 86400, not 0"
+)]
 #[case::range("OPENMPSD__FEEDS__OPEN_MAX", "100001", "feeds.open_max: must be 0 to 100000, not 100001")]
 #[case::range("OPENMPSD__FEEDS__PER_CALLER_MAX", "100001", "feeds.per_caller_max: must be 0 to 100000, not 100001")]
 #[case::range("OPENMPSD__FEEDS__LIFETIME_S", "0", "feeds.lifetime_s: must be 1 to 31536000, not 0")]

@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{ServerSettings, Settings, SettingsError, SocialSource, TelemetrySettings};
+use super::{ServerSettings, Settings, SettingsError, SocialSource, TelemetrySettings, ThrottleSettings};
 
 const MIB: usize = 1024 * 1024;
 
@@ -22,6 +22,7 @@ pub fn check(settings: &Settings) -> Result<(), SettingsError> {
         handles,
         search,
         limits,
+        throttle,
         queues,
         feeds,
         log,
@@ -72,6 +73,7 @@ pub fn check(settings: &Settings) -> Result<(), SettingsError> {
     problems.range("limits.system_array_entries", limits.system_array_entries, 8..=10_000);
     problems.range("limits.change_types", limits.change_types, 8..=1000);
     problems.range("limits.keywords", limits.keywords, 1..=1000);
+    problems.throttle(throttle);
     problems.range("queues.per_session", queues.per_session, 1..=65_536);
     problems.range("queues.total", queues.total, 1..=1_048_576);
     if queues.per_session > queues.total {
@@ -135,6 +137,21 @@ impl Problems {
     fn range<N: PartialOrd + Display + Copy>(&mut self, key: &str, value: N, range: RangeInclusive<N>) {
         if !range.contains(&value) {
             self.add(key, &format!("must be {} to {}, not {value}", range.start(), range.end()));
+        }
+    }
+
+    fn throttle(&mut self, throttle: &ThrottleSettings) {
+        self.range("throttle.entries_max", throttle.entries_max, 1000..=100_000_000);
+        for (window, max, period_s) in [
+            ("throttle.requests_burst", throttle.requests_burst_max, throttle.requests_burst_period_s),
+            ("throttle.requests_sustained", throttle.requests_sustained_max, throttle.requests_sustained_period_s),
+            ("throttle.search_reads_burst", throttle.search_reads_burst_max, throttle.search_reads_burst_period_s),
+            ("throttle.search_reads_sustained", throttle.search_reads_sustained_max, throttle.search_reads_sustained_period_s),
+            ("throttle.search_writes_burst", throttle.search_writes_burst_max, throttle.search_writes_burst_period_s),
+            ("throttle.search_writes_sustained", throttle.search_writes_sustained_max, throttle.search_writes_sustained_period_s),
+        ] {
+            self.range(&format!("{window}_max"), max, 0..=1_000_000);
+            self.range(&format!("{window}_period_s"), period_s, 1..=86_400);
         }
     }
 

@@ -13,7 +13,7 @@ use openmpsd::directory::Options;
 use openmpsd::domain::limits::Limits;
 use openmpsd::domain::names::{Scid, TitleId, Xuid};
 use openmpsd::domain::principal::{Principal, Server, User};
-use openmpsd::http::{FeedRules, Patience, Rules};
+use openmpsd::http::{FeedRules, Patience, Rules, ThrottleRules};
 use openmpsd::rta;
 use openmpsd::services;
 use openmpsd::social::Source;
@@ -94,6 +94,7 @@ impl Default for Choices {
                     heartbeat: Duration::from_secs(5),
                     lifetime: Duration::from_hours(2),
                 },
+                throttle: ThrottleRules::default(),
                 dev: true,
             },
             sockets: rta::Options { tick: Duration::from_millis(20), ..rta::Options::default() },
@@ -240,7 +241,7 @@ impl World {
     /// From now on only this title may use the sample service config.
     pub async fn keeps_for_title(&self, title: u32) {
         let scid = SCID.parse().expect("the scid is a GUID");
-        let service = ServiceConfigRow { scid, titles: vec![title], game_types: None };
+        let service = ServiceConfigRow { scid, titles: vec![title], game_types: None, throttle: None };
         self.store.publish_services(&[service], &[]).await.expect("the service config is stored");
         self.running.directory.refresh_catalog().await.expect("the catalog is read");
     }

@@ -52,6 +52,7 @@ mod sweeper;
 mod tap_cost;
 mod taps;
 mod templates;
+mod throttle;
 mod tidy;
 mod tls;
 mod transfers;
