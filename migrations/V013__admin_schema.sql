@@ -309,7 +309,8 @@ comment on column admin.connections.instance is 'the process it is open at';
 comment on column admin.connections.place is 'the machine and listening address of that process, while it lives';
 comment on column admin.connections.opened_at is 'when it was opened, in real time';
 comment on column admin.connections.lost_at is 'when it was found to be lost, in real time';
-comment on column admin.connections.check_at is 'when sessions are next searched for members that are registered with it; null when that is done';
+comment on column admin.connections.check_at is
+    'when sessions are next searched for members that are registered with it; null when that is done';
 
 create view admin.changes as
 select c.at, c.sid, s.scid, s.template, s.name, c.branch, c.change_number, c.change_number = 1 as created, c.deleted,
@@ -331,7 +332,8 @@ comment on column admin.changes.deleted is 'the session ended with it';
 comment on column admin.changes.cause is 'request, timer, or connection: one was lost';
 comment on column admin.changes.actor is 'who asked for it: xuid:…, svc:… or admin:…; of others what caused it';
 comment on column admin.changes.types is 'the change types that apply, by the names that subscriptions use';
-comment on column admin.changes.delta is 'what it changed in the document: fields replaced whole, null deletes; null where the session ended';
+comment on column admin.changes.delta is
+    'what it changed in the document: fields replaced whole, null deletes; null where the session ended';
 comment on column admin.changes.departed is 'members that left with it';
 comment on column admin.changes.exempt is 'the member who is not tapped for it, by its index';
 comment on column admin.changes.write_id is 'the save that committed it';
