@@ -16,8 +16,9 @@ run: toolchain ## serve on this machine, for development; ARGS="--listen 127.0.0
 test: toolchain postgres ## run every test, against a PostgreSQL of their own; ARGS="writes" picks some
 	cargo test --workspace $(ARGS)
 
-bless: toolchain ## take the scenarios' transcripts as they are now
+bless: toolchain postgres ## take the scenarios' transcripts, and what docs/sql.md shows, as they are now
 	OPENMPSD_BLESS=1 cargo test --lib scenarios
+	OPENMPSD_BLESS=1 cargo test --test it admin_sql
 
 lint: toolchain ## check formatting and lints as CI does
 	cargo fmt --all -- --check

@@ -2,6 +2,8 @@
 
 mod access;
 mod acting;
+mod admin_sql;
+mod admin_sql_page;
 mod audience;
 mod bad_input;
 mod batch;

@@ -95,6 +95,36 @@ async fn migrations_keep_the_rows_that_are_there() {
     assert_eq!(large.get::<Vec<bool>, _>(0), [false, true]);
 }
 
+/// On a server where the service's role may not create roles, the views are there all the same, and whoever may makes the role.
+#[tokio::test]
+async fn v013_a_role_that_may_not_create_roles_migrates_all_the_same() {
+    let made = Database::new().await;
+    let mut owner = made.connection().await;
+    let url = empty().await;
+    let name = url.trim_start_matches("postgresql:///").split('?').next().unwrap();
+    owner.execute("create role plain login").await.unwrap();
+    owner.execute(AssertSqlSafe(format!("alter database {name} owner to plain"))).await.unwrap();
+    let plain = url.replace("user=postgres", "user=plain");
+    migrate_to(&plain, Target::Version(12)).await.unwrap();
+
+    // Other tests have made the role of readers already; in this transaction it has another name.
+    let mut connection = PgConnection::connect(&url).await.unwrap();
+    let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations/V013__admin_schema.sql")).unwrap();
+    let before = "begin; alter role openmpsd_readonly rename to openmpsd_elsewhere; set local role plain";
+    connection.execute(before).await.unwrap();
+    connection.execute(AssertSqlSafe(text)).await.unwrap();
+    let asked = "select (select count(*) from admin.sessions), to_regrole('openmpsd_readonly') is null";
+    let row = connection.fetch_one(asked).await.unwrap();
+    assert_eq!((row.get::<i64, _>(0), row.get::<bool, _>(1)), (0, true));
+    connection.execute("rollback").await.unwrap();
+
+    // Where somebody else has made it, the owner of the views lets it read them.
+    assert!(!migrate(&plain).await.unwrap().is_empty());
+    connection.execute("set role openmpsd_readonly").await.unwrap();
+    assert_eq!(count_of(&mut connection, "admin.sessions").await, 0);
+    assert_eq!(connection.fetch_all("select * from admin.backends where pid = pg_backend_pid()").await.unwrap().len(), 1);
+}
+
 async fn count_of(connection: &mut PgConnection, table: &str) -> i64 {
     connection.fetch_one(AssertSqlSafe(format!("select count(*) from {table}"))).await.unwrap().get(0)
 }
