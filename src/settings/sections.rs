@@ -4,12 +4,12 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use secrecy::SecretString;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
-use super::parse;
+use super::{parse, show};
 
 /// Everything an operator may set.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
     /// `[server]`: where requests come in.
@@ -49,7 +49,7 @@ pub struct Settings {
 }
 
 /// `[server]`: where requests come in.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct ServerSettings {
     /// Address and port; port 0 takes a free one.
@@ -62,14 +62,14 @@ pub struct ServerSettings {
 }
 
 /// `[database]`: a PostgreSQL of the operator's own.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct DatabaseSettings {
     /// Its URL; `None` means the embedded one.
-    #[serde(deserialize_with = "parse::secret")]
+    #[serde(deserialize_with = "parse::secret", serialize_with = "show::secret")]
     pub url: Option<SecretString>,
     /// The same database for migrations, past any transaction pooler; `None` means `url`.
-    #[serde(deserialize_with = "parse::secret")]
+    #[serde(deserialize_with = "parse::secret", serialize_with = "show::secret")]
     pub migrate_url: Option<SecretString>,
     /// Connections in the pool.
     pub pool_max: u32,
@@ -80,20 +80,20 @@ pub struct DatabaseSettings {
 }
 
 /// `[embedded]`: the PostgreSQL the service runs by itself.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct EmbeddedSettings {
     /// Where its data, the generated signing key and the lock live; never empty once loaded.
     pub data_dir: PathBuf,
     /// Folder with the PostgreSQL programs; `None` means to look for one.
-    #[serde(deserialize_with = "parse::path")]
+    #[serde(deserialize_with = "parse::path", serialize_with = "show::path")]
     pub binaries: Option<PathBuf>,
     /// PostgreSQL's `shared_buffers`, in mebibytes.
     pub shared_buffers_mb: u32,
 }
 
 /// `[services]`: where service configs are imported from.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct ServiceSettings {
     /// The folder.
@@ -101,7 +101,7 @@ pub struct ServiceSettings {
 }
 
 /// `[auth]`: whose tokens are believed.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct AuthSettings {
     /// What `iss` must say.
@@ -118,11 +118,11 @@ pub struct AuthSettings {
 }
 
 /// `[sessions]`: how session documents are read.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct SessionSettings {
     /// What becomes of unknown system fields (S-09).
-    #[serde(deserialize_with = "parse::word")]
+    #[serde(deserialize_with = "parse::word", serialize_with = "show::word")]
     pub unknown_system_fields: UnknownFields,
 }
 
@@ -136,7 +136,7 @@ pub enum UnknownFields {
 }
 
 /// `[timers]`: the sweeper.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct TimerSettings {
     /// Pause between two sweeps (M-27), in milliseconds.
@@ -146,19 +146,19 @@ pub struct TimerSettings {
 }
 
 /// `[social]`: who follows whom.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct SocialSettings {
     /// Whether every user counts as following every other.
     pub everybody_follows_everybody: bool,
     /// Where it is known who follows and blocks whom.
-    #[serde(deserialize_with = "parse::word")]
+    #[serde(deserialize_with = "parse::word", serialize_with = "show::word")]
     pub source: SocialSource,
     /// The endpoint of the source `http`; a user's xuid is appended behind a slash. It may hold a password.
-    #[serde(deserialize_with = "parse::secret")]
+    #[serde(deserialize_with = "parse::secret", serialize_with = "show::secret")]
     pub url: Option<SecretString>,
     /// A bearer token for it.
-    #[serde(deserialize_with = "parse::secret")]
+    #[serde(deserialize_with = "parse::secret", serialize_with = "show::secret")]
     pub bearer: Option<SecretString>,
     /// How long a call of it may take, in milliseconds.
     pub timeout_ms: u64,
@@ -176,7 +176,7 @@ pub enum SocialSource {
 }
 
 /// `[search]`: what searches may cost.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct SearchSettings {
     /// How many sessions one search may look at.
@@ -184,7 +184,7 @@ pub struct SearchSettings {
 }
 
 /// `[handles]`: lifetimes of handles.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct HandleSettings {
     /// How long an activity lives that no connection is bound to (H-21), in seconds.
@@ -194,11 +194,11 @@ pub struct HandleSettings {
 }
 
 /// `[access]`: who is refused.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct AccessSettings {
     /// Users who are refused everywhere, by xuid.
-    #[serde(deserialize_with = "parse::list")]
+    #[serde(deserialize_with = "parse::list", serialize_with = "show::texts")]
     pub banned_xuids: Vec<u64>,
     /// Kinds of device that need `userAuthorizationStyle`, as tokens name them.
     #[serde(deserialize_with = "parse::list")]
@@ -206,7 +206,7 @@ pub struct AccessSettings {
 }
 
 /// `[limits]`: sizes of requests and documents (S-95).
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct LimitSettings {
     /// A request's body, in bytes.
@@ -230,7 +230,7 @@ pub struct LimitSettings {
 }
 
 /// `[queues]`: how many writes may wait to be gathered into a commit.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct QueueSettings {
     /// For one session.
@@ -240,7 +240,7 @@ pub struct QueueSettings {
 }
 
 /// `[feeds]`: how sessions are followed.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct FeedSettings {
     /// How many feeds may be open.
@@ -256,7 +256,7 @@ pub struct FeedSettings {
 }
 
 /// `[log]`: the history of sessions.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct LogSettings {
     /// How many whole days of it are kept.
@@ -264,7 +264,7 @@ pub struct LogSettings {
 }
 
 /// `[sockets]`: how long sockets live and how much they may.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct SocketSettings {
     /// How often clients are pinged (N-19), in milliseconds.
@@ -282,11 +282,11 @@ pub struct SocketSettings {
 }
 
 /// `[telemetry]`: the log.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct TelemetrySettings {
     /// Its form.
-    #[serde(deserialize_with = "parse::word")]
+    #[serde(deserialize_with = "parse::word", serialize_with = "show::word")]
     pub format: LogFormat,
     /// What is logged, as in `info,openmpsd=debug`.
     pub filter: String,
