@@ -10,6 +10,7 @@ use reqwest::Url;
 
 use super::Exit;
 use super::database::{SettingsArguments, wait_for};
+use crate::settings::Settings;
 
 /// How long an answer may take: whoever asks has a deadline of its own.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -41,9 +42,9 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
     let base = if let Some(url) = url {
         url
     } else {
-        let listen = settings.load()?.server.listen;
-        ensure!(listen.port() != 0, "server.listen names no port: say where the service is with --url");
-        format!("http://{}", reachable(listen)).parse().context("server.listen makes no URL")?
+        let settings = settings.load()?;
+        ensure!(settings.server.listen.port() != 0, "server.listen names no port: say where the service is with --url");
+        base_of(&settings)?
     };
     let answer = wait_for(ask(&base, ready))?;
     writeln!(io::stdout(), "{}", answer.says).context("cannot print the answer")?;
@@ -65,8 +66,16 @@ pub async fn ask(base: &Url, ready: bool) -> anyhow::Result<Answer> {
     Ok(Answer { well, says: response.text().await.with_context(failed)? })
 }
 
+/// Where the service of these settings is reached from its own machine.
+///
+/// # Errors
+/// When `server.listen` makes no URL.
+pub fn base_of(settings: &Settings) -> anyhow::Result<Url> {
+    format!("http://{}", reachable(settings.server.listen)).parse().context("server.listen makes no URL")
+}
+
 /// Where a service that listens on an address is reached from its own machine.
-pub fn reachable(listen: SocketAddr) -> SocketAddr {
+fn reachable(listen: SocketAddr) -> SocketAddr {
     let ip = match listen.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),

@@ -105,13 +105,12 @@ async fn the_doctor_finds_nothing_in_a_service_that_is_well_and_what_is_broken()
     let data_dir = folder.path().to_str().expect("the path is text");
     let service = serve(&folder, &[]).await;
     let address = service.base.trim_start_matches("http://").to_owned();
-    let variables = [("OPENMPSD__SERVER__LISTEN", address.as_str())];
     let ada = Caller::new(&folder, 1);
     let body = json!({"members": {"me": {"properties": {"system": {"active": true}}}}});
     assert_eq!(ada.put(&service.base, &session("Open", "ward"), &body).await.expect("it answers").status, 201);
 
-    let verify = ["doctor", "--verify", "--json", "--data-dir", data_dir];
-    let (code, report, problems) = said(&run(&verify, &variables).await);
+    let verify = ["doctor", "--verify", "--json", "--listen", &address, "--data-dir", data_dir];
+    let (code, report, problems) = said(&run(&verify, &[]).await);
     let report: Value = serde_json::from_str(&report).expect("it is JSON");
     assert_eq!((code, &report["well"]), (Some(0), &json!(true)), "{report:#}\n{problems}");
     let outcome = |report: &Value, name: &str| {
@@ -129,14 +128,14 @@ async fn the_doctor_finds_nothing_in_a_service_that_is_well_and_what_is_broken()
 
     let mut connection = PgConnection::connect(&private_url(folder.path())).await.expect("PostgreSQL serves us too");
     connection.execute("update sessions set member_count = member_count + 1").await.expect("the row is there");
-    let (code, report, _) = said(&run(&verify, &variables).await);
+    let (code, report, _) = said(&run(&verify, &[]).await);
     let report: Value = serde_json::from_str(&report).expect("it is JSON");
     assert_eq!((code, outcome(&report, "sessions").as_str()), (Some(1), "fail fail"), "{report:#}");
     connection.execute("update sessions set member_count = member_count - 1").await.expect("the row is there");
 
     let (status, _) = service.end().await;
     assert!(status.success(), "{status}");
-    let (code, text, _) = said(&run(&["doctor", "--data-dir", data_dir], &variables).await);
+    let (code, text, _) = said(&run(&["doctor", "--listen", &address, "--data-dir", data_dir], &[]).await);
     assert_eq!(code, Some(0), "{text}");
     assert!(text.contains("warn  database      no service runs on this data directory\n"), "{text}");
     let (code, text, _) = said(&run(&["doctor"], &[("OPENMPSD__SERVER__LISTN", "x")]).await);

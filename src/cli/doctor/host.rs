@@ -8,7 +8,7 @@ use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::statvfs::statvfs;
 
 use super::Check;
-use crate::cli::health::{ask, reachable};
+use crate::cli::health::{ask, base_of};
 use crate::settings::Settings;
 
 const MIB: u64 = 1024 * 1024;
@@ -25,8 +25,7 @@ pub async fn address(settings: &Settings) -> Check {
     match TcpListener::bind(listen) {
         Ok(_) => Check::fine("address", format!("{listen} is free")),
         Err(error) if error.kind() == ErrorKind::AddrInUse => {
-            let base = format!("http://{}", reachable(listen)).parse();
-            let answered = match base {
+            let answered = match base_of(settings) {
                 Ok(base) => ask(&base, false).await.is_ok_and(|answer| answer.well && answer.says.contains("\"status\"")),
                 Err(_) => false,
             };

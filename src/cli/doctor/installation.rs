@@ -12,10 +12,10 @@ use crate::settings::Settings;
 const SOCKET_PATH_LIMIT: usize = 104;
 
 /// Whether the keys are there that tokens are checked with, and whether they are good enough where the service listens.
-pub fn keys(settings: &Settings) -> Vec<Check> {
+pub fn keys(settings: &Settings, dev: bool) -> Vec<Check> {
     let configured = &settings.auth.keys;
     let outside_database = settings.database.url.is_some();
-    let situation = Situation { dev: false, outside_database, listen: settings.server.listen };
+    let situation = Situation { dev, outside_database, listen: settings.server.listen };
     let mut checks = Vec::new();
     if configured.is_empty() {
         if let Err(error) = situation.check(true) {

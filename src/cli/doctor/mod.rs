@@ -9,6 +9,7 @@ mod host;
 mod installation;
 
 use std::io::{self, Write};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use anyhow::Context;
@@ -29,6 +30,15 @@ pub struct Arguments {
     /// Print JSON
     #[arg(long)]
     json: bool,
+    /// As `serve` is given it
+    #[arg(long)]
+    dev: bool,
+    /// Address and port, as `serve` is given them
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<SocketAddr>,
+    /// The folder of service configs, as `serve` is given it
+    #[arg(long, value_name = "DIR")]
+    services: Option<PathBuf>,
     /// Settings file, as `serve` is given it
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -75,14 +85,14 @@ impl Check {
 
 /// Makes every check and prints what came of them.
 pub fn run(arguments: Arguments) -> anyhow::Result<()> {
-    let Arguments { verify, json, config, data_dir } = arguments;
-    let overrides = Overrides { config, data_dir, ..Overrides::default() };
+    let Arguments { verify, json, dev, listen, services, config, data_dir } = arguments;
+    let overrides = Overrides { config, listen, data_dir, services };
     let explained = Environment::of_process().and_then(|environment| Settings::explain(overrides, &environment));
-    let mut checks = settings(&explained);
+    let mut checks = settings(&explained, dev);
     checks.push(host::open_files());
     if let Ok(explained) = &explained {
         let settings = &explained.loaded.settings;
-        checks.extend(installation::keys(settings));
+        checks.extend(installation::keys(settings, dev));
         checks.push(installation::services(settings));
         wait_for(async {
             checks.push(host::address(settings).await);
@@ -100,14 +110,14 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
 }
 
 /// Whether there are settings, and what is remarkable about them.
-fn settings(explained: &Result<Explained, SettingsError>) -> Vec<Check> {
+fn settings(explained: &Result<Explained, SettingsError>, dev: bool) -> Vec<Check> {
     match explained {
         Ok(explained) => {
             let mut checks = vec![Check::fine("settings", explained.summary())];
             let remark =
                 |says: String| Check::warn("settings", says, "`openmpsd config dump` shows where every value comes from");
             checks.extend(explained.loaded.warnings.iter().cloned().map(remark));
-            for Warning { key, says } in app::warnings(&explained.loaded.settings, false) {
+            for Warning { key, says } in app::warnings(&explained.loaded.settings, dev) {
                 let (says, remedy) = says.split_once(": ").unwrap_or((&says, "see docs/configuration.md"));
                 checks.push(Check::warn("settings", format!("{key}: {says}"), remedy));
             }
@@ -199,7 +209,7 @@ FAIL  database  it says:
     fn every_mistake_in_the_settings_is_a_failure_of_its_own() {
         let variables = [("OPENMPSD__SERVER__LISTN", "x"), ("OPENMPSD__DATABASE__POOL_MAX", "0")];
         let explained = Settings::explain(Overrides::default(), &variables.iter().collect());
-        let checks = settings(&explained);
+        let checks = settings(&explained, false);
         let says: Vec<&str> = checks.iter().map(|check| check.says.as_str()).collect();
         let expected = [
             "unknown setting: server.listn in the environment (did you mean server.listen?)",
