@@ -126,6 +126,7 @@ async fn serve_on(
     }
     let imported = services::import(&store, &settings.services.directory).await;
     imported.with_context(|| format!("failed to import the service configs of {}", settings.services.directory.display()))?;
+    let (server, vitals) = banner::ask(&store, clock.real()).await.context("failed to ask the database what it is")?;
 
     let rules = TokenRules {
         issuer: settings.auth.issuer.clone(),
@@ -163,7 +164,6 @@ async fn serve_on(
     };
     let running = parts.start().await?;
     let chores = start_chores(&running.directory, settings, dev.then_some(instance));
-    let (server, vitals) = banner::ask(&store, clock.real()).await.context("failed to ask the database what it is")?;
     let banner = Banner {
         sources,
         database: banner::place(url, private.then_some(settings.embedded.data_dir.as_path())),
