@@ -21,6 +21,7 @@ use tokio::time::timeout;
 mod columns;
 mod connections;
 mod decode;
+mod diagnosis;
 mod distrust;
 mod due;
 mod error;
@@ -31,6 +32,7 @@ mod instances;
 mod log;
 pub mod migrate;
 mod nonces;
+pub mod pooler;
 pub mod projection;
 mod queries;
 pub mod rows;
@@ -46,8 +48,9 @@ mod verify;
 
 use distrust::Distrust;
 
+pub use diagnosis::{ServerFacts, Vitals};
 pub use due::Shard;
-pub use error::StoreError;
+pub use error::{AskError, StoreError};
 pub use everything::{Holding, Page, StoredFormerMember, StoredKeyword, StoredMember, StoredTimer};
 pub use handles::ActivitiesAsk;
 pub use hints::{Heard, Hints, Messenger};

@@ -7,7 +7,8 @@ use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, Row as _
 
 use super::Database;
 use super::cluster::empty;
-use crate::store::migrate::{fingerprint, migrate, migrate_to};
+use crate::store::migrate::{Standing, fingerprint, latest, migrate, migrate_to, status};
+use crate::store::pooler;
 
 fn statements() -> Vec<(String, String)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store/sql");
@@ -137,6 +138,49 @@ async fn a_database_of_a_newer_service_is_refused() {
     database.connection().await.execute(foreign).await.unwrap();
     let error = migrate(&database.url).await.unwrap_err();
     assert!(error.to_string().starts_with("the schema cannot be migrated: "), "{error}");
+    let states = status(&database.url).await.unwrap();
+    assert_eq!(states.last().map(|state| state.name.as_str()), Some("V099__tomorrow"));
+    assert_eq!(states.last().unwrap().standing, Standing::Unknown("2030-01-01T00:00:00Z".into()));
+}
+
+#[tokio::test]
+async fn the_standing_of_every_migration_is_told() {
+    let url = empty().await;
+    assert!(status(&url).await.unwrap().iter().all(|state| state.standing == Standing::Pending));
+    migrate_to(&url, Target::Version(2)).await.unwrap();
+    let mut connection = PgConnection::connect(&url).await.unwrap();
+    connection.execute("update refinery_schema_history set checksum = '1' where version = 2").await.unwrap();
+    let states = status(&url).await.unwrap();
+    assert!(matches!(states[0].standing, Standing::Applied(_)) && states[0].name == "V001__sessions", "{:?}", states[0]);
+    assert!(matches!(states[1].standing, Standing::Divergent(_)), "{:?}", states[1]);
+    assert!(states[2..].iter().all(|state| state.standing == Standing::Pending));
+    assert_eq!(states.last().map(|state| state.name.clone()), Some(latest()));
+}
+
+#[tokio::test]
+async fn a_server_without_a_pooler_keeps_its_sessions() {
+    let database = Database::new().await;
+    assert_eq!(pooler::probe(&database.url).await.unwrap(), pooler::Pooling::Sessions);
+}
+
+#[tokio::test]
+async fn vitals_tell_what_is_late_and_who_is_silent() {
+    let database = Database::new().await;
+    let mut connection = database.connection().await;
+    let noon = super::start();
+    let rows = "insert into instances (id, started_at, seen_at) values (gen_random_uuid(), now(), '2025-12-31T23:59:50Z'),
+            (gen_random_uuid(), now(), '2025-12-31T23:59:00Z'), (gen_random_uuid(), now(), null);
+        insert into service_configs (scid, titles, revision) values (gen_random_uuid(), array[]::bigint[], 1)";
+    for statement in rows.split(';') {
+        connection.execute(statement).await.unwrap();
+    }
+    let vitals = database.store.vitals(noon).await.unwrap();
+    assert_eq!((vitals.living, vitals.silent, vitals.services, vitals.templates, vitals.overdue), (1, 2, 1, 0, 0));
+    assert_eq!(vitals.days_missing, ["2026-01-01", "2026-01-02"]);
+    database.store.ensure_partitions(noon).await.unwrap();
+    assert_eq!(database.store.vitals(noon).await.unwrap().days_missing, Vec::<String>::new());
+    let server = database.store.server().await.unwrap();
+    assert!(server.major >= 15 && server.version.starts_with(&server.major.to_string()) && !server.standby, "{server:?}");
 }
 
 #[tokio::test]
