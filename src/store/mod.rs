@@ -18,6 +18,8 @@ use sqlx::query::Query;
 use sqlx::{Connection as _, Postgres};
 use tokio::time::timeout;
 
+mod administration;
+mod bans;
 mod columns;
 mod connections;
 mod decode;
@@ -45,6 +47,10 @@ mod verify;
 
 use distrust::Distrust;
 
+pub use administration::{
+    AuditAsk, AuditKey, AuditRow, HandlesAsk, Inspected, ListedHandle, ListedSession, Paged, SessionKey, SessionsAsk, TAKE_MAX,
+};
+pub use bans::{BANS_MAX, BanList, BanPut, BanRow};
 pub use due::Shard;
 pub use error::StoreError;
 pub use everything::{Holding, Page, StoredFormerMember, StoredKeyword, StoredMember, StoredTimer};
