@@ -47,6 +47,12 @@ impl Service {
         self.templates.get(&name.to_ascii_lowercase()).ok_or_else(|| DirectoryError::UnknownTemplate(name.to_owned()))
     }
 
+    /// The titles that may use it; none means any.
+    #[must_use]
+    pub fn titles(&self) -> &[TitleId] {
+        &self.titles
+    }
+
     /// What its title is called on each platform: an object of `{"titleId", "pfn", "boundPfns"}` by platform, `{}` when nothing is
     /// configured (H-33).
     #[must_use]
@@ -91,6 +97,12 @@ impl Catalog {
             )
             .into())
         }
+    }
+
+    /// Finds a service config, for whoever may see all of them.
+    #[must_use]
+    pub fn find(&self, scid: Uuid) -> Option<Arc<Service>> {
+        self.current.read().expect("nobody panics while holding the catalog").1.get(&scid).cloned()
     }
 
     /// The service configs there are.
