@@ -2,8 +2,10 @@
 
 mod access;
 mod acting;
+mod administration;
 mod audience;
 mod bad_input;
+mod bans;
 mod batch;
 mod chance;
 mod clients;

@@ -22,7 +22,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("notify", &["json", "ambient", "domain", "wire", "store", "directory"]),
     ("rta", &["json", "ambient", "domain", "wire", "store", "notify"]),
     ("auth", &["json", "ambient", "domain"]),
-    ("http", &["json", "ambient", "domain", "wire", "store", "social", "directory", "notify", "rta", "auth"]),
+    ("http", &["json", "ambient", "domain", "wire", "store", "services", "social", "directory", "notify", "rta", "auth"]),
     (
         "app",
         &[
