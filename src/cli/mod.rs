@@ -3,10 +3,17 @@
 //! A new command is a variant of `Command` with its arguments, a file beside this one, and a line in [`run`]. Answers go to standard
 //! output and nothing else does, so that they can be taken into a variable; everything said to a person goes to standard error.
 
+mod audit;
+mod ban;
 mod database;
+mod difference;
+mod handle;
 mod lifetime;
 mod migrate;
+mod remote;
 mod serve;
+mod session;
+mod table;
 mod template;
 mod token;
 
@@ -22,11 +29,19 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// List what administrators did to a running service
+    Audit(audit::Arguments),
+    /// Ban users from a running service, and list who is banned
+    Ban(ban::Arguments),
+    /// List the handles of a running service
+    Handle(handle::Arguments),
     /// Bring the schema of the database up to date
     Migrate(migrate::Arguments),
     /// Run the service
     Serve(serve::Arguments),
-    /// Check and publish service configs and session templates
+    /// List, show and end the sessions of a running service
+    Session(session::Arguments),
+    /// Check, compare and publish service configs and session templates
     Template(template::Arguments),
     /// Make a token for a user, a server or an administrator, and print it
     Token(token::Arguments),
@@ -38,8 +53,12 @@ enum Command {
 /// When it cannot be done; the chain of causes is meant for the person who typed it.
 pub fn run(cli: Cli) -> anyhow::Result<()> {
     match cli.command {
+        Command::Audit(arguments) => audit::run(arguments),
+        Command::Ban(arguments) => ban::run(arguments),
+        Command::Handle(arguments) => handle::run(arguments),
         Command::Migrate(arguments) => migrate::run(arguments),
         Command::Serve(arguments) => serve::run(arguments),
+        Command::Session(arguments) => session::run(arguments),
         Command::Template(arguments) => template::run(arguments),
         Command::Token(arguments) => token::run(arguments),
     }

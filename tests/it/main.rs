@@ -10,6 +10,7 @@ mod batch;
 mod chance;
 mod clients;
 mod cluster;
+mod commands;
 mod connections;
 mod elements;
 mod endpoint;
