@@ -28,8 +28,13 @@ pub struct RemoteArguments {
     /// The running service
     #[arg(long, global = true, value_name = "URL", help = "The running service [default: http://127.0.0.1:8080]")]
     url: Option<String>,
-    /// An administrator's token [default: `OPENMPSD_TOKEN`, else one made with the generated key of the data directory]
-    #[arg(long, global = true, value_name = "TOKEN")]
+    /// An administrator's token
+    #[arg(
+        long,
+        global = true,
+        value_name = "TOKEN",
+        help = "An administrator's token [default: OPENMPSD_TOKEN, else one made with the generated key of the data directory]"
+    )]
     token: Option<String>,
 }
 
