@@ -21,3 +21,14 @@ alter table bans
 
 comment on table bans is 'users who are refused everywhere';
 comment on column bans.expires_at is 'null means never';
+
+-- One row. The revision rises whenever somebody is banned or not any more: instances watch it to know when to read the bans again.
+create table ban_list (
+    one      boolean primary key default true check (one),
+    revision bigint  not null
+);
+
+insert into ban_list (revision) values (1);
+
+-- All handles of an owner; activities, which come and go the most, have an index of their own.
+create index handles_owner on handles (owner) where type <> 0 and owner is not null;

@@ -3,15 +3,22 @@
 //! A new command is a variant of `Command` with its arguments, a file beside this one, and a line in [`run`]. Answers go to standard
 //! output and nothing else does, so that they can be taken into a variable; everything said to a person goes to standard error.
 
+mod audit;
 mod backup;
+mod ban;
 mod configuration;
 mod database;
+mod difference;
 mod doctor;
+mod handle;
 mod health;
 mod lifetime;
 mod migrate;
+mod remote;
 mod restore;
 mod serve;
+mod session;
+mod table;
 mod template;
 mod token;
 
@@ -29,12 +36,18 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// List what administrators did to a running service
+    Audit(audit::Arguments),
     /// Back up the embedded database and the generated key
     Backup(backup::Arguments),
+    /// Ban users from a running service, and list who is banned
+    Ban(ban::Arguments),
     /// Check and show the settings
     Config(configuration::Arguments),
     /// Look for whatever keeps the service from running well, and say the remedy
     Doctor(doctor::Arguments),
+    /// List the handles of a running service
+    Handle(handle::Arguments),
     /// Ask a running service whether it is well
     Health(health::Arguments),
     /// Bring the schema of the database up to date
@@ -43,7 +56,9 @@ enum Command {
     Restore(restore::Arguments),
     /// Run the service
     Serve(serve::Arguments),
-    /// Check and publish service configs and session templates
+    /// List, show and end the sessions of a running service
+    Session(session::Arguments),
+    /// Check, compare and publish service configs and session templates
     Template(template::Arguments),
     /// Make a token for a user, a server or an administrator, and print it
     Token(token::Arguments),
@@ -55,13 +70,17 @@ enum Command {
 /// When it cannot be done; the chain of causes is meant for the person who typed it.
 pub fn run(cli: Cli) -> anyhow::Result<()> {
     match cli.command {
+        Command::Audit(arguments) => audit::run(arguments),
         Command::Backup(arguments) => backup::run(arguments),
+        Command::Ban(arguments) => ban::run(arguments),
         Command::Config(arguments) => configuration::run(arguments),
         Command::Doctor(arguments) => doctor::run(arguments),
+        Command::Handle(arguments) => handle::run(arguments),
         Command::Health(arguments) => health::run(arguments),
         Command::Migrate(arguments) => migrate::run(arguments),
         Command::Restore(arguments) => restore::run(arguments),
         Command::Serve(arguments) => serve::run(arguments),
+        Command::Session(arguments) => session::run(arguments),
         Command::Template(arguments) => template::run(arguments),
         Command::Token(arguments) => token::run(arguments),
     }

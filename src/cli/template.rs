@@ -1,4 +1,5 @@
-//! `openmpsd template`: judges service configs and session templates, and publishes them.
+//! `openmpsd template`: judges service configs and session templates, compares them with what is published, and publishes them, in
+//! the database of the settings or, with `--url`, by a running service.
 
 use std::fs;
 use std::io::{self, Write};
@@ -6,12 +7,18 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
 use clap::{Args, Subcommand};
+use reqwest::Method;
+use uuid::Uuid;
 
 use super::database::{Database, SettingsArguments, wait_for};
+use super::difference::{Published, about};
+use super::remote::{Remote, RemoteArguments};
 use crate::domain::names::{Scid, TemplateName};
 use crate::domain::template::Template;
+use crate::json::Json;
 use crate::services::{self, Finding, ServiceFolder};
 use crate::settings::Settings;
+use crate::store::rows::{ServiceConfigRow, TemplateRow};
 use crate::store::{Publication, Store};
 
 /// What can be typed after `openmpsd template`.
@@ -19,6 +26,8 @@ use crate::store::{Publication, Store};
 pub struct Arguments {
     #[command(subcommand)]
     action: Action,
+    #[command(flatten)]
+    remote: RemoteArguments,
     #[command(flatten)]
     settings: SettingsArguments,
 }
@@ -31,12 +40,14 @@ enum Action {
         #[arg(value_name = "PATH")]
         paths: Vec<PathBuf>,
     },
+    /// Say how service configs and templates differ from what is published; exit with 1 if they do
+    Diff(What),
     /// Put service configs and templates into the database, in place of the former ones; running services take them over at once
-    Publish(Publish),
+    Publish(What),
 }
 
 #[derive(Debug, Args)]
-struct Publish {
+struct What {
     /// The service config that a template file belongs to; folders say it by their names
     #[arg(long, value_name = "GUID", value_parser = Scid::parse)]
     scid: Option<Scid>,
@@ -51,22 +62,128 @@ struct Publish {
 /// Does what was typed.
 pub fn run(arguments: Arguments) -> anyhow::Result<()> {
     let settings = arguments.settings.load()?;
+    let remote = if arguments.remote.is_given() { Some(arguments.remote.open(&settings)?) } else { None };
     match arguments.action {
         Action::Lint { mut paths } => {
             if paths.is_empty() {
                 paths.push(settings.services.directory);
             }
-            lint(&paths, &mut io::stdout().lock())
+            lint(&paths, remote.as_ref(), &mut io::stdout().lock())
         }
-        Action::Publish(Publish { scid, name, path }) if path.is_dir() => {
-            ensure!(scid.is_none() && name.is_none(), "--scid and --name are for template files: folders say it by their names");
-            publish_folder(&settings, &path)
+        Action::Diff(what) => {
+            let given = Given::read(what)?;
+            let published = match &remote {
+                Some(remote) => wait_for(Published::of_service(remote, &given.scids()))?,
+                None => with_store(&settings, async |store: &Store| Published::of_catalog(&store.load_catalog().await?))?.1,
+            };
+            diff(&given, &published, &mut io::stdout().lock())
         }
-        Action::Publish(Publish { scid, name, path }) => {
-            let scid = scid.context("a template file needs --scid, the service config it belongs to")?;
-            publish_file(&settings, &scid, name, &path)
+        Action::Publish(what) => {
+            let given = Given::read(what)?;
+            match &remote {
+                Some(remote) => wait_for(publish_to_service(remote, &given)),
+                None => publish_to_database(&settings, &given),
+            }
         }
     }
+}
+
+/// Service configs and templates from files, all valid.
+struct Given {
+    /// None where a single template is given.
+    services: Vec<ServiceConfigRow>,
+    templates: Vec<TemplateRow>,
+}
+
+impl Given {
+    /// Reads what was named, and prints what there is to say about it.
+    ///
+    /// # Errors
+    /// When anything of it is not valid: half of a folder is neither compared nor published.
+    fn read(what: What) -> anyhow::Result<Self> {
+        let What { scid, name, path } = what;
+        if path.is_dir() {
+            ensure!(scid.is_none() && name.is_none(), "--scid and --name are for template files: folders say it by their names");
+            let folder = read_folder(&path)?;
+            print(&folder.report, &mut io::stderr().lock())?;
+            let mistakes = folder.mistakes().count();
+            ensure!(mistakes == 0, "nothing is published or compared because of the {} above", count(mistakes, "mistake"));
+            ensure!(!folder.services.is_empty(), "there are no service configs in {}", path.display());
+            return Ok(Self { services: folder.services, templates: folder.templates });
+        }
+        let scid = scid.context("a template file needs --scid, the service config it belongs to")?;
+        let (template, report) = read_file(&path, name)?;
+        print(&report, &mut io::stderr().lock())?;
+        let template = template.context("nothing is published or compared: the template is not valid (T-08)")?;
+        Ok(Self { services: Vec::new(), templates: vec![services::template_row(&scid, &template)] })
+    }
+
+    fn scids(&self) -> Vec<Uuid> {
+        let services = self.services.iter().map(|service| service.scid);
+        services.chain(self.templates.iter().map(|template| template.scid)).collect()
+    }
+
+    /// In words: `9 templates of 2 service configs`, or the name of a single one.
+    fn title(&self) -> String {
+        match (self.services.as_slice(), self.templates.as_slice()) {
+            ([], [template]) => format!("{} of {}", template.name, template.scid),
+            (services, templates) => {
+                format!("{} of {}", count(templates.len(), "template"), count(services.len(), "service config"))
+            }
+        }
+    }
+}
+
+/// Prints how files differ from what is published.
+///
+/// # Errors
+/// When they do, so that a script can tell.
+fn diff(given: &Given, published: &Published, out: &mut impl Write) -> anyhow::Result<()> {
+    let lines = published.differences(&given.services, &given.templates)?;
+    for line in &lines {
+        writeln!(out, "{line}").context("cannot print the differences")?;
+    }
+    ensure!(lines.is_empty(), "{}", count(lines.len(), "difference"));
+    writeln!(out, "{}: published as they are here", given.title()).context("cannot print the differences")
+}
+
+fn publish_to_database(settings: &Settings, given: &Given) -> anyhow::Result<()> {
+    let (database, revision) =
+        with_store(settings, async |store: &Store| match (given.services.as_slice(), given.templates.as_slice()) {
+            ([], [template]) => Ok(match store.publish_template(template).await? {
+                Publication::Published(revision) => Some(revision),
+                Publication::UnknownServiceConfig => None,
+            }),
+            (services, templates) => Ok(Some(store.publish_services(services, templates).await?)),
+        })?;
+    let Some(revision) = revision else {
+        let scid = given.templates[0].scid;
+        bail!("{database} has no service config {scid}: publish its folder, `openmpsd template publish DIR/{scid}`")
+    };
+    println!("published {} to {database}, revision {revision}", given.title());
+    Ok(())
+}
+
+/// Has a running service publish: service configs first, then their templates, each by itself.
+async fn publish_to_service(remote: &Remote, given: &Given) -> anyhow::Result<()> {
+    for service in &given.services {
+        let path = format!("/admin/serviceconfigs/{}", service.scid);
+        let body = about(service)?.to_string();
+        let done = remote.send(Method::PUT, &path, &Vec::new(), Some(body)).await;
+        done.with_context(|| format!("cannot publish {}", service.scid))?;
+    }
+    let mut revision = Json::Null;
+    for template in &given.templates {
+        let done = remote.send(Method::PUT, &template_path(template), &Vec::new(), Some(template.document.clone())).await;
+        let answer = done.with_context(|| format!("cannot publish {} of {}", template.name, template.scid))?;
+        revision = answer.get("revision").cloned().unwrap_or(Json::Null);
+    }
+    println!("published {} to {}, revision {revision}", given.title(), remote.title());
+    Ok(())
+}
+
+fn template_path(template: &TemplateRow) -> String {
+    format!("/admin/serviceconfigs/{}/sessiontemplates/{}", template.scid, template.name)
 }
 
 /// What was looked at.
@@ -104,29 +221,55 @@ fn count(number: usize, one: &str) -> String {
     format!("{number} {one}{}", if number == 1 { "" } else { "s" })
 }
 
-/// Prints what there is to say about every path, and a summary.
+/// Prints what there is to say about every path, and a summary. A running service judges what is valid here once more: it may be of
+/// another version.
 ///
 /// # Errors
-/// The summary, when anything is fatal; paths that cannot be read.
-fn lint(paths: &[PathBuf], out: &mut impl Write) -> anyhow::Result<()> {
+/// The summary, when anything is fatal; paths that cannot be read; a service that cannot be asked.
+fn lint(paths: &[PathBuf], remote: Option<&Remote>, out: &mut impl Write) -> anyhow::Result<()> {
     let mut tally = Tally::default();
+    let mut valid = Vec::new();
     for path in paths {
         let report = if path.is_dir() {
             let ServiceFolder { services, templates, report, .. } = read_folder(path)?;
             tally.services += services.len();
             tally.templates += templates.len();
+            valid.extend(templates);
             report
         } else {
             let (template, report) = read_file(path, None)?;
             tally.templates += usize::from(template.is_some());
+            // Which service config it would belong to changes nothing about a template.
+            valid.extend(template.map(|template| services::template_row(&Uuid::nil().into(), &template)));
             report
         };
         tally.add(&report);
         print(&report, out)?;
     }
+    if let Some(remote) = remote {
+        for refusal in wait_for(judged_by_service(remote, &valid))? {
+            tally.mistakes += 1;
+            tally.templates -= 1;
+            writeln!(out, "mistake: {refusal}").context("cannot print the report")?;
+        }
+    }
     let summary = tally.summary();
     ensure!(tally.mistakes == 0, "{summary}");
     writeln!(out, "{summary}").context("cannot print the summary")
+}
+
+/// What a running service has against templates, a text for each that it refuses.
+async fn judged_by_service(remote: &Remote, templates: &[TemplateRow]) -> anyhow::Result<Vec<String>> {
+    // Whoever cannot be asked at all refuses no template.
+    remote.send(Method::GET, "/admin/serviceconfigs", &Vec::new(), None).await?;
+    let mut refusals = Vec::new();
+    for template in templates {
+        let dry = vec![("dryRun", "true".to_owned())];
+        if let Err(refusal) = remote.send(Method::PUT, &template_path(template), &dry, Some(template.document.clone())).await {
+            refusals.push(format!("{} refuses {}: {refusal}", remote.title(), template.name));
+        }
+    }
+    Ok(refusals)
 }
 
 /// One line per finding, the grave ones marked.
@@ -152,35 +295,6 @@ fn read_file(path: &Path, name: Option<TemplateName>) -> anyhow::Result<(Option<
     Ok(services::read_template(path, name, &text))
 }
 
-fn publish_folder(settings: &Settings, path: &Path) -> anyhow::Result<()> {
-    let folder = read_folder(path)?;
-    print(&folder.report, &mut io::stderr().lock())?;
-    let mistakes = folder.mistakes().count();
-    ensure!(mistakes == 0, "nothing is published because of the {} above", count(mistakes, "mistake"));
-    ensure!(!folder.services.is_empty(), "there is nothing to publish in {}", path.display());
-    let ServiceFolder { services, templates, .. } = folder;
-    let (database, revision) =
-        with_store(settings, async |store: &Store| Ok(store.publish_services(&services, &templates).await?))?;
-    let (templates, services) = (count(templates.len(), "template"), count(services.len(), "service config"));
-    println!("published {templates} of {services} to {database}, revision {revision}");
-    Ok(())
-}
-
-fn publish_file(settings: &Settings, scid: &Scid, name: Option<TemplateName>, path: &Path) -> anyhow::Result<()> {
-    let (template, report) = read_file(path, name)?;
-    print(&report, &mut io::stderr().lock())?;
-    let template = template.context("the template is not published: it is not valid (T-08)")?;
-    let row = services::template_row(scid, &template);
-    let (database, publication) = with_store(settings, async |store: &Store| Ok(store.publish_template(&row).await?))?;
-    match publication {
-        Publication::Published(revision) => println!("published {} of {scid} to {database}, revision {revision}", row.name),
-        Publication::UnknownServiceConfig => {
-            bail!("{database} has no service config {scid}: publish its folder, `openmpsd template publish DIR/{scid}`")
-        }
-    }
-    Ok(())
-}
-
 /// Does something with the store, and returns what came of it with the title of its database.
 fn with_store<T>(settings: &Settings, work: impl AsyncFnOnce(&Store) -> anyhow::Result<T>) -> anyhow::Result<(String, T)> {
     let database = Database::find(settings)?;
@@ -188,7 +302,7 @@ fn with_store<T>(settings: &Settings, work: impl AsyncFnOnce(&Store) -> anyhow::
         let store = database.open(settings).await?;
         let done = work(&store).await;
         store.close().await;
-        done.with_context(|| format!("cannot publish to {} (is its schema up to date? `openmpsd migrate`)", database.title))
+        done.with_context(|| format!("cannot work with {} (is its schema up to date? `openmpsd migrate`)", database.title))
     })?;
     Ok((database.title, done))
 }
@@ -211,16 +325,25 @@ mod tests {
     /// What lint prints, and what it says at last.
     fn lint_of(path: &Path) -> (String, Result<(), String>) {
         let mut out = Vec::new();
-        let verdict = lint(&[path.to_owned()], &mut out).map_err(|error| error.to_string());
+        let verdict = lint(&[path.to_owned()], None, &mut out).map_err(|error| error.to_string());
         (String::from_utf8(out).unwrap(), verdict)
     }
 
     #[test]
     fn a_template_file_is_published_under_a_service_config() {
         let line = "openmpsd template publish --scid 5f0c1a52-7c1e-4b52-9d0e-00007a11b0a7 --name Duel d.json --data-dir /d";
-        let Action::Publish(Publish { scid, name, path }) = parse(line).unwrap().action else { panic!("{line}") };
+        let Action::Publish(What { scid, name, path }) = parse(line).unwrap().action else { panic!("{line}") };
         assert_eq!((name.unwrap().as_str(), path), ("Duel", "d.json".into()));
         assert_eq!(scid.unwrap().as_str(), "5f0c1a52-7c1e-4b52-9d0e-00007a11b0a7");
+    }
+
+    #[test]
+    fn a_running_service_is_named_by_its_url() {
+        let arguments = parse("openmpsd template diff config/services --url http://localhost:1 --token t").unwrap();
+        assert!(arguments.remote.is_given());
+        let Action::Diff(What { scid: None, name: None, path }) = arguments.action else { panic!("a folder is compared") };
+        assert_eq!(path, PathBuf::from("config/services"));
+        assert!(!parse("openmpsd template lint").unwrap().remote.is_given());
     }
 
     #[rstest]
@@ -229,6 +352,8 @@ mod tests {
     #[case("openmpsd template publish --scid all d.json")]
     #[case("openmpsd template publish --name a/b d.json")]
     #[case("openmpsd template publish a b")]
+    #[case("openmpsd template diff")]
+    #[case("openmpsd template diff --scid all d.json")]
     fn what_is_missing_or_malformed_is_refused(#[case] line: &str) {
         assert!(parse(line).is_err());
     }

@@ -50,11 +50,23 @@ impl Service {
         self.templates.get(&name.to_ascii_lowercase()).ok_or_else(|| DirectoryError::UnknownTemplate(name.to_owned()))
     }
 
+    /// The titles that may use it; none means any.
+    #[must_use]
+    pub fn titles(&self) -> &[TitleId] {
+        &self.titles
+    }
+
     /// What its title is called on each platform: an object of `{"titleId", "pfn", "boundPfns"}` by platform, `{}` when nothing is
     /// configured (H-33).
     #[must_use]
     pub fn game_types(&self) -> &Object {
         &self.game_types
+    }
+
+    /// Rate limits that differ from the installation's (W-80).
+    #[must_use]
+    pub fn throttle(&self) -> &Overrides {
+        &self.throttle
     }
 
     /// The names of its templates in their published case, sorted (T-03).
@@ -102,6 +114,12 @@ impl Catalog {
         let current = self.current.read().expect("nobody panics while holding the catalog");
         let overrides = &current.1.get(&scid.id())?.throttle;
         (!overrides.is_empty()).then(|| overrides.over(installation))
+    }
+
+    /// Finds a service config, for whoever may see all of them.
+    #[must_use]
+    pub fn find(&self, scid: Uuid) -> Option<Arc<Service>> {
+        self.current.read().expect("nobody panics while holding the catalog").1.get(&scid).cloned()
     }
 
     /// The service configs there are.

@@ -8,7 +8,9 @@
 //! What is *not* here: HTTP, sockets, SQL, and rules about sessions.
 
 mod activities;
+mod administration;
 mod announce;
+mod bans;
 pub mod catalog;
 mod error;
 pub mod feed;
@@ -39,8 +41,10 @@ use crate::metrics::{Metrics, size};
 use crate::store::rows::{AccessFacts, HandleReadRow, ReadRow};
 use crate::store::{FactsAsk, HandleAsk, NonceDigest, ReadAsk, Store, StoreError};
 
+pub use administration::{Deed, Unaudited};
 use announce::Outlet;
 pub use announce::{Announcement, Told};
+pub use bans::Bans;
 pub use error::DirectoryError;
 pub(crate) use gather::Gather;
 pub use queries::Found;
@@ -113,6 +117,7 @@ pub struct Directory {
     ids: Ids,
     options: Arc<Options>,
     catalog: Arc<catalog::Catalog>,
+    bans: Bans,
     readers: Vec<Gather<ReadAsk, Option<ReadRow>>>,
     handle_readers: Vec<Gather<HandleAsk, Option<HandleReadRow>>>,
     doorkeeper: Gather<FactsAsk, AccessFacts>,
@@ -173,6 +178,7 @@ impl Directory {
             writer: Writer::start(&store, &clock, &ids, &options, &outlet),
             outlet,
             catalog: Arc::default(),
+            bans: Bans::default(),
             sweeping: tokio::sync::Mutex::default(),
             searching: tokio::sync::Semaphore::new(searches),
             started: OnceCell::new(),
@@ -183,12 +189,16 @@ impl Directory {
         }
     }
 
-    /// Loads the catalog for the first time; later calls of `refresh_catalog` keep it current.
+    /// Loads the catalog and the bans for the first time; later calls of `refresh_catalog` and `refresh_bans` keep them current.
     ///
     /// # Errors
     /// `Unavailable`, `Database`.
     pub async fn ready(&self) -> Result<(), StoreError> {
-        self.started.get_or_try_init(|| self.catalog.refresh(&self.store)).await.map(drop)
+        let start = async || {
+            self.refresh_bans().await?;
+            self.catalog.refresh(&self.store).await
+        };
+        self.started.get_or_try_init(start).await.map(drop)
     }
 
     /// Takes over service configs and templates that were published since (checked each second).
@@ -243,7 +253,8 @@ impl Directory {
 }
 
 /// The actor of a change, as the log names it: `xuid:1`, `svc:name`.
-fn actor(principal: &Principal) -> String {
+#[must_use]
+pub fn actor(principal: &Principal) -> String {
     match principal {
         Principal::User(user) => format!("xuid:{}", user.xuid),
         Principal::Server(server) | Principal::ServerFor(ServerFor { server, .. }) => format!("svc:{}", server.name),

@@ -180,6 +180,7 @@ pub(super) fn load_ask(sid: Uuid, jobs: &[Job]) -> LoadAsk {
                     Command::Write(write) => add_delta(&write.delta, &mut ask),
                     // Who blocks whom of the two (H-36).
                     Command::Invite(invited) => ask.callers.push(invited.0),
+                    Command::Remove(index) => ask.indices.extend(i32::try_from(*index)),
                     _ => {}
                 }
                 &asked.principal

@@ -24,6 +24,10 @@ pub enum Command {
     List(Arc<Listing>),
     /// Take back the search handle with this id (H-08).
     Unlist(HandleId),
+    /// End the session, as an administrator.
+    Close,
+    /// Take out this member, as an administrator.
+    Remove(MemberIndex),
 }
 
 /// A PUT or DELETE on a session or an element of it.

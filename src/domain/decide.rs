@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use indexmap::IndexMap;
 
 use super::access::{Facts, Pass};
+use super::administration;
 use super::authority::{self, Leave};
 use super::bag::{self, BagDelta};
 use super::command::{Command, Target, Write};
@@ -90,6 +91,8 @@ pub fn decide(record: &Record, command: &Command, context: &Context) -> Result<D
             record.clone().map(|session| Session { listing: Some(Arc::clone(listing)), ..session })
         }
         (Command::Unlist(id), record) => unlist(record.as_ref(), *id, context)?,
+        (Command::Close, record) => administration::close(record.as_ref(), context.principal)?,
+        (Command::Remove(index), record) => administration::remove(record.as_ref(), *index, context)?,
         (Command::Write(write), None) => create(write, context)?,
         (Command::Write(write), Some(session)) => update(session, write, context)?,
     };

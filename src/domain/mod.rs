@@ -8,6 +8,7 @@
 //! What is *not* here: clocks, randomness, networks, databases, HTTP. Everything a rule needs comes in by [`decide::Context`].
 
 pub mod access;
+pub mod administration;
 pub mod authority;
 pub mod bag;
 pub mod change;

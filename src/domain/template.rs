@@ -58,6 +58,19 @@ impl Template {
         if remarks.0.iter().any(|remark| remark.fatal) { Err(remarks.0) } else { Ok((template, remarks.0)) }
     }
 
+    /// A template that says nothing, for commands that make no session.
+    #[must_use]
+    pub fn blank(name: TemplateName) -> Self {
+        Self {
+            name,
+            contract_version: 107,
+            system: Object::new(),
+            custom: Object::new(),
+            role_types: RoleTypes::default(),
+            published: Json::object(),
+        }
+    }
+
     /// The document as it was published, for readers (T-02).
     #[must_use]
     pub fn published(&self) -> &Json {

@@ -148,6 +148,12 @@ impl Overrides {
         numbers.iter().map(one).collect::<Option<_>>().map(Self)
     }
 
+    /// The numbers by key, as they are read.
+    #[must_use]
+    pub fn render(&self) -> Object {
+        self.0.iter().map(|(key, number)| (key.name.into(), (*number).into())).collect()
+    }
+
     /// Whether nothing is said.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -1,10 +1,16 @@
-//! Administration: the development clock.
+//! Administration: sessions, handles, bans, what is published, and here the development clock.
+
+pub mod bans;
+pub mod catalog;
+pub mod handles;
+pub mod sessions;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
 
+use super::audit::{Why, audited};
 use super::extract::body;
 use super::{Answer, ApiError, Call, reply};
 use crate::domain::refusal::Refusal;
@@ -32,6 +38,7 @@ pub async fn advance_clock(mut call: Call<'_>) -> Answer {
         let why = format!("a whole number of milliseconds from 0 to {ADVANCE_MAX_MS} is expected");
         return Err(Refusal::invalid("advanceMs", why).into());
     };
+    let deed = Why::optional(&call)?.deed("clock.advance", "clock").with(format!("advanceMs: {advance}"));
     let directory = Arc::clone(&call.service.directory);
     let hub = Arc::clone(&call.service.hub);
     let work = async move {
@@ -41,8 +48,16 @@ pub async fn advance_clock(mut call: Call<'_>) -> Answer {
         directory.store().ensure_partitions(now).await?;
         directory.sweep().await.map(|_| directory.clock().now())
     };
-    let now = call.service.run(work).await?;
+    let now = audited(&call, deed, work).await?;
     let mut fields = Object::new();
     fields.insert("now".into(), render_instant(now).into());
     Ok(reply::value(StatusCode::OK, &fields.into()).into())
+}
+
+/// A page of a list, with the way to the next one if there may be more.
+pub fn page(items: impl Iterator<Item = Json>, next: Option<String>) -> Json {
+    let mut fields = Object::with_capacity(2);
+    fields.insert("items".into(), items.collect());
+    fields.insert("continuationToken".into(), next.map_or(Json::Null, Json::from));
+    fields.into()
 }

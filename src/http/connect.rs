@@ -61,7 +61,7 @@ fn unknown_nonce() -> ApiError {
 fn identify(service: &Service, request: &HttpRequest) -> Result<Option<Ticket>, ApiError> {
     let credential = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
     let (principal, until) = service.verifier.verify_with_end(credential, service.clock.real())?;
-    service.rules.admit(&principal)?;
+    service.admit(&principal)?;
     Ok(user(&principal).map(|user| Ticket { user: user.clone(), until }))
 }
 
@@ -75,7 +75,7 @@ async fn redeem(service: &Service, nonce: &Nonce) -> Result<Ticket, ApiError> {
     let directory = Arc::clone(&service.directory);
     let kept = service.run(async move { directory.take_ticket(digest, real_now).await }).await?;
     let ticket = kept.as_deref().and_then(Ticket::read).filter(|ticket| ticket.until > real_now).ok_or_else(unknown_nonce)?;
-    service.rules.admit(&Principal::User(ticket.user.clone()))?;
+    service.admit(&Principal::User(ticket.user.clone()))?;
     Ok(ticket)
 }
 

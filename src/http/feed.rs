@@ -260,7 +260,12 @@ impl Line {
                         return self.is_known().then(|| Bytes::from_static(HEARTBEAT.as_bytes()));
                     }
                     () = self.watch.rung() => self.then = Then::Go,
-                    _ = self.poll.tick() => self.probe().await,
+                    _ = self.poll.tick() => {
+                        if !self.is_welcome() {
+                            return None;
+                        }
+                        self.probe().await;
+                    }
                 },
             }
         }
@@ -299,9 +304,13 @@ impl Line {
         }
     }
 
-    /// Whether the credential is still good: it may have expired since.
+    /// Whether the credential is still good, and its users are still welcome: it may have expired since, and they been banned.
     fn is_known(&self) -> bool {
-        self.service.verifier.verify(self.credential.as_deref(), self.service.clock.real()).is_ok()
+        self.is_welcome() && self.service.verifier.verify(self.credential.as_deref(), self.service.clock.real()).is_ok()
+    }
+
+    fn is_welcome(&self) -> bool {
+        !self.users.iter().any(|user| self.service.bans(*user))
     }
 
     /// Looks whether there is something to tell. Whatever hinders that is met again when it is told.

@@ -8,6 +8,7 @@
 mod acting;
 mod admin;
 mod allowance;
+mod audit;
 mod connect;
 mod elements;
 mod error;
@@ -16,6 +17,7 @@ mod feed;
 mod handles;
 mod observe;
 mod operations;
+mod parameters;
 mod queries;
 mod reply;
 mod route;
@@ -93,7 +95,7 @@ pub struct Rules {
     pub patience: Patience,
     /// What whoever reads the metrics has to bring, if anything.
     pub metrics_bearer: Option<SecretString>,
-    /// Users who are refused everything.
+    /// Users who are refused everything, beside those whom administrators ban.
     pub banned: Vec<u64>,
     /// How many change feeds may be open, and their pace.
     pub feeds: FeedRules,
@@ -114,13 +116,18 @@ pub struct Patience {
     pub slow: Duration,
 }
 
-impl Rules {
+impl Service {
     /// Refuses banned users, whether they call themselves or a server acts for them.
     fn admit(&self, principal: &Principal) -> Result<(), ApiError> {
-        if principal.users().iter().any(|user| self.banned.contains(&user.xuid.0)) {
+        if principal.users().iter().any(|user| self.bans(user.xuid)) {
             return Err(ApiError::Forbidden("the caller is banned from this service"));
         }
         Ok(())
+    }
+
+    /// Whether a user is banned, by the settings or by an administrator.
+    fn bans(&self, xuid: Xuid) -> bool {
+        self.rules.banned.contains(&xuid.0) || self.directory.bans().hold(xuid, self.clock.real())
     }
 }
 
@@ -204,7 +211,7 @@ async fn answer(
         return connect::answer(service, request, payload, route).await;
     }
     let principal = service.verifier.verify(credential, service.clock.real())?;
-    service.rules.admit(&principal)?;
+    service.admit(&principal)?;
     allowance::admit(service, request, &principal, route.as_ref())?;
     let route = route.ok_or_else(|| ApiError::NotFound("there is no such path".to_owned()))?;
     if !route.verbs().contains(request.method()) {
@@ -218,7 +225,7 @@ async fn answer(
     } else {
         let minor = version?;
         let principal = acting::principal(principal, request.headers())?;
-        service.rules.admit(&principal)?;
+        service.admit(&principal)?;
         if matches!(*principal, Principal::ServerFor(_)) {
             allowance::admit(service, request, &principal, Some(&route))?;
         }
@@ -253,6 +260,19 @@ async fn answer(
         (Route::Edges, &Method::GET) => social::export(call).await,
         (Route::Edges, _) => social::import(call).await,
         (Route::DevClock, _) => admin::advance_clock(call).await,
+        (Route::AdminSessions, _) => admin::sessions::list(call).await,
+        (Route::AdminSession(path), &Method::GET) => admin::sessions::read(call, &path).await,
+        (Route::AdminSession(path), _) => admin::sessions::close(call, &path).await,
+        (Route::AdminMember(path, index), _) => admin::sessions::remove_member(call, &path, &index).await,
+        (Route::AdminHandles, _) => admin::handles::list(call).await,
+        (Route::Bans, _) => admin::bans::list(call).await,
+        (Route::Ban(xuid), &Method::PUT) => admin::bans::put(call, &xuid).await,
+        (Route::Ban(xuid), _) => admin::bans::delete(call, &xuid).await,
+        (Route::Audit, _) => audit::list(call).await,
+        (Route::AdminServices, _) => admin::catalog::list(&call),
+        (Route::AdminService(scid), _) => admin::catalog::put_service(call, &scid).await,
+        (Route::AdminTemplate(scid, name), &Method::GET) => admin::catalog::read_template(&call, &scid, &name),
+        (Route::AdminTemplate(scid, name), _) => admin::catalog::put_template(call, &scid, &name).await,
         (Route::Connect | Route::Nonce, _) => unreachable!("sockets have been dealt with"),
     }
 }

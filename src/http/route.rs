@@ -41,6 +41,26 @@ pub enum Route {
     Edges,
     /// `/admin/dev/clock`
     DevClock,
+    /// `/admin/sessions`
+    AdminSessions,
+    /// `/admin/serviceconfigs/{scid}/sessiontemplates/{template}/sessions/{name}`
+    AdminSession(SessionPath),
+    /// `/admin/serviceconfigs/{scid}/sessiontemplates/{template}/sessions/{name}/members/{index}`
+    AdminMember(SessionPath, String),
+    /// `/admin/handles`
+    AdminHandles,
+    /// `/admin/bans`
+    Bans,
+    /// `/admin/bans/{xuid}`
+    Ban(String),
+    /// `/admin/audit`
+    Audit,
+    /// `/admin/serviceconfigs`
+    AdminServices,
+    /// `/admin/serviceconfigs/{scid}`
+    AdminService(String),
+    /// `/admin/serviceconfigs/{scid}/sessiontemplates/{template}`
+    AdminTemplate(String, String),
     /// `/connect`
     Connect,
     /// `/nonce`
@@ -93,7 +113,8 @@ impl Route {
         let words: Vec<String> = parts.iter().map(|part| part.to_ascii_lowercase()).collect();
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         let part = |at: usize| parts[at].clone().into_owned();
-        let session = || SessionPath { scid: part(1), template: part(3), name: part(5) };
+        let session_at = |at: usize| SessionPath { scid: part(at), template: part(at + 2), name: part(at + 4) };
+        let session = || session_at(1);
         Some(match words.as_slice() {
             ["serviceconfigs", _, "sessions"] => Self::Sessions(part(1), None),
             ["serviceconfigs", _, "batch"] => Self::Batch(part(1), None),
@@ -123,6 +144,18 @@ impl Route {
             ["admin", "social", _, "blocks", _] => Self::Edge(EdgeKind::Block, part(2), part(4)),
             ["admin", "social", "edges"] => Self::Edges,
             ["admin", "dev", "clock"] => Self::DevClock,
+            ["admin", "sessions"] => Self::AdminSessions,
+            ["admin", "handles"] => Self::AdminHandles,
+            ["admin", "bans"] => Self::Bans,
+            ["admin", "bans", _] => Self::Ban(part(2)),
+            ["admin", "audit"] => Self::Audit,
+            ["admin", "serviceconfigs"] => Self::AdminServices,
+            ["admin", "serviceconfigs", _] => Self::AdminService(part(2)),
+            ["admin", "serviceconfigs", _, "sessiontemplates", _] => Self::AdminTemplate(part(2), part(4)),
+            ["admin", "serviceconfigs", _, "sessiontemplates", _, "sessions", _] => Self::AdminSession(session_at(2)),
+            ["admin", "serviceconfigs", _, "sessiontemplates", _, "sessions", _, "members", _] => {
+                Self::AdminMember(session_at(2), part(8))
+            }
             ["connect"] => Self::Connect,
             ["nonce"] => Self::Nonce,
             _ => return None,
@@ -133,7 +166,9 @@ impl Route {
     #[must_use]
     pub fn verbs(&self) -> &'static [Method] {
         match self {
-            Self::Session(_) | Self::HandleSession(_) | Self::Element(_, Part::Properties) => &[Method::GET, Method::PUT],
+            Self::Session(_) | Self::HandleSession(_) | Self::Element(_, Part::Properties) | Self::AdminTemplate(..) => {
+                &[Method::GET, Method::PUT]
+            }
             Self::Element(_, Part::Member(_) | Part::Server(_)) => &[Method::GET, Method::PUT, Method::DELETE],
             Self::Templates(_)
             | Self::Template(..)
@@ -141,12 +176,18 @@ impl Route {
             | Self::Changes(_)
             | Self::Element(_, Part::Constants)
             | Self::Invites
+            | Self::AdminSessions
+            | Self::AdminHandles
+            | Self::Bans
+            | Self::Audit
+            | Self::AdminServices
             | Self::Connect
             | Self::Nonce => &[Method::GET],
-            Self::Invite(_) => &[Method::DELETE],
+            Self::Invite(_) | Self::AdminMember(..) => &[Method::DELETE],
+            Self::AdminService(_) => &[Method::PUT],
             Self::Batch(..) | Self::Handles | Self::HandlesQuery | Self::DevClock => &[Method::POST],
-            Self::Handle(_) => &[Method::GET, Method::DELETE],
-            Self::Edge(..) => &[Method::PUT, Method::DELETE],
+            Self::Handle(_) | Self::AdminSession(_) => &[Method::GET, Method::DELETE],
+            Self::Edge(..) | Self::Ban(_) => &[Method::PUT, Method::DELETE],
             Self::Edges => &[Method::GET, Method::POST, Method::PUT],
         }
     }
@@ -181,6 +222,16 @@ impl Route {
             Self::Edge(EdgeKind::Block, ..) => "/admin/social/{xuid}/blocks/{other}",
             Self::Edges => "/admin/social/edges",
             Self::DevClock => "/admin/dev/clock",
+            Self::AdminSessions => "/admin/sessions",
+            Self::AdminSession(_) => "/admin/serviceconfigs/{scid}/sessiontemplates/{template}/sessions/{name}",
+            Self::AdminMember(..) => "/admin/serviceconfigs/{scid}/sessiontemplates/{template}/sessions/{name}/members/{index}",
+            Self::AdminHandles => "/admin/handles",
+            Self::Bans => "/admin/bans",
+            Self::Ban(_) => "/admin/bans/{xuid}",
+            Self::Audit => "/admin/audit",
+            Self::AdminServices => "/admin/serviceconfigs",
+            Self::AdminService(_) => "/admin/serviceconfigs/{scid}",
+            Self::AdminTemplate(..) => "/admin/serviceconfigs/{scid}/sessiontemplates/{template}",
             Self::Connect => "/connect",
             Self::Nonce => "/nonce",
         }
@@ -189,7 +240,7 @@ impl Route {
     /// Whether the route belongs to administration, outside the contract and its version.
     #[must_use]
     pub fn is_administrative(&self) -> bool {
-        matches!(self, Self::Edge(..) | Self::Edges | Self::DevClock)
+        self.template().starts_with("/admin/")
     }
 
     /// The service config that the path names, well-formed or not.
@@ -243,6 +294,10 @@ mod tests {
         let path = SessionPath { scid: "a".into(), template: "Lobby".into(), name: "Foo".into() };
         assert_eq!(Route::find("/serviceconfigs/a/sessionTemplates/Lobby/sessions/Foo/Changes"), Some(Route::Changes(path)));
         assert_eq!(Route::find("/serviceconfigs/a/SESSIONS"), Some(Route::Sessions("a".into(), None)));
+        let path = SessionPath { scid: "a".into(), template: "t".into(), name: "Foo".into() };
+        let member = Route::find("/Admin/ServiceConfigs/a/SessionTemplates/t/Sessions/Foo/Members/3/");
+        assert_eq!(member, Some(Route::AdminMember(path, "3".into())));
+        assert!(Route::Bans.is_administrative() && !Route::Handles.is_administrative());
     }
 
     #[test]

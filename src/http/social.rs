@@ -8,13 +8,14 @@ use actix_web::web;
 use futures_util::stream;
 use tracing::warn;
 
+use super::audit::{Why, audited};
 use super::extract::{body, each_chunk, says_json};
 use super::route::EdgeKind;
 use super::{Answer, ApiError, Call, Service, reply};
-use crate::directory::ExportKey;
+use crate::directory::{Deed, DirectoryError, ExportKey};
 use crate::domain::names::Xuid;
 use crate::domain::refusal::Refusal;
-use crate::json::Object;
+use crate::json::{Json, Object};
 use crate::store::StoreError;
 use crate::wire::request::read_body;
 use crate::wire::social::{EdgeReader, read_favorite};
@@ -25,8 +26,15 @@ const LINES: &str = "application/x-ndjson";
 /// PUT and DELETE `/admin/social/{xuid}/follows/{other}` and `…/blocks/{other}`
 pub async fn edge(mut call: Call<'_>, kind: EdgeKind, xuid: &str, other: &str) -> Answer {
     let (xuid, other) = (Xuid::parse(xuid)?.0, Xuid::parse(other)?.0);
-    writable(&call)?;
     let put = call.request.method() == Method::PUT;
+    let action = match (kind, put) {
+        (EdgeKind::Follow, true) => "follow.put",
+        (EdgeKind::Follow, false) => "follow.delete",
+        (EdgeKind::Block, true) => "block.put",
+        (EdgeKind::Block, false) => "block.delete",
+    };
+    let deed = Why::optional(&call)?.deed(action, format!("{xuid}/{other}"));
+    let deed = writable(&call, deed).await?;
     let favorite = if put { edge_body(&mut call, kind).await? } else { false };
     let directory = Arc::clone(&call.service.directory);
     let work = async move {
@@ -38,16 +46,17 @@ pub async fn edge(mut call: Call<'_>, kind: EdgeKind, xuid: &str, other: &str) -
             (EdgeKind::Block, false) => store.delete_block(xuid, other).await.map(|_| ()),
         }
     };
-    call.service.run(work).await?;
+    audited(&call, deed, work).await?;
     Ok(reply::empty(StatusCode::NO_CONTENT).into())
 }
 
 /// Edges that come from a source are not written by hand: the source would not know.
-fn writable(call: &Call) -> Result<(), Refusal> {
+async fn writable(call: &Call<'_>, deed: Deed) -> Result<Deed, ApiError> {
     if call.service.social.is_administered() {
-        return Ok(());
+        return Ok(deed);
     }
-    Err(Refusal::conflict("social.source", "edges come from an HTTP endpoint and cannot be written here: change them there"))
+    let why = "edges come from an HTTP endpoint and cannot be written here: change them there";
+    audited(call, deed, async move { Err(Refusal::conflict("social.source", why)) }).await
 }
 
 /// Reads the optional body `{"favorite": true}` of a follow; a block has none.
@@ -88,12 +97,13 @@ async fn page(service: &web::Data<Service>, key: ExportKey) -> Result<(String, O
 
 /// POST and PUT /admin/social/edges: adds the edges of the body, or makes them the whole graph.
 pub async fn import(mut call: Call<'_>) -> Answer {
-    writable(&call)?;
+    let replace = call.request.method() == Method::PUT;
+    let deed = Why::optional(&call)?.deed(if replace { "edges.replace" } else { "edges.add" }, "edges");
+    let deed = writable(&call, deed).await?;
     let kind = call.request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if !says_json(kind) && !says_lines(kind) {
         return Err(ApiError::BadRequest(format!("Content-Type: {LINES} is expected, not {kind}")));
     }
-    let replace = call.request.method() == Method::PUT;
     let mut reader = EdgeReader::new(call.service.rules.json_depth);
     let most = call.service.rules.import_bytes;
     each_chunk(&mut call, most, |chunk| Ok(reader.feed(chunk)?)).await?;
@@ -101,11 +111,16 @@ pub async fn import(mut call: Call<'_>) -> Answer {
     let mut counts = Object::with_capacity(2);
     counts.insert("follows".into(), (edges.follows.len() as u64).into());
     counts.insert("blocks".into(), (edges.blocks.len() as u64).into());
+    let deed = deed.with(Json::from(counts.clone()).to_string());
     let directory = Arc::clone(&call.service.directory);
-    if !call.service.run(async move { directory.import_edges(&edges, replace).await }).await? {
+    let work = async move {
+        if directory.import_edges(&edges, replace).await? {
+            return Ok(());
+        }
         let why = "another import is under way, and nothing was done: try again when it has ended";
-        return Err(Refusal::conflict("social.edges", why).into());
-    }
+        Err(DirectoryError::from(Refusal::conflict("social.edges", why)))
+    };
+    audited(&call, deed, work).await?;
     Ok(reply::value(StatusCode::OK, &counts.into()).into())
 }
 

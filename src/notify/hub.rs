@@ -113,11 +113,11 @@ impl Hub {
         &self.metrics
     }
 
-    /// Lets a socket be asked to close.
+    /// Lets a socket of a user be asked to close.
     #[must_use]
-    pub fn seat(self: &Arc<Self>, outbox: &Arc<Outbox>) -> Seat {
+    pub fn seat(self: &Arc<Self>, xuid: Xuid, outbox: &Arc<Outbox>) -> Seat {
         let number = self.numbers.fetch_add(1, Ordering::Relaxed);
-        self.lock().seats.insert(number, Arc::clone(outbox));
+        self.lock().seats.insert(number, (xuid, Arc::clone(outbox)));
         if self.ending.load(Ordering::Relaxed) {
             outbox.close(Farewell::Ending);
         }
@@ -201,8 +201,15 @@ impl Hub {
     /// Asks every socket to close, and makes no more connection ids.
     pub fn close_all(&self) {
         self.ending.store(true, Ordering::Relaxed);
-        for outbox in self.lock().seats.values() {
+        for (_, outbox) in self.lock().seats.values() {
             outbox.close(Farewell::Ending);
+        }
+    }
+
+    /// Asks the sockets of users who are banned to close.
+    pub(super) fn close_banned(&self, is_banned: impl Fn(Xuid) -> bool) {
+        for (_, outbox) in self.lock().seats.values().filter(|(xuid, _)| is_banned(*xuid)) {
+            outbox.close(Farewell::Banned);
         }
     }
 

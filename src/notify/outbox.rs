@@ -51,6 +51,8 @@ pub enum Farewell {
     Ending,
     /// The instance was taken for dead, so that its connection ids are dead too.
     Forgotten,
+    /// The user has been banned.
+    Banned,
 }
 
 /// What waited, in the order it came.

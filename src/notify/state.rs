@@ -38,8 +38,8 @@ pub struct State {
     looking: HashSet<Uuid>,
     pub ears: HashMap<Xuid, Vec<Ear>>,
     pub watches: HashMap<Uuid, Vec<(u64, Arc<Notify>)>>,
-    /// Every socket, whether or not it listens to anything.
-    pub seats: HashMap<u64, Arc<Outbox>>,
+    /// Every socket and its user, whether or not it listens to anything.
+    pub seats: HashMap<u64, (Xuid, Arc<Outbox>)>,
     /// Counts the searches of the database for members who are registered here.
     pub search: u64,
 }

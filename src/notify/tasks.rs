@@ -12,6 +12,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use tracing::{debug, error, warn};
 use uuid::Uuid;
 
+use super::banned;
 use super::hint::{Hint, pack, unpack};
 use super::hub::Hub;
 use super::losses;
@@ -101,6 +102,7 @@ impl Notifier {
         tasks.spawn(listen(common.clone()));
         tasks.spawn(catch_up(common.clone()));
         tasks.spawn(reconcile(common.clone()));
+        tasks.spawn(banned::watch(common.clone()));
         tasks.spawn(losses::watch_peers(common.clone()));
         tasks.spawn(losses::mark(common.clone(), lost));
         tasks.spawn(losses::search(common));

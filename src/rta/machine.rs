@@ -13,6 +13,8 @@ use crate::wire::rta::{self, Code, Request, Resource, Seq, SubscriptionId};
 
 /// "Going away": the client is to connect again.
 const AWAY: u16 = 1001;
+/// The user may not be here.
+const POLICY: u16 = 1008;
 /// The largest id of a subscription: clients keep it in a signed integer (N-13).
 const LAST_ID: SubscriptionId = 0x7fff_ffff;
 /// For how many titles invites may be heard: the hub keeps a place for each (N-17).
@@ -272,6 +274,10 @@ impl Machine {
         match parcel.farewell {
             Some(Farewell::Ending) => acts.push(self.close("the service is ending: connect again")),
             Some(Farewell::Forgotten) => acts.push(self.close("this instance has lost its lease: connect again")),
+            Some(Farewell::Banned) => {
+                self.closed = true;
+                acts.push(Act::Close { code: POLICY, reason: "banned" });
+            }
             None => {}
         }
         acts

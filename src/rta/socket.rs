@@ -179,7 +179,7 @@ impl Socket {
         };
         let outbox = Arc::default();
         Loop {
-            _seat: self.hub.seat(&outbox),
+            _seat: self.hub.seat(self.xuid, &outbox),
             machine: Machine::new(self.xuid, terms, real_now),
             parts: Parts::new(self.options.frame_bytes),
             socket: self,

@@ -10,9 +10,12 @@ pub(super) const PREFIX: &str = "OPENMPSD";
 /// The variable that many tools share for the database.
 pub(super) const DATABASE_URL: &str = "DATABASE_URL";
 
-const SHARED: [&str; 3] = [DATABASE_URL, "HOME", "XDG_DATA_HOME"];
+/// A token for commands that ask a running service.
+const TOKEN: &str = "OPENMPSD_TOKEN";
 
-/// The variables that concern us: `OPENMPSD__…`, `DATABASE_URL`, and what names the home directory.
+const SHARED: [&str; 4] = [DATABASE_URL, "HOME", "XDG_DATA_HOME", TOKEN];
+
+/// The variables that concern us: `OPENMPSD__…`, `OPENMPSD_TOKEN`, `DATABASE_URL`, and what names the home directory.
 ///
 /// It prints nothing of itself: it holds passwords.
 #[derive(Clone, Default)]
@@ -38,6 +41,12 @@ impl Environment {
     /// The value of a variable that is set and not empty.
     pub(super) fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    /// The token that commands show to a running service, if one is set.
+    #[must_use]
+    pub fn token(&self) -> Option<&str> {
+        self.get(TOKEN)
     }
 
     /// Our own variables, for the layer they make.

@@ -18,6 +18,8 @@ use sqlx::query::Query;
 use sqlx::{Connection as _, Postgres};
 use tokio::time::timeout;
 
+mod administration;
+mod bans;
 mod columns;
 mod connections;
 mod decode;
@@ -48,6 +50,10 @@ mod verify;
 
 use distrust::Distrust;
 
+pub use administration::{
+    AuditAsk, AuditKey, AuditRow, HandlesAsk, Inspected, ListedHandle, ListedSession, Paged, SessionKey, SessionsAsk, TAKE_MAX,
+};
+pub use bans::{BANS_MAX, BanList, BanPut, BanRow};
 pub use diagnosis::{ServerFacts, Vitals};
 pub use due::Shard;
 pub use error::{AskError, StoreError};

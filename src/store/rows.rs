@@ -264,6 +264,20 @@ pub struct MemberRow {
     pub large: Option<LargeMember>,
 }
 
+impl MemberRow {
+    /// The member of a large session, as a decision loads it.
+    #[must_use]
+    pub fn loaded(&self) -> Option<LoadedMember> {
+        let large = self.large.as_ref()?;
+        Some(LoadedMember {
+            document: large.document.clone(),
+            since: large.since,
+            grace_until: large.grace_until,
+            device_id: self.device_id.clone(),
+        })
+    }
+}
+
 /// What is kept in the row of a member of a large session, where its session's document does not hold it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LargeMember {

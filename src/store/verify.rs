@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::everything::Holding;
 use super::projection::{keyword_keys, loaded_session, member_rows, search_rows, session_row};
-use super::rows::{LoadedMember, SessionRow, StoredSession, handle_code};
+use super::rows::{SessionRow, StoredSession, handle_code};
 use super::{Store, StoreError};
 use crate::domain::session::{Crowd, Session};
 use crate::domain::timers;
@@ -66,11 +66,7 @@ impl Report<'_> {
 
 /// The session with all its members: those of a large one from their rows, so that what it counts is counted anew.
 fn whole(row: &SessionRow, holding: &Holding) -> Result<Session, stored::Corrupt> {
-    let documents = holding.members.iter().filter_map(|stored| {
-        let large = stored.member.large.as_ref()?;
-        let (document, device_id) = (large.document.clone(), stored.member.device_id.clone());
-        Some(LoadedMember { document, since: large.since, grace_until: large.grace_until, device_id })
-    });
+    let documents = holding.members.iter().filter_map(|stored| stored.member.loaded());
     let members = if row.large { documents.collect() } else { Vec::new() };
     let stored = StoredSession { revision: 0, session: row.clone(), former_members: Vec::new(), members, next_due: None };
     let mut session = loaded_session(&stored)?;

@@ -3,7 +3,7 @@
 //! Pure: text in, values out, and the other way. `request` reads a write, `stored` renders and reads the document and what only the
 //! service knows, `large` does so where members are hidden from each other, `view` gives older clients their names, `element` finds
 //! a part, `delta` renders what a change did, `feed` tells it to one reader, `hindsight` finds out who could read what, `query`, `handle` and `social` do the same for their routes, `rta` for the frames of the
-//! socket. What is *not* here: rules (they are the domain's).
+//! socket; `whole` shows operators a session with all there is. What is *not* here: rules (they are the domain's).
 
 pub mod delta;
 pub mod departed;
@@ -23,3 +23,4 @@ pub mod search;
 pub mod social;
 pub mod stored;
 pub mod view;
+pub mod whole;

@@ -422,6 +422,19 @@ async fn r70_administration_is_for_administrators() {
         (Method::POST, "/admin/social/edges"),
         (Method::PUT, "/admin/social/edges"),
         (Method::POST, "/admin/dev/clock"),
+        (Method::GET, "/admin/sessions"),
+        (Method::GET, "/admin/serviceconfigs/x/sessiontemplates/Card/sessions/s"),
+        (Method::DELETE, "/admin/serviceconfigs/x/sessiontemplates/Card/sessions/s?reason=x"),
+        (Method::DELETE, "/admin/serviceconfigs/x/sessiontemplates/Card/sessions/s/members/0?reason=x"),
+        (Method::GET, "/admin/handles"),
+        (Method::GET, "/admin/bans"),
+        (Method::PUT, "/admin/bans/1"),
+        (Method::DELETE, "/admin/bans/1?reason=x"),
+        (Method::GET, "/admin/audit"),
+        (Method::GET, "/admin/serviceconfigs"),
+        (Method::PUT, "/admin/serviceconfigs/x"),
+        (Method::GET, "/admin/serviceconfigs/x/sessiontemplates/Card"),
+        (Method::PUT, "/admin/serviceconfigs/x/sessiontemplates/Card"),
     ];
     for (method, path) in routes {
         world.nobody().send(method.clone(), path, &[], None).await.expect(401);

@@ -791,3 +791,18 @@ async fn a_feed_without_news_reads_no_log() {
     drop(reader);
     world.end().await;
 }
+
+#[tokio::test]
+async fn a43_the_feed_of_a_banned_user_ends() {
+    let world = World::new().await;
+    let (ada, bo) = (world.user(1), world.user(2));
+    let path = open("followed");
+    ada.put(&path, &active()).await.expect(201);
+    bo.put(&path, &active()).await.expect(200);
+    let mut reader = follow(&bo, &path, None).await;
+    assert!(reader.block().await.is_some(), "the session as it is");
+    world.admin().put("/admin/bans/2", &json!({"reason": "cheats"})).await.expect(201);
+    reader.ends().await;
+    assert_eq!(refused(&bo, &path, None).await.status, 403);
+    world.end().await;
+}

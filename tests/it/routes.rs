@@ -188,6 +188,16 @@ async fn r08_a_wrong_verb_is_405_with_allow_and_an_unknown_path_404() {
         ("/admin/social/1/follows/2".to_owned(), "PUT, DELETE"),
         ("/admin/social/edges".to_owned(), "GET, POST, PUT"),
         ("/admin/dev/clock".to_owned(), "POST"),
+        ("/admin/sessions".to_owned(), "GET"),
+        (format!("/admin{card}"), "GET, DELETE"),
+        (format!("/admin{card}/members/0"), "DELETE"),
+        ("/admin/handles".to_owned(), "GET"),
+        ("/admin/bans".to_owned(), "GET"),
+        ("/admin/bans/1".to_owned(), "PUT, DELETE"),
+        ("/admin/audit".to_owned(), "GET"),
+        ("/admin/serviceconfigs".to_owned(), "GET"),
+        (format!("/admin/serviceconfigs/{SCID}"), "PUT"),
+        (format!("/admin/serviceconfigs/{SCID}/sessiontemplates/Card"), "GET, PUT"),
     ];
     let verbs = [Method::GET, Method::PUT, Method::POST, Method::DELETE, Method::PATCH, Method::OPTIONS];
     for (path, allow) in &routes {

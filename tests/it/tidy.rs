@@ -23,7 +23,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("notify", &["json", "ambient", "metrics", "domain", "wire", "store", "directory"]),
     ("rta", &["json", "ambient", "metrics", "domain", "wire", "store", "notify"]),
     ("auth", &["json", "ambient", "domain"]),
-    ("http", &["json", "ambient", "metrics", "domain", "wire", "store", "social", "directory", "notify", "rta", "auth"]),
+    (
+        "http",
+        &["json", "ambient", "metrics", "domain", "wire", "store", "services", "social", "directory", "notify", "rta", "auth"],
+    ),
     (
         "app",
         &[

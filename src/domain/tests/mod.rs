@@ -5,6 +5,7 @@
 //! number moves exactly when the document does, and the delta leads from the old document to the new.
 
 mod access;
+mod administration;
 mod connections;
 mod constants;
 mod corners;

@@ -326,13 +326,14 @@ fn n11_n44_what_was_lost_is_told() {
 }
 
 #[rstest]
-#[case(Farewell::Ending, "ending")]
-#[case(Farewell::Forgotten, "lease")]
-fn the_last_parcel_closes_the_socket(#[case] farewell: Farewell, #[case] says: &str) {
+#[case(Farewell::Ending, 1001, "ending")]
+#[case(Farewell::Forgotten, 1001, "lease")]
+#[case(Farewell::Banned, 1008, "banned")]
+fn the_last_parcel_closes_the_socket(#[case] farewell: Farewell, #[case] code: u16, #[case] says: &str) {
     let mut machine = connected(1);
     let acts = hears(&mut machine, &Parcel { farewell: Some(farewell), ..taps(&[1]) });
     assert_eq!(acts.len(), 2, "what waited is still told");
-    assert_closed(&acts, 1001, says);
+    assert_closed(&acts, code, says);
     assert_eq!(hears(&mut machine, &taps(&[2])), []);
     assert_eq!(subscribe(&mut machine, 2, CONNECTIONS), []);
     assert_eq!(machine.on_tick(after(100_000)), []);

@@ -6,6 +6,7 @@ use uuid::Uuid;
 use super::rows::{ChangeRow, HandleRow, MemberRow, ReferenceRow, SessionRow, StoredSession};
 use super::{HandleRemoval, LoadAsk, SessionSave, Store, StoreError, TimerChange, Version};
 
+mod administration;
 mod catalog;
 mod cluster;
 mod concurrency;

@@ -31,6 +31,10 @@ async fn fill(connection: &mut PgConnection) {
         from rows;
         insert into instances select sid, start, 1 from rows where n < 3;
         insert into nonces select decode(md5(n::text), 'hex'), '{}', start, n from rows;
+        insert into audit select md5('a' || n)::uuid, start + n * interval '1 second', 'admin:op', 'ban.put', null, 't' || n % 50, null,
+            'done'
+        from rows;
+        insert into bans select n, 'cheats', null, start, 'admin:op' from rows;
         insert into follows select n, n % 100, false from rows;
         insert into blocks select n, n % 100 from rows";
     let rows = "with rows as (
@@ -126,6 +130,14 @@ async fn every_path_takes_its_index() {
         path!("probe_sessions", "sessions_pkey"),
         path!("delete_handle", "handles_pkey"),
         path!("delete_expired_handles", "handles_expiry"),
+        path!("list_sessions", "sessions_pkey", "members_xuid"),
+        path!("list_sessions_by_keyword", "keywords_order", "sessions_pkey"),
+        path!("list_handles", "handles_pkey", "handles_owner", "handles_activity", "handles_invited", "sessions_pkey"),
+        path!("inspect_session", "sessions_pkey", "former_members_pkey", "handles_sid"),
+        path!("inspect_members", "members_pkey", "connections_pkey"),
+        path!("list_audit", "audit_at", "audit_target"),
+        path!("finish_audit", "audit_pkey"),
+        path!("list_bans", "bans_pkey"),
         path!("put_nonce", "nonces_owner"),
         path!("take_nonces", "nonces_pkey"),
         path!("delete_expired_nonces", "nonces_expiry"),

@@ -1,0 +1,180 @@
+//! Sessions as administrators see and end them.
+
+use std::sync::Arc;
+
+use actix_web::http::StatusCode;
+use chrono::DateTime;
+use uuid::Uuid;
+
+use super::super::audit::{Why, audited};
+use super::super::parameters::Parameters;
+use super::super::route::SessionPath;
+use super::super::{Answer, ApiError, Call, reply};
+use super::page;
+use crate::domain::limits::MAX_KEYWORD;
+use crate::domain::names::{MemberIndex, Scid, SessionName, SessionReference, TemplateName};
+use crate::domain::refusal::{Kind, Refusal};
+use crate::domain::session::Visibility;
+use crate::domain::system::render_instant;
+use crate::json::{Json, Object};
+use crate::store::rows::ReferenceRow;
+use crate::store::{ListedSession, SessionKey, SessionsAsk, projection};
+
+/// The longest beginning of a name that is asked for.
+const NAME_MAX: usize = 100;
+
+/// GET /admin/sessions: sessions of all service configs, page by page.
+pub async fn list(call: Call<'_>) -> Answer {
+    let ask = read_ask(call.request.query_string())?;
+    let directory = Arc::clone(&call.service.directory);
+    let found = call.service.run(async move { directory.store().list_sessions(&ask).await }).await?;
+    let next = found.next.as_ref().map(write_key);
+    Ok(reply::value(StatusCode::OK, &page(found.items.iter().map(listed), next)).into())
+}
+
+/// Reads the parameters of the list.
+fn read_ask(query: &str) -> Result<SessionsAsk, Refusal> {
+    let known = &[
+        "scid",
+        "template",
+        "name",
+        "xuid",
+        "keyword",
+        "visibility",
+        "closed",
+        "large",
+        "empty",
+        "updatedSince",
+        "take",
+        "continuationToken",
+    ];
+    let given = Parameters::read(query, known)?;
+    let visibility = |word: &str| {
+        let all = [Visibility::Open, Visibility::Visible, Visibility::Private];
+        all.into_iter().find(|visibility| visibility.as_str().eq_ignore_ascii_case(word)).map(projection::visibility_code)
+    };
+    let beginning = |text: &str| {
+        let fits = (1..=NAME_MAX).contains(&text.chars().count()) && !text.contains('\0');
+        fits.then(|| text.to_ascii_lowercase())
+    };
+    let keyword = |text: &str| {
+        let fits = (1..=MAX_KEYWORD).contains(&text.chars().count()) && !text.contains('\0');
+        fits.then(|| text.to_lowercase())
+    };
+    let mut ask = SessionsAsk {
+        after: None,
+        xuid: given.xuid()?.map(|xuid| xuid.0),
+        keyword: given.parsed("keyword", "a keyword of 1 to 64 characters other than NUL", keyword)?,
+        scid: given.scid()?.map(|scid| scid.id()),
+        template_key: given
+            .parsed("template", "the name of a template", |text| TemplateName::parse(text).ok())?
+            .map(|name| name.key()),
+        name_prefix: given.parsed("name", "the beginning of a name, 1 to 100 characters,", beginning)?,
+        visibility: given.parsed("visibility", "open, visible or private", visibility)?,
+        closed: given.flag("closed")?,
+        large: given.flag("large")?,
+        empty: given.flag("empty")?,
+        updated_since: given.instant("updatedSince")?,
+        take: given.take()?,
+    };
+    let by_keyword = ask.keyword.is_some() && ask.xuid.is_none();
+    ask.after = given.continuation(|token| read_key(token, by_keyword))?;
+    Ok(ask)
+}
+
+fn write_key(key: &SessionKey) -> String {
+    match key {
+        SessionKey::Sid(sid) => sid.to_string(),
+        SessionKey::Keyword { scid, start_time, name, sid } => format!("{scid}~{}~{name}~{sid}", start_time.timestamp_micros()),
+    }
+}
+
+/// Reads a key of the kind that the question is answered with.
+fn read_key(token: &str, by_keyword: bool) -> Option<SessionKey> {
+    if !by_keyword {
+        return Uuid::parse_str(token).ok().map(SessionKey::Sid);
+    }
+    let parts: Vec<&str> = token.split('~').collect();
+    let [service, micros, name, session] = parts.as_slice() else { return None };
+    Some(SessionKey::Keyword {
+        scid: Uuid::parse_str(service).ok()?,
+        start_time: DateTime::from_timestamp_micros(micros.parse().ok()?)?,
+        name: SessionName::parse(name).ok()?.as_str().to_owned(),
+        sid: Uuid::parse_str(session).ok()?,
+    })
+}
+
+/// A session's reference as lists show it.
+pub fn reference(row: &ReferenceRow) -> Json {
+    let mut fields = Object::with_capacity(3);
+    fields.insert("scid".into(), row.scid_spelling.clone().unwrap_or_else(|| row.scid.to_string()).into());
+    fields.insert("templateName".into(), row.template.as_str().into());
+    fields.insert("name".into(), row.name.as_str().into());
+    fields.into()
+}
+
+fn listed(session: &ListedSession) -> Json {
+    let number = |number: i32| Json::from(number.cast_unsigned());
+    let mut fields = Object::with_capacity(16);
+    fields.insert("sessionRef".into(), reference(&session.reference));
+    fields.insert("correlationId".into(), session.reference.sid.to_string().into());
+    fields.insert("branch".into(), session.branch.to_string().into());
+    fields.insert("changeNumber".into(), session.change_number.cast_unsigned().into());
+    fields.insert("startTime".into(), render_instant(session.start_time).into());
+    if let Some(next) = session.next_timer_at {
+        fields.insert("nextTimer".into(), render_instant(next).into());
+    }
+    fields.insert("visibility".into(), projection::visibility_of(session.visibility).as_str().into());
+    fields.insert("joinRestriction".into(), projection::restriction_of(session.join_restriction).as_str().into());
+    fields.insert("readRestriction".into(), projection::restriction_of(session.read_restriction).as_str().into());
+    fields.insert("closed".into(), session.closed.into());
+    fields.insert("large".into(), session.large.into());
+    fields.insert("membersCount".into(), number(session.member_count));
+    fields.insert("acceptedCount".into(), number(session.accepted_count));
+    fields.insert("maxMembersCount".into(), number(session.max_members));
+    fields.insert("keywords".into(), session.keywords.iter().map(String::as_str).collect());
+    fields.insert("bodyBytes".into(), number(session.body_bytes));
+    fields.into()
+}
+
+/// Reads a session's path; whether its service config and template are served matters to nobody here.
+fn named(path: &SessionPath) -> Result<SessionReference, ApiError> {
+    Ok(SessionReference {
+        scid: Scid::parse(&path.scid)?,
+        template: TemplateName::parse(&path.template)?,
+        name: SessionName::parse(&path.name)?,
+    })
+}
+
+/// GET /admin{S}: a session with all there is to see of it.
+pub async fn read(call: Call<'_>, path: &SessionPath) -> Answer {
+    let reference = named(path)?;
+    Parameters::read(call.request.query_string(), &[])?;
+    let (directory, principal) = (Arc::clone(&call.service.directory), Arc::clone(&call.principal));
+    let found = call.service.run(async move { directory.inspect(reference.sid(), &principal).await }).await?;
+    let text = found.ok_or_else(|| Refusal::new(Kind::Missing, "the session does not exist"))?;
+    Ok(reply::json(StatusCode::OK, text).into())
+}
+
+/// DELETE /admin{S}: ends a session.
+pub async fn close(call: Call<'_>, path: &SessionPath) -> Answer {
+    let reference = named(path)?;
+    let deed = Why::needed(&call)?.deed("session.close", reference.path());
+    let (directory, principal) = (Arc::clone(&call.service.directory), Arc::clone(&call.principal));
+    audited(&call, deed, async move { directory.close_session(reference, &principal).await }).await?;
+    Ok(reply::empty(StatusCode::NO_CONTENT).into())
+}
+
+/// DELETE /admin{S}/members/{index}: takes a member out.
+pub async fn remove_member(call: Call<'_>, path: &SessionPath, index: &str) -> Answer {
+    let reference = named(path)?;
+    if index.is_empty() || !index.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(ApiError::NotFound("a member is named by its index, an unsigned integer".to_owned()));
+    }
+    // A number beyond all indices names nobody, but it is a number.
+    let index: MemberIndex = index.parse().unwrap_or(MemberIndex::MAX);
+    let deed = Why::needed(&call)?.deed("member.remove", reference.path()).with(format!("member {index}"));
+    let (directory, principal) = (Arc::clone(&call.service.directory), Arc::clone(&call.principal));
+    audited(&call, deed, async move { directory.remove_member(reference, index, &principal).await }).await?;
+    Ok(reply::empty(StatusCode::NO_CONTENT).into())
+}

@@ -1,0 +1,119 @@
+//! What administrators do is written down: before it is done, and what came of it afterwards.
+
+use std::sync::Arc;
+
+use actix_web::http::StatusCode;
+use chrono::DateTime;
+use tracing::error;
+use uuid::Uuid;
+
+use super::parameters::Parameters;
+use super::{Answer, ApiError, Call, reply};
+use crate::directory::{Deed, Unaudited};
+use crate::domain::refusal::Refusal;
+use crate::domain::system::render_instant;
+use crate::json::{Json, Object};
+use crate::store::{AuditAsk, AuditKey, AuditRow};
+
+/// The longest reason, in characters.
+const REASON_MAX: usize = 500;
+
+/// Why an administrator does something.
+pub struct Why(Option<String>);
+
+impl Why {
+    /// From `?reason=`, where it may be left out; other parameters are nobody's business here.
+    pub fn optional(call: &Call) -> Result<Self, Refusal> {
+        let mut pairs = form_urlencoded::parse(call.request.query_string().as_bytes());
+        let reason = pairs.find(|(name, _)| name.eq_ignore_ascii_case("reason")).map(|(_, reason)| reason);
+        Ok(Self(reason.map(|reason| checked(&reason)).transpose()?))
+    }
+
+    /// From `?reason=`, which must be given, and is the only parameter.
+    pub fn needed(call: &Call) -> Result<Self, Refusal> {
+        let parameters = Parameters::read(call.request.query_string(), &["reason"])?;
+        let reason = parameters.get("reason").ok_or_else(|| Refusal::invalid("reason", "?reason= is missing: say why"))?;
+        Ok(Self(Some(checked(reason)?)))
+    }
+
+    /// A reason that was given elsewhere.
+    pub fn given(reason: &str) -> Result<Self, Refusal> {
+        Ok(Self(Some(checked(reason)?)))
+    }
+
+    /// An action for this reason.
+    pub fn deed(self, action: &'static str, target: impl Into<String>) -> Deed {
+        Deed { action, target: target.into(), reason: self.0, detail: None }
+    }
+}
+
+fn checked(reason: &str) -> Result<String, Refusal> {
+    let reason = reason.trim();
+    if reason.is_empty() || reason.chars().count() > REASON_MAX || reason.contains('\0') {
+        return Err(Refusal::invalid("reason", format!("1 to {REASON_MAX} characters other than NUL are expected")));
+    }
+    Ok(reason.to_owned())
+}
+
+/// Writes down a deed, does it, and writes down what came of it, all of that even if the caller goes away meanwhile.
+pub fn audited<'c, T, E>(
+    call: &'c Call<'c>,
+    deed: Deed,
+    work: impl Future<Output = Result<T, E>> + Send + 'static,
+) -> impl Future<Output = Result<T, ApiError>> + 'c
+where
+    T: Send + 'static,
+    E: std::fmt::Display + Send + 'static,
+    ApiError: From<E>,
+{
+    let (directory, principal) = (Arc::clone(&call.service.directory), Arc::clone(&call.principal));
+    // Boxed: every request has room for the largest of all answers.
+    let work = Box::pin(work);
+    let work = Box::pin(async move { directory.audited(&principal, deed, work).await });
+    async move {
+        call.service.run(work).await.map_err(|error| match error {
+            Unaudited::Deed(error) => error.into(),
+            Unaudited::Audit(error) => {
+                error!(%error, "failed to write down what an administrator is about to do: it is not done");
+                ApiError::Crowded("nothing was done, because it cannot be written down just now: try again in a moment")
+            }
+        })
+    }
+}
+
+/// GET /admin/audit: who did what, newest first.
+pub async fn list(call: Call<'_>) -> Answer {
+    let known = &["actor", "action", "target", "since", "take", "continuationToken"];
+    let parameters = Parameters::read(call.request.query_string(), known)?;
+    let ask = AuditAsk {
+        after: parameters.continuation(read_key)?,
+        target: parameters.text("target")?,
+        since: parameters.instant("since")?,
+        actor: parameters.text("actor")?,
+        action: parameters.text("action")?,
+        take: parameters.take()?,
+    };
+    let directory = Arc::clone(&call.service.directory);
+    let page = call.service.run(async move { directory.store().list_audit(&ask).await }).await?;
+    let next = page.next.map(|AuditKey { at, id }| format!("{}~{id}", at.timestamp_micros()));
+    Ok(reply::value(StatusCode::OK, &super::admin::page(page.items.iter().map(action), next)).into())
+}
+
+fn read_key(token: &str) -> Option<AuditKey> {
+    let (at, id) = token.split_once('~')?;
+    Some(AuditKey { at: DateTime::from_timestamp_micros(at.parse().ok()?)?, id: Uuid::parse_str(id).ok()? })
+}
+
+fn action(row: &AuditRow) -> Json {
+    let mut fields = Object::new();
+    fields.insert("id".into(), row.id.to_string().into());
+    fields.insert("at".into(), render_instant(row.at).into());
+    fields.insert("actor".into(), row.actor.as_str().into());
+    fields.insert("action".into(), row.action.as_str().into());
+    for (name, value) in [("target", &row.target), ("reason", &row.reason), ("outcome", &row.outcome), ("detail", &row.detail)] {
+        if let Some(value) = value {
+            fields.insert(name.into(), value.as_str().into());
+        }
+    }
+    fields.into()
+}

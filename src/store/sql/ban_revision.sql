@@ -1,0 +1,1 @@
+select revision from ban_list

@@ -1,0 +1,8 @@
+-- Ends a ban; no row when there is none.
+with gone as (
+    delete from bans where xuid = $1 returning xuid
+),
+raised as (
+    update ban_list set revision = revision + 1 where exists (select from gone)
+)
+select xuid from gone

@@ -1,0 +1,1 @@
+update audit set outcome = $2 where id = $1
