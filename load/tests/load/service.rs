@@ -1,13 +1,14 @@
 //! The service that the tests load: this very test program, started once more, with the service's command line instead of tests.
 //!
-//! So it is always the service of the sources at hand, whichever packages were built. It ends when its standard input does, that is,
-//! with the tests; it has a private PostgreSQL, or a database of its own on the server that `OPENMPSD_TEST_DATABASE_URL` names.
+//! So it is always the service of the sources at hand, whichever packages were built. It ends when its standard input does, at the
+//! latest with the tests, which wait for that; it has a private PostgreSQL, or a database of its own on the server that `OPENMPSD_TEST_DATABASE_URL` names.
 
+use std::ffi::c_int;
 use std::fs;
 use std::io::{BufRead, BufReader, IsTerminal, Write, stdin};
 use std::path::{Path, PathBuf};
-use std::process::{ChildStdin, Command, Stdio};
-use std::sync::OnceLock;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, OnceLock};
 use std::thread;
 
 use clap::Parser;
@@ -19,14 +20,29 @@ pub struct Service {
     /// `http://127.0.0.1:port`
     pub base: String,
     pub data_dir: PathBuf,
-    /// Held open for as long as the service is to run.
-    _leash: ChildStdin,
+    /// Its standard input is held open for as long as it is to run.
+    child: Mutex<Child>,
 }
+
+static SERVICE: OnceLock<Service> = OnceLock::new();
 
 /// The service of all tests, started with the first call.
 pub fn service() -> &'static Service {
-    static SERVICE: OnceLock<Service> = OnceLock::new();
     SERVICE.get_or_init(start)
+}
+
+unsafe extern "C" {
+    safe fn atexit(callback: extern "C" fn()) -> c_int;
+}
+
+/// The end of the tests, which Rust does not announce otherwise.
+extern "C" fn stop() {
+    if let Some(service) = SERVICE.get()
+        && let Ok(mut child) = service.child.lock()
+    {
+        drop(child.stdin.take());
+        let _ = child.wait();
+    }
 }
 
 fn start() -> Service {
@@ -44,7 +60,8 @@ fn start() -> Service {
     command.env_remove("DATABASE_URL").env_remove("OPENMPSD__DATABASE__URL");
     command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
     let mut child = command.spawn().expect("this program starts");
-    let mut leash = child.stdin.take().expect("it is piped");
+    atexit(stop);
+    let leash = child.stdin.as_mut().expect("it is piped");
     writeln!(leash, "{}\n{home}\n{}", data_dir.display(), database()).expect("it reads");
     let mut said = Vec::new();
     let mut lines = BufReader::new(child.stderr.take().expect("it is piped")).lines().map_while(Result::ok);
@@ -55,7 +72,7 @@ fn start() -> Service {
     });
     let base = base.unwrap_or_else(|| panic!("the service does not start:\n{}", said.join("\n")));
     thread::spawn(move || lines.for_each(drop));
-    Service { base, data_dir, _leash: leash }
+    Service { base, data_dir, child: Mutex::new(child) }
 }
 
 fn database() -> String {
