@@ -8,14 +8,18 @@ use tokio::time::{MissedTickBehavior, interval};
 use crate::measure::Glance;
 use crate::world::World;
 
-/// Tells until it is aborted.
+/// Tells until the run is over.
 pub async fn tell(world: Arc<World>, every: Duration, is_terminal: bool) {
     let mut ticks = interval(every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     ticks.tick().await;
+    let mut over = world.over.subscribe();
     let mut last = Duration::ZERO;
     loop {
-        ticks.tick().await;
+        tokio::select! {
+            _ = ticks.tick() => {}
+            _ = over.wait_for(|over| *over) => break,
+        }
         let glance = world.recorder.glance();
         let line = line(&glance, glance.elapsed.saturating_sub(last));
         last = glance.elapsed;
@@ -25,13 +29,9 @@ pub async fn tell(world: Arc<World>, every: Duration, is_terminal: bool) {
             eprintln!("{line}");
         }
     }
-}
-
-/// Takes the line away from a terminal, so that what follows begins on an empty one.
-pub fn clear(is_terminal: bool) {
-    if is_terminal {
-        eprint!("\r\x1b[K");
-    }
+    let line = "the load has ended; everybody reads back what was acknowledged, and leaves";
+    let before = if is_terminal { "\r\x1b[K" } else { "" };
+    eprintln!("{before}{line}");
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts of seconds fit")]

@@ -3,7 +3,6 @@
 use std::io::{self, IsTerminal};
 use std::sync::Arc;
 use std::sync::Mutex;
-use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use anyhow::{bail, ensure};
@@ -21,7 +20,7 @@ use crate::progress;
 use crate::scenarios;
 use crate::tokens::{Identity, identities};
 use crate::user::{Pace, User};
-use crate::world::{Assembly, Templates, World};
+use crate::world::{Assembly, Ear, Templates, World};
 
 /// How long taps are waited for that are under way at the end.
 const LAST_TAPS: Duration = Duration::from_secs(5);
@@ -37,6 +36,13 @@ pub struct Run {
     /// Requests that were due by the schedule and not sent.
     pub unsent: u64,
     pub measured: Measured,
+}
+
+/// When the load ended.
+#[derive(Debug, Clone, Copy)]
+struct End {
+    at: Instant,
+    interrupted: bool,
 }
 
 /// Runs the scenario.
@@ -60,15 +66,15 @@ pub async fn run(cli: &Cli) -> anyhow::Result<Run> {
     let ended = Arc::new(Mutex::new(None));
     let watching = tokio::spawn(progress::tell(Arc::clone(&world), cli.progress, io::stderr().is_terminal()));
     let timer = tokio::spawn(end_in_time(Arc::clone(&world), begun + cli.duration, Arc::clone(&ended)));
-    let unsent = everybody(cli, &world, begun).await;
+    let unsent = everybody(cli, &world, begun, &ended).await;
     timer.abort();
-    let (ended, interrupted) = ended.lock().expect("nobody panics here").unwrap_or((Instant::now(), false));
-    watching.abort();
+    let end = ended.lock().expect("nobody panics here").unwrap_or(End { at: Instant::now(), interrupted: false });
+    // It ends with the load, and earlier only if the users did.
+    world.over.send_replace(true);
     let _ = watching.await;
-    progress::clear(io::stderr().is_terminal());
     world.recorder.missed(world.invites.outstanding());
-    let lasted = ended.saturating_duration_since(begun);
-    Ok(Run { name, started_at, lasted, interrupted, unsent, measured: world.recorder.finish() })
+    let lasted = end.at.saturating_duration_since(begun);
+    Ok(Run { name, started_at, lasted, interrupted: end.interrupted, unsent, measured: world.recorder.finish() })
 }
 
 /// One read of each target before anything else: is it there, does it take our credential, does it know the templates?
@@ -138,31 +144,30 @@ fn world(cli: &Cli, run: String, links: Vec<Arc<Link>>, identities: Vec<Identity
         recorder: Recorder::new(begun),
         board: Mutex::default(),
         invites: Arc::default(),
-        listening: (0..count).map(|_| AtomicBool::new(false)).collect(),
+        ears: (0..count).map(|_| Ear::default()).collect(),
         assembly: Assembly::new(count),
         over: watch::Sender::new(false),
     }
 }
 
 /// Has everybody go on until the run is over, and read back what was acknowledged. Says how many requests were due and not sent.
-async fn everybody(cli: &Cli, world: &Arc<World>, begun: Instant) -> u64 {
+async fn everybody(cli: &Cli, world: &Arc<World>, begun: Instant, ended: &Mutex<Option<End>>) -> u64 {
     let count = world.identities.len();
-    let unsent = Arc::new(Mutex::new(0));
     let mut users = JoinSet::new();
     for number in 0..count {
         let start = begun + share(cli.ramp_up, number, count);
         let pace = cli.rate.map(|rate| pace(rate, start, number, count));
         let mut user = User::new(number, Arc::clone(world), cli.seed, pace);
-        let unsent = Arc::clone(&unsent);
         users.spawn(async move {
             if user.rest(start.saturating_duration_since(Instant::now())).await.is_ok() || waits_for_all(&user) {
                 scenarios::go(&mut user).await;
             }
-            *unsent.lock().expect("nobody panics here") += user.unsent(Instant::now());
             user
         });
     }
     let users = users.join_all().await;
+    let end = ended.lock().expect("nobody panics here").map_or_else(Instant::now, |end| end.at);
+    let unsent = users.iter().map(|user| user.unsent(end)).sum();
     // Sockets stay open until the last taps have come.
     let last_taps = async {
         while world.invites.outstanding() > 0 {
@@ -175,7 +180,7 @@ async fn everybody(cli: &Cli, world: &Arc<World>, begun: Instant) -> u64 {
         finishing.spawn(user.finish());
     }
     finishing.join_all().await;
-    *unsent.lock().expect("nobody panics here")
+    unsent
 }
 
 /// In a stampede everybody waits for everybody, also for those whose turn had not come when the run was ended.
@@ -197,12 +202,12 @@ fn pace(rate: f64, start: Instant, number: usize, count: usize) -> Pace {
 }
 
 /// Ends the run at its time, or when somebody presses Ctrl-C; the second time at once.
-async fn end_in_time(world: Arc<World>, end: Instant, ended: Arc<Mutex<Option<(Instant, bool)>>>) {
+async fn end_in_time(world: Arc<World>, end: Instant, ended: Arc<Mutex<Option<End>>>) {
     let interrupted = tokio::select! {
         () = tokio::time::sleep_until(end.into()) => false,
         _ = ctrl_c() => true,
     };
-    *ended.lock().expect("nobody panics here") = Some((Instant::now(), interrupted));
+    *ended.lock().expect("nobody panics here") = Some(End { at: Instant::now(), interrupted });
     world.over.send_replace(true);
     if interrupted {
         eprintln!("\nending; once more to leave at once, without a report");

@@ -189,11 +189,11 @@ impl User {
         }
     }
 
-    /// How many requests were due at this instant and have not been sent.
-    pub fn unsent(&self, now: Instant) -> u64 {
+    /// How many requests were due before this instant and have not been sent.
+    pub fn unsent(&self, before: Instant) -> u64 {
         let Some(pace) = &self.pace else { return 0 };
-        let late = now.saturating_duration_since(pace.next);
-        u64::try_from(late.as_nanos() / pace.interval.as_nanos().max(1)).unwrap_or(u64::MAX)
+        let late = before.saturating_duration_since(pace.next);
+        u64::try_from(late.as_nanos().div_ceil(pace.interval.as_nanos().max(1))).unwrap_or(u64::MAX)
     }
 
     /// Sends a request; the reply, if it is what the scenario wants. Everything else has been counted.
@@ -389,6 +389,24 @@ mod tests {
         ] {
             assert_eq!(judge(&reply, &[200], is_full), outcome, "{reply:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_late_request_counts_from_when_it_was_due() {
+        let second = Duration::from_secs(1);
+        let start = Instant::now();
+        let pace = Pace { next: start, interval: second };
+        let world = Arc::new(World::alone());
+        let mut user = User::new(0, Arc::clone(&world), 1, Some(pace));
+        assert_eq!([start, start + second / 2, start + second * 3].map(|at| user.unsent(at)), [0, 1, 3]);
+        assert_eq!(user.turn().await.unwrap(), start, "it is due already");
+        let pace = user.pace.as_mut().unwrap();
+        assert_eq!(pace.next, start + second, "the next one is due as if this one had been in time");
+        pace.next += second * 3600;
+        let (waiting, ()) = tokio::join!(user.turn(), async { _ = world.over.send_replace(true) });
+        assert!(waiting.is_err());
+        assert_eq!(user.unsent(start + second * 3601), 0);
+        assert_eq!(user.unsent(start + second * 3602), 1, "what was not sent stays due");
     }
 
     #[test]

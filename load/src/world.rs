@@ -1,7 +1,7 @@
 //! What the users of a run share: where things are, who is there, and what has been made that others may use.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -32,11 +32,32 @@ pub struct World {
     pub recorder: Recorder,
     pub board: Mutex<VecDeque<Lobby>>,
     pub invites: Arc<Invites>,
-    /// Which users hear invites.
-    pub listening: Vec<AtomicBool>,
+    pub ears: Vec<Ear>,
     pub assembly: Assembly,
     /// Whether the run is over.
     pub over: watch::Sender<bool>,
+}
+
+/// Whether a user hears invites. The number grows with every change and is odd while it does, so that whoever sends an invite can
+/// tell whether the user heard all the while.
+#[derive(Default)]
+pub struct Ear(AtomicU64);
+
+impl Ear {
+    /// Since when the user has been hearing, if it does.
+    pub fn open_since(&self) -> Option<u64> {
+        Some(self.0.load(Ordering::Acquire)).filter(|change| change % 2 == 1)
+    }
+
+    pub fn open(&self) {
+        self.0.fetch_or(1, Ordering::AcqRel);
+    }
+
+    pub fn close(&self) {
+        let change = self.0.load(Ordering::Acquire);
+        // Only the user itself opens and closes.
+        self.0.store(change + change % 2, Ordering::Release);
+    }
 }
 
 /// Which template serves which purpose.
@@ -106,14 +127,21 @@ pub struct Invites {
 
 #[derive(Debug, Clone, Copy)]
 enum Half {
-    Answered(Instant),
+    /// Of this user.
+    Answered(Instant, usize),
     Heard(Instant),
 }
 
 impl Invites {
     /// Takes the answer to an invite; says the lag if it was heard before.
-    pub fn answered(&self, id: &str, at: Instant) -> Option<Duration> {
-        self.half(id, Half::Answered(at))
+    pub fn answered(&self, id: &str, at: Instant, invited: usize) -> Option<Duration> {
+        self.half(id, Half::Answered(at, invited))
+    }
+
+    /// Forgets what a user has not heard yet, who is about to cut its socket.
+    pub fn forget(&self, user: usize) {
+        let mut halves = self.halves.lock().expect("nobody panics here");
+        halves.retain(|_, half| !matches!(half, Half::Answered(_, invited) if *invited == user));
     }
 
     /// Takes an invite from a socket; says the lag if it was answered before.
@@ -124,7 +152,7 @@ impl Invites {
     fn half(&self, id: &str, new: Half) -> Option<Duration> {
         let mut halves = self.halves.lock().expect("nobody panics here");
         let (answered, heard) = match (halves.get(id).copied(), new) {
-            (Some(Half::Answered(answered)), Half::Heard(heard)) | (Some(Half::Heard(heard)), Half::Answered(answered)) => {
+            (Some(Half::Answered(answered, _)), Half::Heard(heard)) | (Some(Half::Heard(heard)), Half::Answered(answered, _)) => {
                 (answered, heard)
             }
             (Some(_), _) => return None,
@@ -140,7 +168,7 @@ impl Invites {
     /// How many were answered and not heard.
     pub fn outstanding(&self) -> u64 {
         let halves = self.halves.lock().expect("nobody panics here");
-        halves.values().filter(|half| matches!(half, Half::Answered(_))).count() as u64
+        halves.values().filter(|half| matches!(half, Half::Answered(..))).count() as u64
     }
 }
 
@@ -187,18 +215,77 @@ impl Assembly {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::Target;
 
     #[test]
     fn an_invite_is_paired_whichever_half_comes_first() {
         let invites = Invites::default();
         let (first, second) = (Instant::now(), Instant::now() + Duration::from_millis(5));
-        assert_eq!(invites.answered("a", first), None);
+        assert_eq!(invites.answered("a", first, 0), None);
         assert_eq!(invites.heard("a", second), Some(second - first));
         assert_eq!(invites.heard("b", first), None);
         assert_eq!(invites.outstanding(), 0, "nobody waits for an answer");
-        assert_eq!(invites.answered("b", second), Some(Duration::ZERO), "a tap before the answer has no lag");
-        invites.answered("c", first);
-        assert_eq!(invites.outstanding(), 1);
+        assert_eq!(invites.answered("b", second, 0), Some(Duration::ZERO), "a tap before the answer has no lag");
+        invites.answered("c", first, 0);
+        invites.answered("d", first, 1);
+        assert_eq!(invites.outstanding(), 2);
+        invites.forget(1);
+        assert_eq!(invites.outstanding(), 1, "who cuts its socket misses nothing");
+    }
+
+    #[test]
+    fn an_ear_that_was_closed_in_between_is_another() {
+        let ear = Ear::default();
+        assert_eq!(ear.open_since(), None);
+        ear.open();
+        let first = ear.open_since();
+        ear.open();
+        assert!(first.is_some() && ear.open_since() == first);
+        ear.close();
+        ear.close();
+        assert_eq!(ear.open_since(), None);
+        ear.open();
+        assert!(ear.open_since() > first);
+    }
+
+    impl World {
+        /// A world of one user whose target is never asked.
+        pub fn alone() -> Self {
+            let target = Target { base: "http://127.0.0.1:1".to_owned() };
+            let link = Link::new(target, Duration::from_secs(1)).expect("a client can be made");
+            Self {
+                scenario: Scenario::JoinStorm,
+                large: false,
+                scid: "s".to_owned(),
+                title_id: "1".to_owned(),
+                templates: Templates { lobby: "L".to_owned(), listed: "O".to_owned(), crowd: "C".to_owned() },
+                run: "run".to_owned(),
+                links: vec![Arc::new(link)],
+                identities: vec![Identity { xuid: "25".to_owned(), authorization: "none".to_owned() }],
+                recorder: Recorder::new(Instant::now()),
+                board: Mutex::default(),
+                invites: Arc::default(),
+                ears: vec![Ear::default()],
+                assembly: Assembly::new(1),
+                over: watch::Sender::new(false),
+            }
+        }
+    }
+
+    #[test]
+    fn the_board_gives_somebody_elses_lobby_and_forgets_the_oldest() {
+        let world = World::alone();
+        let lobby = |owner: usize| Lobby { owner, handle: owner.to_string(), place: world.place("L", &owner.to_string()) };
+        assert!(world.lobby(0, 7).is_none());
+        world.publish(lobby(0));
+        assert!(world.lobby(0, 7).is_none() && world.lobby(1, 7).is_some());
+        for owner in 1..=BOARD_MAX {
+            world.publish(lobby(owner));
+        }
+        assert!((0..1000).filter_map(|chance| world.lobby(5, chance)).all(|lobby| lobby.owner != 0 && lobby.owner != 5));
+        world.withdraw(7);
+        assert_eq!(world.board.lock().unwrap().len(), BOARD_MAX - 1);
+        assert_eq!(lobby(3).place.resource, "s~l~load-run-3");
     }
 
     #[tokio::test]

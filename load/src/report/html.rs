@@ -95,9 +95,9 @@ fn charts(page: &mut String, report: &Report) {
     chart("Latency", latency, "milliseconds, powers of ten", true, true);
     if seconds.iter().any(|second| second.errors + second.throttled + second.refused > 0) {
         let answers = vec![
-            counted("errors", &|second| second.errors),
-            counted("throttled", &|second| second.throttled),
             counted("refused", &|second| second.refused),
+            counted("throttled", &|second| second.throttled),
+            counted("errors", &|second| second.errors),
         ];
         chart("Errors", answers, "per second", false, false);
     } else {
@@ -110,8 +110,8 @@ fn taps(page: &mut String, report: &Report, seconds: &[&Second]) {
     if report.taps.count > 0 {
         let values = seconds.iter().map(|second| second.taps_p99_ms).collect();
         let lines = vec![Line { name: "p99", values }];
-        let drawn =
-            Chart { lines, unit: "milliseconds from answer to tap, powers of ten", logarithmic: true, worst: true }.render();
+        let unit = "milliseconds from answer to tap";
+        let drawn = Chart { lines, unit, logarithmic: false, worst: true }.render();
         let _ = write!(page, "<section><h2>Lag of taps</h2>{drawn}</section>");
     }
 }

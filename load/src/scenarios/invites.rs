@@ -1,7 +1,6 @@
 //! Invite wave: everybody has a lobby and a socket, invites others, hears of invites, finds them in the inbox, follows one, and
 //! takes it out.
 
-use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use serde_json::json;
@@ -25,6 +24,7 @@ pub async fn round(user: &mut User) -> Step<()> {
         return Ok(());
     }
     let other = user.random.other(world.identities.len(), user.number);
+    let heard_since = world.ears[other].open_since();
     let body = json!({
         "type": "invite", "version": 1, "sessionRef": home.reference, "invitedXuid": world.identities[other].xuid,
         "inviteAttributes": {"titleId": world.title_id, "context": "load"},
@@ -32,8 +32,9 @@ pub async fn round(user: &mut User) -> Step<()> {
     if let Some(reply) = user.ask(Request::new(&INVITE, "/handles", &[201]).body(body)).await? {
         let answered = Instant::now();
         match reply.json()["id"].as_str() {
-            Some(id) if world.listening[other].load(Ordering::Acquire) => {
-                if let Some(lag) = world.invites.answered(id, answered) {
+            // Who began to hear in the meantime may or may not have heard this one.
+            Some(id) if heard_since.is_some() && world.ears[other].open_since() == heard_since => {
+                if let Some(lag) = world.invites.answered(id, answered, other) {
                     world.recorder.tap(lag);
                 }
             }
@@ -70,14 +71,14 @@ pub async fn round(user: &mut User) -> Step<()> {
 /// Sees to socket and lobby; says whether both are there.
 async fn ready(user: &mut User, home: &str) -> Step<bool> {
     let is_open = user.socket.as_ref().is_some_and(|socket| !socket.is_closed());
-    let listening = user.world.clone();
-    let listening = &listening.listening[user.number];
-    if !is_open || !listening.load(Ordering::Acquire) {
-        listening.store(false, Ordering::Release);
+    let world = user.world.clone();
+    let ear = &world.ears[user.number];
+    if !is_open || ear.open_since().is_none() {
+        ear.close();
         if !user.connect().await? || !user.listen().await? {
             return Ok(false);
         }
-        listening.store(true, Ordering::Release);
+        ear.open();
     }
     if user.home.is_none() {
         let number = user.next_number();

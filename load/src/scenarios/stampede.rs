@@ -1,7 +1,6 @@
 //! Reconnect stampede: everybody has a socket and is active in a session of ten; then all sockets are cut at once, and everybody
 //! comes back at once. Back is who has a socket, a connection id, is active with it, and has been tapped on it.
 
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -60,7 +59,8 @@ pub async fn all_together(user: &mut User) {
 pub async fn alone(user: &mut User) -> Step<()> {
     let world = user.world.clone();
     let place = world.place(&world.templates.lobby, &format!("group{}", user.number / GROUP));
-    world.listening[user.number].store(false, Ordering::Release);
+    world.ears[user.number].close();
+    world.invites.forget(user.number);
     let cut = user.socket.take().map(|_| Instant::now());
     come(user, &place, cut).await
 }
