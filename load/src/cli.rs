@@ -98,6 +98,9 @@ impl Cli {
         if self.rate.is_some() && self.scenario == Scenario::ReconnectStampede {
             return Err("--rate has no meaning for reconnect-stampede, in which everybody comes at once: leave it out".to_owned());
         }
+        if self.users < 2 && matches!(self.scenario, Scenario::InviteWave | Scenario::Mixed) {
+            return Err("--users must be 2 or more, so that there is somebody to invite".to_owned());
+        }
         if self.duration.is_zero() || self.timeout.is_zero() || self.progress.is_zero() {
             return Err("--duration, --timeout and --progress must be longer than nothing".to_owned());
         }
@@ -219,6 +222,7 @@ mod tests {
             ("x --target http://a:b@h --scenario mixed --data-dir /d", "password"),
             ("x --target h --scenario mixed --data-dir /d", "127.0.0.1:8080"),
             ("x --target http://h --scenario mixed --data-dir /d --users 0", "--users"),
+            ("x --target http://h --scenario invite-wave --data-dir /d --users 1", "--users"),
             ("x --target http://h --scenario mixed --data-dir /d --rate NaN", "--rate"),
             ("x --target http://h --scenario mixed --data-dir /d --threshold p98<1ms", "--threshold"),
             ("x --target http://h --scenario mixed --data-dir /d --duration 5", "--duration"),
