@@ -2,7 +2,7 @@
 //!
 //! `cli` is what can be typed, `runner` a run. A `user` of the shared `world` goes through one of the `scenarios`, over HTTP (`client`)
 //! and a `socket`, keeps in its `ledger` what was acknowledged, and tells `measure`. At the end `thresholds` are judged and `report`
-//! writes. `tokens` is the only room that knows the service's library, except for clock and ids.
+//! writes. `tokens` makes tokens with the library of the service, of which the other rooms take but names, clock and ids.
 
 mod cli;
 mod client;
