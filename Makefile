@@ -4,7 +4,7 @@
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bless lint fmt toolchain postgres
+.PHONY: help run load test bless lint fmt toolchain postgres
 
 help: ## list what can be done
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST)
@@ -12,6 +12,9 @@ help: ## list what can be done
 run: toolchain ## serve on this machine, for development; ARGS="--listen 127.0.0.1:9000" adds arguments
 	@[ -n "$$DATABASE_URL$$OPENMPSD__DATABASE__URL" ] || scripts/ensure-postgres
 	cargo run --release -- serve --dev $(ARGS)
+
+load: toolchain ## load-test a service that runs (docs/load.md); ARGS="--target http://127.0.0.1:8080 ..." names it and what is done
+	cargo run --release -p openmpsd-load -- $(ARGS)
 
 test: toolchain postgres ## run every test, against a PostgreSQL of their own; ARGS="writes" picks some
 	cargo test --workspace $(ARGS)

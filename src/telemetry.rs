@@ -63,7 +63,8 @@ pub fn start(settings: &TelemetrySettings) -> Result<Telemetry, TelemetryError> 
 
 /// The lines on standard error.
 fn lines<S: Subscriber + for<'a> LookupSpan<'a>>(format: LogFormat) -> Box<dyn Layer<S> + Send + Sync> {
-    let lines = fmt::layer().with_writer(io::stderr);
+    // A log that cannot be written, because nobody reads it any more, must not end the process.
+    let lines = fmt::layer().with_writer(io::stderr).log_internal_errors(false);
     match format {
         LogFormat::Pretty => lines.with_ansi(io::stderr().is_terminal()).with_target(false).boxed(),
         LogFormat::Json => lines.json().flatten_event(true).with_current_span(true).with_span_list(false).boxed(),

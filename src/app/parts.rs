@@ -1,5 +1,6 @@
 //! The rooms put together over a database that is there: what answers requests, and how it ends.
 
+use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,7 +8,7 @@ use std::time::Duration;
 use actix_web::dev::ServerHandle;
 use actix_web::{App, HttpServer, web};
 use anyhow::Context as _;
-use socket2::SockRef;
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::time::sleep;
@@ -22,6 +23,9 @@ use crate::notify::{self, Notifier};
 use crate::rta;
 use crate::social;
 use crate::store::Store;
+
+/// How many connections may wait to be accepted; the system's own limit (net.core.somaxconn) stands above it.
+const BACKLOG: i32 = 4096;
 
 /// What a service is made of once it has a database.
 pub struct Parts {
@@ -91,7 +95,7 @@ impl Parts {
         let draining = Draining::default();
         let directory = Arc::new(Directory::start(self.store, self.clock.clone(), self.ids, self.options));
         directory.ready().await.context("failed to load the service configs")?;
-        let listener = TcpListener::bind(self.listen).with_context(|| format!("failed to listen on {}", self.listen))?;
+        let listener = listen(self.listen).with_context(|| format!("failed to listen on {}", self.listen))?;
         let address = listener.local_addr()?;
         // Accepted connections inherit it: a client that takes nothing must not hold a connection for ever, however alive it is.
         let stall = Some(self.sockets.idle);
@@ -114,7 +118,6 @@ impl Parts {
         });
         let mut server = HttpServer::new(move || App::new().app_data(service.clone()).configure(http::configure))
             .disable_signals()
-            .backlog(4096)
             .keep_alive(self.keep_alive)
             .client_request_timeout(self.head_timeout)
             .shutdown_timeout(self.shutdown.as_secs().max(1));
@@ -158,6 +161,17 @@ impl Running {
         self.notifier.stop().await;
         self.directory.store().close().await;
     }
+}
+
+/// Listens with room for as many connections as may come at once when clients of another instance, or of this one before, come back.
+/// The standard library leaves room for 128 only, and whoever finds none tries again after a second.
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    // As the standard library does: a restart must not wait for connections of before.
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
 }
 
 /// What only one process at a time can hold: its listening address in the network of a running machine. A process that finds itself
