@@ -8,6 +8,7 @@ mod configuration;
 mod database;
 mod doctor;
 mod health;
+mod key;
 mod lifetime;
 mod migrate;
 mod restore;
@@ -37,6 +38,8 @@ enum Command {
     Doctor(doctor::Arguments),
     /// Ask a running service whether it is well
     Health(health::Arguments),
+    /// Make the key that tokens of this service are signed with
+    Key(key::Arguments),
     /// Bring the schema of the database up to date
     Migrate(migrate::Arguments),
     /// Restore a backup into a data directory
@@ -59,6 +62,7 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Config(arguments) => configuration::run(arguments),
         Command::Doctor(arguments) => doctor::run(arguments),
         Command::Health(arguments) => health::run(arguments),
+        Command::Key(arguments) => key::run(arguments),
         Command::Migrate(arguments) => migrate::run(arguments),
         Command::Restore(arguments) => restore::run(arguments),
         Command::Serve(arguments) => serve::run(arguments),
