@@ -4,7 +4,7 @@
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bless lint fmt toolchain postgres
+.PHONY: help run test bless lint fmt toolchain postgres deployment
 
 help: ## list what can be done
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST)
@@ -13,7 +13,7 @@ run: toolchain ## serve on this machine, for development; ARGS="--listen 127.0.0
 	@[ -n "$$DATABASE_URL$$OPENMPSD__DATABASE__URL" ] || scripts/ensure-postgres
 	cargo run --release -- serve --dev $(ARGS)
 
-test: toolchain postgres ## run every test, against a PostgreSQL of their own; ARGS="writes" picks some
+test: toolchain postgres deployment ## run every test, against a PostgreSQL of their own; ARGS="writes" picks some
 	cargo test --workspace $(ARGS)
 
 bless: toolchain postgres ## take the scenarios' transcripts, and what docs/sql.md shows, as they are now
@@ -32,3 +32,6 @@ toolchain:
 
 postgres:
 	@scripts/ensure-postgres
+
+deployment:
+	@scripts/ensure-deployment

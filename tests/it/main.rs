@@ -12,6 +12,7 @@ mod chance;
 mod clients;
 mod cluster;
 mod connections;
+mod deploy;
 mod elements;
 mod endpoint;
 mod errors;
