@@ -7,6 +7,7 @@ mod admin_sql_page;
 mod audience;
 mod backup;
 mod bad_input;
+mod balanced;
 mod batch;
 mod chance;
 mod clients;
