@@ -4,7 +4,7 @@
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run load test bless lint fmt toolchain postgres
+.PHONY: help run load test bless lint fmt toolchain postgres deployment
 
 help: ## list what can be done
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST)
@@ -16,7 +16,7 @@ run: toolchain ## serve on this machine, for development; ARGS="--listen 127.0.0
 load: toolchain ## load-test a service that runs (docs/load.md); ARGS="--target http://127.0.0.1:8080 ..." names it and what is done
 	cargo run --release -p openmpsd-load -- $(ARGS)
 
-test: toolchain postgres ## run every test, against a PostgreSQL of their own; ARGS="writes" picks some
+test: toolchain postgres deployment ## run every test, against a PostgreSQL of their own; ARGS="writes" picks some
 	cargo test --workspace $(ARGS)
 
 bless: toolchain postgres ## take the scenarios' transcripts, and what docs/sql.md shows, as they are now
@@ -35,3 +35,6 @@ toolchain:
 
 postgres:
 	@scripts/ensure-postgres
+
+deployment:
+	@scripts/ensure-deployment

@@ -25,7 +25,6 @@ use tracing::{error, info, warn};
 use crate::ambient::{Clock, Ids};
 use crate::auth::{KeySet, Rules as TokenRules, Situation, Verifier};
 use crate::embedded::EmbeddedPostgres;
-use crate::http::{FeedRules, Patience, Rules};
 use crate::services;
 use crate::settings::{LogFormat, Settings};
 use crate::store::{Store, StoreOptions, migrate};
@@ -34,7 +33,7 @@ use banner::Banner;
 use chores::start_chores;
 pub use chores::{House, take_statistics};
 use clocks::{follow_clock, take_dev_lease};
-use options::{directory_options, embedded_options, social_source, socket_options, throttle_rules};
+use options::{directory_options, embedded_options, request_rules, social_source, socket_options};
 pub use parts::{Parts, Running};
 pub use tls::{Certificate, TlsError, TlsFiles};
 pub use warnings::{Warning, warnings};
@@ -145,28 +144,7 @@ async fn serve_on(
         verifier: Verifier::new(keys, rules, settings.auth.cache_bytes),
         social: social_source(&settings.social),
         options: directory_options(settings),
-        rules: Rules {
-            body_bytes: settings.limits.request_body_bytes,
-            import_bytes: settings.limits.import_bytes,
-            json_depth: settings.limits.json_depth,
-            header_bytes: settings.limits.header_bytes,
-            patience: Patience {
-                request: Duration::from_millis(settings.server.request_timeout_ms),
-                body: Duration::from_millis(settings.server.body_timeout_ms),
-                slow: Duration::from_millis(settings.telemetry.slow_request_ms),
-            },
-            metrics_bearer: settings.telemetry.metrics_bearer.clone(),
-            banned: settings.access.banned_xuids.clone(),
-            feeds: FeedRules {
-                open_max: settings.feeds.open_max,
-                per_caller_max: settings.feeds.per_caller_max,
-                poll: Duration::from_millis(settings.feeds.poll_ms),
-                heartbeat: Duration::from_millis(settings.feeds.heartbeat_ms),
-                lifetime: Duration::from_secs(settings.feeds.lifetime_s),
-            },
-            throttle: throttle_rules(&settings.throttle),
-            dev,
-        },
+        rules: request_rules(settings, dev),
         sockets: socket_options(&settings.sockets),
         listen: settings.server.listen,
         certificate: certificate.clone(),

@@ -9,7 +9,7 @@ use crate::directory;
 use crate::domain::limits::{Limits, UnknownFields};
 use crate::domain::throttle::{Limit, Numbers, Window};
 use crate::embedded::EmbeddedOptions;
-use crate::http::ThrottleRules;
+use crate::http::{FeedRules, Patience, Rules, ThrottleRules};
 use crate::rta;
 use crate::settings::{self, Settings, SocialSettings, SocialSource, SocketSettings, ThrottleSettings};
 use crate::social::{self, HttpOptions};
@@ -54,7 +54,7 @@ pub(super) fn socket_options(settings: &SocketSettings) -> rta::Options {
     }
 }
 
-pub(super) fn throttle_rules(settings: &ThrottleSettings) -> ThrottleRules {
+fn throttle_rules(settings: &ThrottleSettings) -> ThrottleRules {
     ThrottleRules {
         enabled: settings.enabled,
         acting_users: settings.acting_users,
@@ -108,5 +108,30 @@ pub(super) fn directory_options(settings: &Settings) -> directory::Options {
         queue_per_session: settings.queues.per_session,
         queue_total: settings.queues.total,
         metrics: Arc::default(),
+    }
+}
+
+pub(super) fn request_rules(settings: &Settings, dev: bool) -> Rules {
+    Rules {
+        body_bytes: settings.limits.request_body_bytes,
+        import_bytes: settings.limits.import_bytes,
+        json_depth: settings.limits.json_depth,
+        header_bytes: settings.limits.header_bytes,
+        patience: Patience {
+            request: Duration::from_millis(settings.server.request_timeout_ms),
+            body: Duration::from_millis(settings.server.body_timeout_ms),
+            slow: Duration::from_millis(settings.telemetry.slow_request_ms),
+        },
+        metrics_bearer: settings.telemetry.metrics_bearer.clone(),
+        banned: settings.access.banned_xuids.clone(),
+        feeds: FeedRules {
+            open_max: settings.feeds.open_max,
+            per_caller_max: settings.feeds.per_caller_max,
+            poll: Duration::from_millis(settings.feeds.poll_ms),
+            heartbeat: Duration::from_millis(settings.feeds.heartbeat_ms),
+            lifetime: Duration::from_secs(settings.feeds.lifetime_s),
+        },
+        throttle: throttle_rules(&settings.throttle),
+        dev,
     }
 }

@@ -58,7 +58,7 @@ impl SigningKey {
         let unusable = "is no signing key of ours: remove it and a new one is generated (tokens made with it are void then)";
         let jwk: Value = serde_json::from_str(&text).map_err(|_| KeyError::not_a_key(&path, unusable))?;
         let key = parse(&jwk, &path, is_new).ok_or_else(|| KeyError::not_a_key(&path, unusable))?;
-        publish(&folder.join("public.json"), jwk)?;
+        publish(&key.public_path(), jwk)?;
         Ok(key)
     }
 
@@ -72,6 +72,12 @@ impl SigningKey {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// The file of its public half, a JWK set, which may be given to anybody.
+    #[must_use]
+    pub fn public_path(&self) -> PathBuf {
+        self.path.with_file_name("public.json")
     }
 
     /// Whether opening it has generated it.

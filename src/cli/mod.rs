@@ -12,6 +12,7 @@ mod difference;
 mod doctor;
 mod handle;
 mod health;
+mod key;
 mod lifetime;
 mod migrate;
 mod remote;
@@ -50,6 +51,8 @@ enum Command {
     Handle(handle::Arguments),
     /// Ask a running service whether it is well
     Health(health::Arguments),
+    /// Make the key that tokens of this service are signed with
+    Key(key::Arguments),
     /// Bring the schema of the database up to date
     Migrate(migrate::Arguments),
     /// Restore a backup into a data directory
@@ -77,6 +80,7 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Doctor(arguments) => doctor::run(arguments),
         Command::Handle(arguments) => handle::run(arguments),
         Command::Health(arguments) => health::run(arguments),
+        Command::Key(arguments) => key::run(arguments),
         Command::Migrate(arguments) => migrate::run(arguments),
         Command::Restore(arguments) => restore::run(arguments),
         Command::Serve(arguments) => serve::run(arguments),

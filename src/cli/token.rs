@@ -112,7 +112,7 @@ fn remarks(key: &SigningKey, configured: &[PathBuf]) -> anyhow::Result<Vec<Strin
         remarks.push(format!("generated {path}: only a service with the same data directory believes this token"));
     }
     if !configured.is_empty() && !KeySet::load(configured)?.contains(key.kid()) {
-        let public = key.path().with_file_name("public.json");
+        let public = key.public_path();
         remarks.push(format!("auth.keys does not list {}: the service will not believe this token", public.display()));
     }
     Ok(remarks)

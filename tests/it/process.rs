@@ -75,11 +75,19 @@ impl Process {
     /// # Errors
     /// What it said, if it ended instead.
     pub async fn start(data_dir: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Result<Self, String> {
-        let begun = Instant::now();
         let mut command = Command::new(env!("CARGO_BIN_EXE_openmpsd"));
         command.args(["serve", "--listen", "127.0.0.1:0", "--data-dir"]).arg(data_dir).args(arguments);
         command.arg("--services").arg(concat!(env!("CARGO_MANIFEST_DIR"), "/config/services"));
         command.env_remove("DATABASE_URL").env_remove("OPENMPSD__DATABASE__URL").envs(variables.iter().copied());
+        Self::run(command).await
+    }
+
+    /// Runs a command that serves, and waits until it listens.
+    ///
+    /// # Errors
+    /// What it said, if it ended instead.
+    pub async fn run(mut command: Command) -> Result<Self, String> {
+        let begun = Instant::now();
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn().expect("the program is built with its tests");
         let mut lines = BufReader::new(child.stderr.take().expect("it is piped")).lines();
