@@ -6,6 +6,7 @@
 mod database;
 mod lifetime;
 mod migrate;
+mod openapi;
 mod serve;
 mod template;
 mod token;
@@ -24,6 +25,8 @@ pub struct Cli {
 enum Command {
     /// Bring the schema of the database up to date
     Migrate(migrate::Arguments),
+    /// Print the description of the HTTP interface, in OpenAPI 3.1
+    Openapi,
     /// Run the service
     Serve(serve::Arguments),
     /// Check and publish service configs and session templates
@@ -39,6 +42,7 @@ enum Command {
 pub fn run(cli: Cli) -> anyhow::Result<()> {
     match cli.command {
         Command::Migrate(arguments) => migrate::run(arguments),
+        Command::Openapi => openapi::run(),
         Command::Serve(arguments) => serve::run(arguments),
         Command::Template(arguments) => template::run(arguments),
         Command::Token(arguments) => token::run(arguments),

@@ -13,6 +13,7 @@ mod error;
 mod extract;
 mod feed;
 mod handles;
+pub mod openapi;
 mod queries;
 mod reply;
 mod route;
@@ -118,17 +119,25 @@ impl Service {
     }
 }
 
-/// Makes every path go through [`dispatch`], but for the health of the process.
+/// Makes every path go through [`dispatch`], but for the health of the process and the description of what it answers.
 pub fn configure(config: &mut web::ServiceConfig) {
-    config.route("/health", web::get().to(live)).route("/health/ready", web::get().to(ready)).default_service(web::to(dispatch));
+    config.route("/health", web::get().to(live)).route("/health/ready", web::get().to(ready));
+    config.configure(openapi::page::configure).default_service(web::to(dispatch));
 }
 
 /// Whether the process runs (R-70).
+#[utoipa::path(get, path = "/health", operation_id = "isAlive", tag = "operation", security(()),
+    responses((status = 200, description = "It runs", body = openapi::shapes::Health)))]
 async fn live() -> HttpResponse {
     reply::json(StatusCode::OK, r#"{"status":"live"}"#)
 }
 
 /// Whether requests can be answered: the catalog is loaded and the database is there.
+#[utoipa::path(get, path = "/health/ready", operation_id = "isReady", tag = "operation", security(()),
+    responses(
+        (status = 200, description = "They can", body = openapi::shapes::Health),
+        (status = 503, description = "They cannot: the body says why", body = openapi::shapes::Health),
+    ))]
 async fn ready(service: web::Data<Service>) -> HttpResponse {
     let directory = Arc::clone(&service.directory);
     let answer = service.run(async move {

@@ -3,6 +3,7 @@
 mod access;
 mod acting;
 mod audience;
+mod authority;
 mod bad_input;
 mod batch;
 mod chance;
@@ -31,6 +32,7 @@ mod log;
 mod members;
 mod model;
 mod notifications;
+mod openapi;
 mod process;
 mod proxy;
 mod queries;
