@@ -25,7 +25,7 @@ use std::sync::Arc;
 
 use actix_web::http::header::AUTHORIZATION;
 use actix_web::http::{Method, StatusCode};
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, Resource, web};
 use tokio::runtime::Handle;
 
 use crate::ambient::Clock;
@@ -121,8 +121,14 @@ impl Service {
 
 /// Makes every path go through [`dispatch`], but for the health of the process and the description of what it answers.
 pub fn configure(config: &mut web::ServiceConfig) {
-    config.route("/health", web::get().to(live)).route("/health/ready", web::get().to(ready));
+    config.service(readable("/health").route(web::get().to(live)));
+    config.service(readable("/health/ready").route(web::get().to(ready)));
     config.configure(openapi::page::configure).default_service(web::to(dispatch));
+}
+
+/// A path of its own that can only be read: other verbs are answered as everywhere.
+fn readable(path: &str) -> Resource {
+    web::resource(path).default_service(web::to(async || ApiError::WrongVerb(&[Method::GET]).answer().render(0)))
 }
 
 /// Whether the process runs.

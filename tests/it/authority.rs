@@ -10,6 +10,7 @@ use openmpsd::http::openapi;
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use crate::chance::setting;
 use crate::harness::{Actor, Choices, SCID, World, session};
 
 const ADA: u64 = 2_533_274_800_000_001;
@@ -88,7 +89,9 @@ async fn every_operation_answers_every_kind_of_principal_as_the_table_says() {
         ("admin", world.admin()),
     ];
     let mut table = format!("{:<28}", "operation");
-    callers.iter().for_each(|(name, _)| write!(table, " {name:<8}").expect("a text grows"));
+    for (name, _) in &callers {
+        write!(table, " {name:<8}").expect("a text grows");
+    }
     for (path, item) in document["paths"].as_object().expect("there are paths") {
         for (verb, operation) in item.as_object().expect("a path has operations") {
             // Those need no credential, whoever asks.
@@ -108,9 +111,9 @@ async fn every_operation_answers_every_kind_of_principal_as_the_table_says() {
             }
         }
     }
-    let table = table.lines().map(|line| format!("{}\n", line.trim_end())).collect::<String>();
+    let table = table.lines().map(str::trim_end).collect::<Vec<_>>().join("\n") + "\n";
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/authority.txt");
-    if std::env::var("OPENMPSD_BLESS").is_ok_and(|value| value == "1") {
+    if setting("OPENMPSD_BLESS", 0) == 1 {
         std::fs::write(&path, &table).expect("the table can be written");
     }
     let known = std::fs::read_to_string(&path).unwrap_or_default();

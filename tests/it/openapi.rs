@@ -9,6 +9,7 @@ use openmpsd::http::openapi;
 use reqwest::Method;
 use serde_json::Value;
 
+use crate::chance::setting;
 use crate::harness::{Actor, Answer, Choices, SCID, World, player};
 
 const ADA: u64 = 2_533_274_800_000_001;
@@ -123,7 +124,7 @@ async fn the_examples_are_what_the_service_answers() {
     for scene in &mut played {
         cast.play(scene).await;
     }
-    if std::env::var("OPENMPSD_BLESS").is_ok_and(|value| value == "1") {
+    if setting("OPENMPSD_BLESS", 0) == 1 {
         let text = serde_json::to_string_pretty(&played).expect("a story is JSON") + "\n";
         std::fs::write(&path, text).expect("the story can be written");
     } else {
@@ -146,6 +147,18 @@ async fn the_description_is_served_to_everybody_and_printed() {
     assert_eq!(served.json()["openapi"], "3.1.0");
     let printed = Command::new(env!("CARGO_BIN_EXE_openmpsd")).arg("openapi").output().expect("the program runs");
     assert!(printed.status.success() && printed.stdout == openapi::text().as_bytes(), "what is printed is the description");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn r08_what_needs_no_credential_can_only_be_read() {
+    let world = World::new().await;
+    for path in ["/health", "/health/ready", "/openapi.json", "/docs", "/docs/", "/docs/swagger-ui.css"] {
+        for method in [Method::POST, Method::DELETE, Method::TRACE] {
+            let answer = world.nobody().send(method, path, &[], None).await.expect(405);
+            assert_eq!(answer.header("allow"), Some("GET"), "{path}");
+        }
+    }
     world.end().await;
 }
 

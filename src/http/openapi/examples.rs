@@ -21,7 +21,9 @@ pub fn attach(document: &mut OpenApi) {
         let operation = all.find(|operation| operation.operation_id.as_deref() == Some(text("operation")));
         let operation = operation.unwrap_or_else(|| panic!("examples.json: there is no operation {}", text("operation")));
         let (name, status) = (text("name"), scene["status"].to_string());
-        if let (Some(RefOr::T(body)), Some(example)) = (&mut operation.request_body, scene.get("body")) {
+        // Bodies that are refused are no example of how to ask.
+        let accepted = scene["status"].as_u64().is_some_and(|status| status < 400);
+        if let (true, Some(RefOr::T(body)), Some(example)) = (accepted, &mut operation.request_body, scene.get("body")) {
             body.content.values_mut().for_each(|content| show(content, name, example));
         }
         if let (Some(RefOr::T(response)), Some(example)) = (operation.responses.responses.get_mut(&status), scene.get("answer")) {

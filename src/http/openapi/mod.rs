@@ -14,8 +14,6 @@ pub mod params;
 pub mod session;
 #[expect(dead_code, reason = "the fields describe JSON and are never read")]
 pub mod shapes;
-#[cfg(test)]
-mod tests;
 
 use std::sync::LazyLock;
 
@@ -118,3 +116,6 @@ pub fn text() -> &'static str {
 fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
     [&mut item.get, &mut item.put, &mut item.post, &mut item.delete].into_iter().flatten()
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,7 +10,7 @@ use actix_web::http::header::{
 use actix_web::{HttpResponse, web};
 use utoipa_swagger_ui::Config;
 
-use super::super::reply;
+use super::super::{readable, reply};
 
 /// For how long browsers may keep what does not change while an instance runs.
 const KEEP: &str = "public, max-age=300";
@@ -22,15 +22,14 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'u
 /// Where the page finds things, as seen from `/docs/`.
 static CONFIG: LazyLock<Arc<Config<'static>>> = LazyLock::new(|| {
     let config = Config::from("../openapi.json").validator_url("none").doc_expansion("list").default_models_expand_depth(0);
-    Arc::new(config.display_operation_id(true).deep_linking(true))
+    Arc::new(config.deep_linking(true))
 });
 
 /// Routes of the description and its page.
 pub fn configure(config: &mut web::ServiceConfig) {
-    config
-        .route("/openapi.json", web::get().to(document))
-        .route("/docs", web::get().to(lead))
-        .route("/docs/{file:.*}", web::get().to(file_of));
+    config.service(readable("/openapi.json").route(web::get().to(document)));
+    config.service(readable("/docs").route(web::get().to(lead)));
+    config.service(readable("/docs/{file:.*}").route(web::get().to(file_of)));
 }
 
 /// This description.
