@@ -152,7 +152,8 @@ pub mod documented {
     #[utoipa::path(get, path = "/connect", operation_id = "openSocket", tag = "sockets",
         params(NonceQuery),
         responses(
-            (status = 101, description = "A websocket; docs/notifications.md and the contract's notifications.md have what is said on it"),
+            (status = 101,
+                description = "A websocket; docs/notifications.md and the contract's notifications.md have what is said on it"),
             (status = 426, description = "The request does not ask for a websocket (R-60)"),
         ))]
     pub fn open_socket() {}

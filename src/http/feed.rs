@@ -122,10 +122,12 @@ impl Drop for Place {
 }
 
 /// Follows a session: a stream of its changes, resumable by `Last-Event-ID` (docs/feed.md).
-#[utoipa::path(get, path = "/serviceconfigs/{scid}/sessiontemplates/{template}/sessions/{name}/changes", operation_id = "followSession", tag = "sessions",
+#[utoipa::path(get, path = "/serviceconfigs/{scid}/sessiontemplates/{template}/sessions/{name}/changes",
+    operation_id = "followSession", tag = "sessions",
     params(SessionParts, ContractHeaders, LastEvent, LastEventQuery),
     responses(
-        (status = 200, description = "Server-sent events, described one by one", body = FeedEvent, content_type = "text/event-stream"),
+        (status = 200,
+            description = "Server-sent events, described one by one", body = FeedEvent, content_type = "text/event-stream"),
         (status = 204, description = "There is no such session, and nothing is left to tell of it"),
         (status = 410, description = "What came after that id is not known any more"),
     ))]

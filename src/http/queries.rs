@@ -80,7 +80,8 @@ pub mod documented {
     pub fn find_sessions() {}
 
     /// Finds sessions of a template, by user and keyword.
-    #[utoipa::path(get, path = "/serviceconfigs/{scid}/sessiontemplates/{template}/sessions", operation_id = "findTemplateSessions", tag = "queries",
+    #[utoipa::path(get, path = "/serviceconfigs/{scid}/sessiontemplates/{template}/sessions",
+        operation_id = "findTemplateSessions", tag = "queries",
         params(TemplateParts, ContractHeaders, SessionQueryParams),
         responses(
             (status = 200, description = "What was found, perhaps nothing (Q-48)", body = SessionResults),
@@ -97,7 +98,8 @@ pub mod documented {
     pub fn find_sessions_of_users() {}
 
     /// Finds sessions of a template for many users at once.
-    #[utoipa::path(post, path = "/serviceconfigs/{scid}/sessiontemplates/{template}/batch", operation_id = "findTemplateSessionsOfUsers", tag = "queries",
+    #[utoipa::path(post, path = "/serviceconfigs/{scid}/sessiontemplates/{template}/batch",
+        operation_id = "findTemplateSessionsOfUsers", tag = "queries",
         params(TemplateParts, ContractHeaders, SessionQueryParams),
         request_body = BatchRequest,
         responses(

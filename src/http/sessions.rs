@@ -31,7 +31,8 @@ pub fn locate(call: &Call, path: &SessionPath) -> Result<(SessionReference, Arc<
 /// Reads a session.
 ///
 /// Timers that are due are evaluated before.
-#[utoipa::path(get, path = "/serviceconfigs/{scid}/sessiontemplates/{template}/sessions/{name}", operation_id = "readSession", tag = "sessions",
+#[utoipa::path(get, path = "/serviceconfigs/{scid}/sessiontemplates/{template}/sessions/{name}",
+    operation_id = "readSession", tag = "sessions",
     params(SessionParts, ContractHeaders, ReadCondition),
     responses(
         (status = 200, description = "The session", body = Session),
@@ -59,7 +60,8 @@ pub fn has(call: &Call, etag: ETag) -> bool {
 ///
 /// The body is merged into the session field by field; `null` takes away (W-10, W-11). `members.me` is the caller; its presence joins, its
 /// `null` leaves.
-#[utoipa::path(put, path = "/serviceconfigs/{scid}/sessiontemplates/{template}/sessions/{name}", operation_id = "writeSession", tag = "sessions",
+#[utoipa::path(put, path = "/serviceconfigs/{scid}/sessiontemplates/{template}/sessions/{name}",
+    operation_id = "writeSession", tag = "sessions",
     params(SessionParts, ContractHeaders, WriteConditions, Nocommit),
     request_body = Session,
     responses(
