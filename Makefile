@@ -16,11 +16,12 @@ run: toolchain ## serve on this machine, for development; ARGS="--listen 127.0.0
 test: toolchain postgres ## run every test, against a PostgreSQL of their own; ARGS="writes" picks some
 	cargo test --workspace $(ARGS)
 
-bless: toolchain ## take transcripts, examples, the interface's description and the table of authority as they are now
+bless: toolchain postgres ## take transcripts, examples, docs/openapi.json, docs/sql.md and the table of authority as they are now
 	OPENMPSD_BLESS=1 cargo test --lib scenarios
 	OPENMPSD_BLESS=1 cargo test --test it openapi::the_examples
 	OPENMPSD_BLESS=1 cargo test --lib openapi::
 	OPENMPSD_BLESS=1 cargo test --test it authority::
+	OPENMPSD_BLESS=1 cargo test --test it admin_sql
 
 fuzz-api: toolchain postgres ## hold a running service against its description, with made-up requests
 	cargo build

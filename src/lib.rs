@@ -2,7 +2,7 @@
 //!
 //! The rooms of the house, in the order of their dependencies:
 //! `domain <- wire <- store <- directory <- notify <- rta <- http`, `domain <- auth <- http`, all `<- app <- cli`;
-//! `json`, `settings` and `ambient` are leaves, `embedded` stands beside the store, `services` brings files into it,
+//! `json`, `settings`, `ambient` and `metrics` are leaves, `embedded` stands beside the store, `services` brings files into it,
 //! `social` keeps what it says about users fresh.
 
 pub mod ambient;
@@ -14,6 +14,7 @@ pub mod domain;
 pub mod embedded;
 pub mod http;
 pub mod json;
+pub mod metrics;
 pub mod notify;
 pub mod rta;
 pub mod services;

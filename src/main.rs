@@ -3,12 +3,15 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use openmpsd::cli::{self, Cli};
+use openmpsd::cli::{self, Cli, Exit};
 
 fn main() -> ExitCode {
     match cli::run(Cli::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
+            if let Some(Exit(code)) = error.downcast_ref() {
+                return ExitCode::from(*code);
+            }
             eprintln!("openmpsd: {error:#}");
             ExitCode::FAILURE
         }

@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::clocks::{LEASE, LEASE_INTERVAL};
 use crate::directory::Directory;
+use crate::metrics::Table;
 use crate::settings::Settings;
 use crate::store::StoreError;
 
@@ -26,6 +27,10 @@ pub(super) fn start_chores(directory: &Arc<Directory>, settings: &Settings, dev:
     chores.spawn(repeat("sweep due timers", sweep, Arc::clone(directory), async |directory| directory.sweep().await.map(drop)));
     chores.spawn(repeat("reload the service configs", CATALOG_INTERVAL, Arc::clone(directory), async |directory| {
         directory.refresh_catalog().await
+    }));
+    let statistics = Duration::from_millis(settings.telemetry.statistics_interval_ms);
+    chores.spawn(repeat("ask the database for statistics", statistics, Arc::clone(directory), async |directory| {
+        take_statistics(&directory).await
     }));
     let mut house = House::new(TimeDelta::days(settings.log.keep_days.into()));
     let kept = Arc::clone(directory);
@@ -51,6 +56,25 @@ pub(super) fn start_chores(directory: &Arc<Directory>, settings: &Settings, dev:
         ));
     }
     chores
+}
+
+/// Takes over into the metrics what the database tells of itself.
+///
+/// # Errors
+/// `Unavailable`, `Database`.
+pub async fn take_statistics(directory: &Directory) -> Result<(), StoreError> {
+    let metrics = directory.metrics();
+    let asked = directory.store().read_statistics().await;
+    metrics.database_up.set(i64::from(asked.is_ok()));
+    let statistics = asked?;
+    metrics.ghosts.set(statistics.ghosts);
+    metrics.instances.set(statistics.instances);
+    for (table, rows, bytes) in statistics.tables {
+        let table = Table { table };
+        metrics.table_rows.get_or_create(&table).set(rows);
+        metrics.table_bytes.get_or_create(&table).set(bytes);
+    }
+    Ok(())
 }
 
 /// Does something at every tick, never twice at once. What fails is told once, and once more when it works again.

@@ -3,10 +3,13 @@
 //! `Parts` puts the rooms together over a database that is there; `serve` gets that database first, be it an outside one or the
 //! private one, and keeps the chores going: the sweeper, the catalog, partitions, the lease of the development clock.
 
+mod banner;
 mod chores;
 mod clocks;
 mod options;
 mod parts;
+mod tls;
+mod warnings;
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -22,35 +25,35 @@ use tracing::{error, info, warn};
 use crate::ambient::{Clock, Ids};
 use crate::auth::{KeySet, Rules as TokenRules, Situation, Verifier};
 use crate::embedded::EmbeddedPostgres;
-use crate::http::{FeedRules, Rules};
+use crate::http::{FeedRules, Patience, Rules};
 use crate::services;
-use crate::settings::Settings;
+use crate::settings::{LogFormat, Settings};
 use crate::store::{Store, StoreOptions, migrate};
 
-pub use chores::House;
+use banner::Banner;
 use chores::start_chores;
+pub use chores::{House, take_statistics};
 use clocks::{follow_clock, take_dev_lease};
-use options::{directory_options, embedded_options, social_source, socket_options};
+use options::{directory_options, embedded_options, social_source, socket_options, throttle_rules};
 pub use parts::{Parts, Running};
+pub use tls::{Certificate, TlsError, TlsFiles};
+pub use warnings::{Warning, warnings};
 
 /// How often it is compared with the database what sockets were told.
 const RECONCILE_INTERVAL: Duration = Duration::from_millis(500);
 /// How long a write may be under way beside its statements: longer than what was loaded may be old when it is saved.
 const STRAGGLE: Duration = Duration::from_secs(13);
 
-/// Runs the service until it is asked to end (SIGTERM, SIGINT).
+/// Runs the service until it is asked to end (SIGTERM, SIGINT). `sources` says what the settings are made of.
 ///
 /// # Errors
 /// Whatever keeps it from starting, in words for the operator.
-pub async fn serve(settings: Settings, dev: bool) -> anyhow::Result<()> {
+pub async fn serve(settings: Settings, sources: String, dev: bool) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let outside = settings.database.url.as_ref().map(|url| url.expose_secret().to_owned());
     let situation = Situation { dev, outside_database: outside.is_some(), listen: settings.server.listen };
     let keys = KeySet::open(&settings.auth.keys, &settings.embedded.data_dir, &situation)?;
-    if keys.is_generated() {
-        warn!("tokens are signed with a generated key, good for development: list your own public keys in auth.keys");
-    }
     let private = match outside {
         None => {
             Some(EmbeddedPostgres::start(embedded_options(&settings)).await.context("failed to start the private PostgreSQL")?)
@@ -59,7 +62,7 @@ pub async fn serve(settings: Settings, dev: bool) -> anyhow::Result<()> {
     };
     let url = outside.unwrap_or_else(|| private.as_ref().map(|private| private.connection().url()).unwrap_or_default());
     let served = tokio::select! {
-        served = serve_on(&url, &settings, dev, keys, private.is_some()) => served,
+        served = serve_on(&url, &settings, sources, dev, keys, private.is_some()) => served,
         _ = terminate.recv() => Ok(None),
         _ = interrupt.recv() => Ok(None),
     };
@@ -96,15 +99,13 @@ pub async fn serve(settings: Settings, dev: bool) -> anyhow::Result<()> {
 async fn serve_on(
     url: &str,
     settings: &Settings,
+    sources: String,
     dev: bool,
     keys: KeySet,
     private: bool,
 ) -> anyhow::Result<Option<(Running, JoinSet<()>)>> {
     let migrate_url = settings.database.migrate_url.as_ref().map_or(url, |url| url.expose_secret());
     let applied = migrate::migrate(migrate_url).await.context("failed to bring the database up to date")?;
-    if !applied.is_empty() {
-        info!("brought the schema up to date: {}", applied.join(", "));
-    }
     let connect = PgConnectOptions::from_str(url).context("database.url is no PostgreSQL URL")?;
     let store = Store::connect(StoreOptions {
         connect,
@@ -127,7 +128,11 @@ async fn serve_on(
     }
     let imported = services::import(&store, &settings.services.directory).await;
     imported.with_context(|| format!("failed to import the service configs of {}", settings.services.directory.display()))?;
+    let (server, vitals) = banner::ask(&store, clock.real()).await.context("failed to ask the database what it is")?;
 
+    let tls = settings.server.tls_cert.clone().zip(settings.server.tls_key.clone());
+    let certificate =
+        tls.map(|(cert, key)| Certificate::open(TlsFiles { cert, key })).transpose().context("failed to prepare TLS")?;
     let rules = TokenRules {
         issuer: settings.auth.issuer.clone(),
         audience: settings.auth.audience.clone(),
@@ -144,6 +149,13 @@ async fn serve_on(
             body_bytes: settings.limits.request_body_bytes,
             import_bytes: settings.limits.import_bytes,
             json_depth: settings.limits.json_depth,
+            header_bytes: settings.limits.header_bytes,
+            patience: Patience {
+                request: Duration::from_millis(settings.server.request_timeout_ms),
+                body: Duration::from_millis(settings.server.body_timeout_ms),
+                slow: Duration::from_millis(settings.telemetry.slow_request_ms),
+            },
+            metrics_bearer: settings.telemetry.metrics_bearer.clone(),
             banned: settings.access.banned_xuids.clone(),
             feeds: FeedRules {
                 open_max: settings.feeds.open_max,
@@ -152,18 +164,45 @@ async fn serve_on(
                 heartbeat: Duration::from_millis(settings.feeds.heartbeat_ms),
                 lifetime: Duration::from_secs(settings.feeds.lifetime_s),
             },
+            throttle: throttle_rules(&settings.throttle),
             dev,
         },
         sockets: socket_options(&settings.sockets),
         listen: settings.server.listen,
+        certificate: certificate.clone(),
         workers: settings.server.workers,
+        drain: Duration::from_millis(settings.server.drain_ms),
         shutdown: Duration::from_millis(settings.server.shutdown_ms),
+        head_timeout: Duration::from_millis(settings.server.head_timeout_ms),
+        keep_alive: Duration::from_millis(settings.server.keep_alive_ms),
         reconcile: RECONCILE_INTERVAL,
         alone: private,
         straggle: STRAGGLE + Duration::from_millis(settings.database.statement_timeout_ms + settings.database.acquire_timeout_ms),
     };
     let running = parts.start().await?;
-    let chores = start_chores(&running.directory, settings, dev.then_some(instance));
-    info!("openmpsd {} listens on http://{}", env!("CARGO_PKG_VERSION"), running.address);
+    let tls = certificate.is_some();
+    let mut chores = start_chores(&running.directory, settings, dev.then_some(instance));
+    if let Some(certificate) = certificate {
+        chores.spawn(certificate.keep_fresh());
+    }
+    let banner = Banner {
+        sources,
+        database: banner::place(url, private.then_some(settings.embedded.data_dir.as_path())),
+        server,
+        applied,
+        vitals,
+        services: settings.services.directory.display().to_string(),
+        address: running.address,
+        tls,
+    };
+    banner.show(settings.telemetry.format);
+    for Warning { key, says } in warnings(settings, dev) {
+        match settings.telemetry.format {
+            LogFormat::Pretty => warn!("{key}: {says}"),
+            LogFormat::Json => warn!(key, "{says}"),
+        }
+    }
+    let scheme = if tls { "https" } else { "http" };
+    info!("openmpsd {} listens on {scheme}://{}", env!("CARGO_PKG_VERSION"), running.address);
     Ok(Some((running, chores)))
 }

@@ -1,14 +1,17 @@
 //! From the settings to what each room wants to know.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::TimeDelta;
 
 use crate::directory;
 use crate::domain::limits::{Limits, UnknownFields};
+use crate::domain::throttle::{Limit, Numbers, Window};
 use crate::embedded::EmbeddedOptions;
+use crate::http::ThrottleRules;
 use crate::rta;
-use crate::settings::{self, Settings, SocialSettings, SocialSource, SocketSettings};
+use crate::settings::{self, Settings, SocialSettings, SocialSource, SocketSettings, ThrottleSettings};
 use crate::social::{self, HttpOptions};
 
 /// How many searches run at a time where connections abound.
@@ -51,6 +54,34 @@ pub(super) fn socket_options(settings: &SocketSettings) -> rta::Options {
     }
 }
 
+pub(super) fn throttle_rules(settings: &ThrottleSettings) -> ThrottleRules {
+    ThrottleRules {
+        enabled: settings.enabled,
+        acting_users: settings.acting_users,
+        entries_max: settings.entries_max,
+        numbers: Numbers {
+            requests: Limit {
+                burst: Window { max: settings.requests_burst_max, period_s: settings.requests_burst_period_s },
+                sustained: Window { max: settings.requests_sustained_max, period_s: settings.requests_sustained_period_s },
+            },
+            search_reads: Limit {
+                burst: Window { max: settings.search_reads_burst_max, period_s: settings.search_reads_burst_period_s },
+                sustained: Window {
+                    max: settings.search_reads_sustained_max,
+                    period_s: settings.search_reads_sustained_period_s,
+                },
+            },
+            search_writes: Limit {
+                burst: Window { max: settings.search_writes_burst_max, period_s: settings.search_writes_burst_period_s },
+                sustained: Window {
+                    max: settings.search_writes_sustained_max,
+                    period_s: settings.search_writes_sustained_period_s,
+                },
+            },
+        },
+    }
+}
+
 pub(super) fn directory_options(settings: &Settings) -> directory::Options {
     let limits = &settings.limits;
     directory::Options {
@@ -76,5 +107,6 @@ pub(super) fn directory_options(settings: &Settings) -> directory::Options {
         gatherers: directory::GATHERERS,
         queue_per_session: settings.queues.per_session,
         queue_total: settings.queues.total,
+        metrics: Arc::default(),
     }
 }

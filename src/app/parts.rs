@@ -10,19 +10,18 @@ use anyhow::Context as _;
 use socket2::SockRef;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
-use tracing::error;
+use tokio::time::sleep;
+use tracing::{error, info};
 
+use super::tls::Certificate;
 use crate::ambient::{Clock, Ids};
 use crate::auth::Verifier;
 use crate::directory::{self, Directory};
-use crate::http::{self, Feeds, Rules, Service};
+use crate::http::{self, Draining, Feeds, Rules, Service, Throttle};
 use crate::notify::{self, Notifier};
 use crate::rta;
 use crate::social;
 use crate::store::Store;
-
-/// How long an idle connection is kept: game clients come back every half minute or so.
-const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
 /// What a service is made of once it has a database.
 pub struct Parts {
@@ -44,10 +43,18 @@ pub struct Parts {
     pub sockets: rta::Options,
     /// Where requests come in; port 0 takes a free one.
     pub listen: SocketAddr,
+    /// What TLS is served with, if it is.
+    pub certificate: Option<Arc<Certificate>>,
     /// Worker threads; 0 means one per core.
     pub workers: usize,
-    /// How long running requests may take at shutdown.
+    /// How long the service answers on at shutdown, not ready any more, before it stops listening.
+    pub drain: Duration,
+    /// How long running requests may take after that.
     pub shutdown: Duration,
+    /// How long a request's head may take, and how long an idle connection is kept.
+    pub head_timeout: Duration,
+    /// How long an idle connection is kept.
+    pub keep_alive: Duration,
     /// How often it is compared with the database what sockets were told.
     pub reconcile: Duration,
     /// Whether no other instance can be on the database.
@@ -64,6 +71,9 @@ pub struct Running {
     pub directory: Arc<Directory>,
     /// Who listens to what.
     pub notifier: Notifier,
+    /// Says that the service is about to end.
+    draining: Draining,
+    drain: Duration,
     /// Says to what never ends by itself that the service ends.
     ending: watch::Sender<bool>,
     server: ServerHandle,
@@ -78,6 +88,7 @@ impl Parts {
     pub async fn start(self) -> anyhow::Result<Running> {
         let social = social::open(self.social, &self.store, &self.clock).context("social.url is no URL")?;
         let ending = watch::Sender::new(false);
+        let draining = Draining::default();
         let directory = Arc::new(Directory::start(self.store, self.clock.clone(), self.ids, self.options));
         directory.ready().await.context("failed to load the service configs")?;
         let listener = TcpListener::bind(self.listen).with_context(|| format!("failed to listen on {}", self.listen))?;
@@ -96,26 +107,48 @@ impl Parts {
             runtime: Handle::current(),
             hub: Arc::clone(notifier.hub()),
             feeds: Feeds::new(&self.rules.feeds, ending.subscribe()),
+            throttle: Throttle::new(self.rules.throttle.entries_max),
             rules: self.rules,
             sockets: self.sockets,
+            draining: draining.clone(),
         });
         let mut server = HttpServer::new(move || App::new().app_data(service.clone()).configure(http::configure))
             .disable_signals()
             .backlog(4096)
-            .keep_alive(KEEP_ALIVE)
+            .keep_alive(self.keep_alive)
+            .client_request_timeout(self.head_timeout)
             .shutdown_timeout(self.shutdown.as_secs().max(1));
         if self.workers > 0 {
             server = server.workers(self.workers);
         }
-        let server = server.listen(listener)?.run();
+        let server = match self.certificate {
+            Some(certificate) => server.listen_rustls_0_23(listener, certificate.config()?)?,
+            None => server.listen(listener)?,
+        };
+        let server = server.run();
         let handle = server.handle();
-        Ok(Running { address, directory, notifier, ending, server: handle, served: tokio::spawn(server) })
+        Ok(Running {
+            address,
+            directory,
+            notifier,
+            draining,
+            drain: self.drain,
+            ending,
+            server: handle,
+            served: tokio::spawn(server),
+        })
     }
 }
 
 impl Running {
-    /// Stops accepting, closes sockets and feeds, lets running requests finish, and closes the pool.
+    /// Answers on for a while, but is not ready any more, so that balancers send nothing new; then stops accepting, closes sockets and
+    /// feeds, lets running requests finish, and closes the pool.
     pub async fn stop(self) {
+        self.draining.begin();
+        if !self.drain.is_zero() {
+            info!("draining for {} ms", self.drain.as_millis());
+            sleep(self.drain).await;
+        }
         self.ending.send_replace(true);
         self.notifier.hub().close_all();
         self.server.stop(true).await;

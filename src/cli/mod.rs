@@ -3,13 +3,20 @@
 //! A new command is a variant of `Command` with its arguments, a file beside this one, and a line in [`run`]. Answers go to standard
 //! output and nothing else does, so that they can be taken into a variable; everything said to a person goes to standard error.
 
+mod backup;
+mod configuration;
 mod database;
+mod doctor;
+mod health;
 mod lifetime;
 mod migrate;
 mod openapi;
+mod restore;
 mod serve;
 mod template;
 mod token;
+
+use std::fmt;
 
 use clap::{Parser, Subcommand};
 
@@ -23,10 +30,20 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Back up the embedded database and the generated key
+    Backup(backup::Arguments),
+    /// Check and show the settings
+    Config(configuration::Arguments),
+    /// Look for whatever keeps the service from running well, and say the remedy
+    Doctor(doctor::Arguments),
+    /// Ask a running service whether it is well
+    Health(health::Arguments),
     /// Bring the schema of the database up to date
     Migrate(migrate::Arguments),
     /// Print the description of the HTTP interface, in OpenAPI 3.1
     Openapi,
+    /// Restore a backup into a data directory
+    Restore(restore::Arguments),
     /// Run the service
     Serve(serve::Arguments),
     /// Check and publish service configs and session templates
@@ -41,13 +58,30 @@ enum Command {
 /// When it cannot be done; the chain of causes is meant for the person who typed it.
 pub fn run(cli: Cli) -> anyhow::Result<()> {
     match cli.command {
+        Command::Backup(arguments) => backup::run(arguments),
+        Command::Config(arguments) => configuration::run(arguments),
+        Command::Doctor(arguments) => doctor::run(arguments),
+        Command::Health(arguments) => health::run(arguments),
         Command::Migrate(arguments) => migrate::run(arguments),
         Command::Openapi => openapi::run(),
+        Command::Restore(arguments) => restore::run(arguments),
         Command::Serve(arguments) => serve::run(arguments),
         Command::Template(arguments) => template::run(arguments),
         Command::Token(arguments) => token::run(arguments),
     }
 }
+
+/// The end of a command that has said everything already: only the exit code is left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Exit(pub u8);
+
+impl fmt::Display for Exit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "exit code {}", self.0)
+    }
+}
+
+impl std::error::Error for Exit {}
 
 #[cfg(test)]
 mod tests {

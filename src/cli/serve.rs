@@ -36,14 +36,16 @@ pub struct Arguments {
 pub fn run(arguments: Arguments) -> anyhow::Result<()> {
     let Arguments { dev, listen, data_dir, services, config } = arguments;
     let overrides = Overrides { config, listen, data_dir, services };
-    let loaded = Settings::load(overrides, &Environment::of_process()?)?;
-    telemetry::start(&loaded.settings.telemetry)?;
+    let explained = Settings::explain(overrides, &Environment::of_process()?)?;
+    let sources = explained.summary();
+    let loaded = explained.loaded;
+    let _telemetry = telemetry::start(&loaded.settings.telemetry)?;
     for warning in &loaded.warnings {
         warn!("{warning}");
     }
     raise_file_limit();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("failed to start the runtime")?;
-    runtime.block_on(app::serve(loaded.settings, dev))
+    runtime.block_on(app::serve(loaded.settings, sources, dev))
 }
 
 /// Takes as many open files as the process may have: every socket is one, and what a shell allows by default are few.

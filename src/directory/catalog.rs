@@ -11,6 +11,7 @@ use crate::domain::names::{Scid, TemplateName, TitleId};
 use crate::domain::principal::{Principal, User};
 use crate::domain::refusal::Refusal;
 use crate::domain::template::Template;
+use crate::domain::throttle::{Numbers, Overrides};
 use crate::json::{self, Json, Object, STORED_DEPTH};
 use crate::store::{Store, StoreError};
 
@@ -20,6 +21,8 @@ pub struct Service {
     titles: Vec<TitleId>,
     /// What its title is called on each platform; empty when nothing is configured.
     game_types: Object,
+    /// How often users may call, where it differs from the installation (W-80).
+    throttle: Overrides,
     /// By lower-case name.
     templates: BTreeMap<String, Arc<Template>>,
 }
@@ -93,6 +96,14 @@ impl Catalog {
         }
     }
 
+    /// How often users may call in a service config, if it says so itself instead of the installation (W-80).
+    #[must_use]
+    pub fn numbers(&self, scid: &Scid, installation: &Numbers) -> Option<Numbers> {
+        let current = self.current.read().expect("nobody panics while holding the catalog");
+        let overrides = &current.1.get(&scid.id())?.throttle;
+        (!overrides.is_empty()).then(|| overrides.over(installation))
+    }
+
     /// The service configs there are.
     #[must_use]
     pub fn scids(&self) -> Vec<Uuid> {
@@ -118,6 +129,12 @@ impl Catalog {
                 Some(Ok(Json::Object(game_types))) => service.game_types = game_types,
                 Some(_) => error!(session.scid = %row.scid, "stored game types are malformed and not shown"),
             }
+            if let Some(text) = row.throttle {
+                service.throttle = throttle(&text).unwrap_or_else(|| {
+                    error!(session.scid = %row.scid, "stored rate limits are malformed: those of the installation hold");
+                    Overrides::default()
+                });
+            }
         }
         for row in stored.templates {
             let name = TemplateName::parse(&row.name);
@@ -141,5 +158,12 @@ impl Catalog {
         let services = services.into_iter().map(|(scid, service)| (scid, Arc::new(service))).collect();
         *self.current.write().expect("nobody panics while holding the catalog") = (stored.revision, Arc::new(services));
         Ok(())
+    }
+}
+
+fn throttle(stored: &str) -> Option<Overrides> {
+    match json::parse(stored.as_bytes(), STORED_DEPTH) {
+        Ok(Json::Object(numbers)) => Overrides::read(&numbers),
+        _ => None,
     }
 }

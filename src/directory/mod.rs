@@ -35,6 +35,7 @@ use crate::domain::decide::Outcome;
 use crate::domain::limits::Limits;
 use crate::domain::names::ETag;
 use crate::domain::principal::{Principal, ServerFor};
+use crate::metrics::{Metrics, size};
 use crate::store::rows::{AccessFacts, HandleReadRow, ReadRow};
 use crate::store::{FactsAsk, HandleAsk, NonceDigest, ReadAsk, Store, StoreError};
 
@@ -68,6 +69,8 @@ pub struct Options {
     pub queue_per_session: usize,
     /// How many writes may wait in all.
     pub queue_total: usize,
+    /// Where it is counted.
+    pub metrics: Arc<Metrics>,
 }
 
 /// A session's document, ready to be sent.
@@ -131,15 +134,17 @@ impl Directory {
         let outlet = Outlet::default();
         let gatherers = options.gatherers.max(1);
         let read = |_| {
-            let store = store.clone();
+            let (store, metrics) = (store.clone(), Arc::clone(&options.metrics));
             Gather::start(move |asks: Vec<ReadAsk>| {
+                metrics.read_batch.observe(size(asks.len()));
                 let store = store.clone();
                 async move { store.read_sessions(&asks).await }
             })
         };
         let follow = |_| {
-            let (store, clock) = (store.clone(), clock.clone());
+            let (store, clock, metrics) = (store.clone(), clock.clone(), Arc::clone(&options.metrics));
             Gather::start(move |asks: Vec<HandleAsk>| {
+                metrics.read_batch.observe(size(asks.len()));
                 let (store, now) = (store.clone(), clock.now());
                 async move { store.read_by_handles(&asks, now).await }
             })
@@ -210,6 +215,18 @@ impl Directory {
     #[must_use]
     pub fn announcements(&self) -> Option<mpsc::UnboundedReceiver<Announcement>> {
         self.outlet.connect()
+    }
+
+    /// Where it is counted.
+    #[must_use]
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.options.metrics
+    }
+
+    /// How many writes wait or are under way.
+    #[must_use]
+    pub fn writes_waiting(&self) -> usize {
+        self.writer.waiting()
     }
 
     /// Where ids come from.

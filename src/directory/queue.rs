@@ -106,6 +106,11 @@ pub(super) struct Counts {
 }
 
 impl Counts {
+    /// How many jobs there are.
+    pub fn total(&self) -> usize {
+        self.total.load(Ordering::Relaxed)
+    }
+
     /// Takes a place, unless too many wait already.
     pub fn take(counts: &Arc<Self>, sid: Uuid, options: &Options) -> Option<Place> {
         if counts.total.fetch_add(1, Ordering::Relaxed) >= options.queue_total {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use futures_util::future::join_all;
+use tokio::time::Instant;
 use tracing::{debug, error, warn};
 
 use super::Directory;
@@ -24,11 +25,15 @@ impl Directory {
     /// `Unavailable`, `Database`, when what is due cannot be found.
     pub async fn sweep(&self) -> Result<usize, StoreError> {
         let _alone = self.sweeping.lock().await;
+        let (metrics, begun) = (self.metrics(), Instant::now());
         let sweeper = Arc::new(Principal::Admin { name: "sweeper".to_owned() });
         let mut settled = 0;
         loop {
             let now = self.clock.now();
             let due = self.store.find_due(now, PASS, Shard::WHOLE).await?;
+            for row in &due {
+                metrics.late(now - row.due_at);
+            }
             let full = i64::try_from(due.len()).is_ok_and(|found| found == PASS);
             let views = join_all(due.iter().map(|row| self.view(row.sid, &sweeper))).await;
             for (row, view) in due.iter().zip(views) {
@@ -40,6 +45,8 @@ impl Directory {
             }
             settled -= self.put_off_leftovers(&due, now).await?;
             if !full {
+                metrics.sweep_seconds.observe(begun.elapsed().as_secs_f64());
+                metrics.swept_sessions.inc_by(u64::try_from(settled).unwrap_or(0));
                 if settled > 0 {
                     debug!("settled {settled} sessions");
                 }

@@ -25,6 +25,7 @@ use crate::domain::access::Facts;
 use crate::domain::command::Command;
 use crate::domain::connection::Known;
 use crate::domain::names::{ConnectionId, Xuid};
+use crate::metrics::size;
 use crate::store::rows::{Edge, HandleRow, KnownConnection, Loaded, handle_code};
 use crate::store::{LoadAsk, SessionSave, Store, StoreError, Version, WriteAsk, projection};
 
@@ -60,6 +61,11 @@ impl Writer {
             queue
         };
         Self { queues: (0..options.gatherers.max(1)).map(start).collect(), counts: Arc::default(), options: Arc::clone(options) }
+    }
+
+    /// How many jobs wait or are under way.
+    pub fn waiting(&self) -> usize {
+        self.counts.total()
     }
 
     /// Queues a wish and waits until it is done and committed.
@@ -125,6 +131,7 @@ impl Shard {
 
     /// Loads, decides, saves and answers; returns the jobs that have to be decided again, in their order.
     async fn round(&self, jobs: Vec<(Uuid, Vec<Job>)>) -> Vec<Job> {
+        self.options.metrics.round_commands.observe(size(jobs.iter().map(|(_, jobs)| jobs.len()).sum()));
         let lost = |(_, jobs): &(Uuid, Vec<Job>)| jobs.iter().any(|job| job.attempt >= LOSSES);
         let (contested, jobs): (Vec<_>, Vec<_>) = jobs.into_iter().partition(lost);
         let mut again = Vec::new();
@@ -156,7 +163,10 @@ impl Shard {
         let jobs = self.clear_doubts(vec![(sid, jobs)]).await.into_iter().flat_map(|(_, jobs)| jobs).collect();
         let group = self.decide(sid, jobs, &loaded, now, again);
         let outcome = if let Some(save) = &group.save {
-            lock.save(save).await
+            let begun = Instant::now();
+            let outcome = lock.save(save).await;
+            self.options.metrics.committed(1, begun.elapsed());
+            outcome
         } else {
             drop(lock);
             Ok(())
@@ -195,7 +205,10 @@ impl Shard {
             let outcomes = if begun.elapsed() > STALE {
                 vec![Err(StoreError::LostRace); saves.len()]
             } else {
-                self.store.save_sessions(&saves).await
+                let begun = Instant::now();
+                let outcomes = self.store.save_sessions(&saves).await;
+                self.options.metrics.committed(saves.len(), begun.elapsed());
+                outcomes
             };
             for (at, outcome) in batch.into_iter().zip(outcomes) {
                 let group = std::mem::replace(&mut groups[at], Group::of(Uuid::nil()));
@@ -333,6 +346,7 @@ impl Shard {
                 }
             }
             Err(StoreError::LostRace) => {
+                self.options.metrics.races_lost.inc();
                 debug!(session.sid = %group.sid, "lost a race: deciding again");
                 group.hand_back(again);
             }

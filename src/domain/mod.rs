@@ -34,6 +34,7 @@ pub mod session;
 pub mod subscription;
 pub mod system;
 pub mod template;
+pub mod throttle;
 pub mod timers;
 
 #[cfg(test)]

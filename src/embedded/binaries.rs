@@ -27,6 +27,13 @@ impl Binaries {
     pub fn postgres(&self) -> PathBuf {
         self.folder.join("postgres")
     }
+
+    /// A program that not every installation has.
+    pub fn tool(&self, name: &str) -> Result<PathBuf, EmbeddedError> {
+        let path = self.folder.join(name);
+        let missing = || EmbeddedError::NoTool { name: name.to_owned(), folder: self.folder.clone(), major: self.major };
+        path.is_file().then_some(path).ok_or_else(missing)
+    }
 }
 
 /// Where to look for server programs.
@@ -170,6 +177,14 @@ mod tests {
         let says = Search::Usual(vec!["/nowhere/bin".into()]).find(None, &account).unwrap_err().to_string();
         for way in ["postgresql", "make run", "DATABASE_URL", "OPENMPSD__DATABASE__URL", "/nowhere/bin"] {
             assert!(says.contains(way), "{way} is missing in: {says}");
+        }
+    }
+
+    #[test]
+    fn a_program_that_is_missing_is_named_with_the_remedy() {
+        let says = Binaries { folder: "/nowhere/bin".into(), major: 16 }.tool("pg_dump").unwrap_err().to_string();
+        for word in ["pg_dump", "/nowhere/bin", "PostgreSQL 16", "embedded.binaries"] {
+            assert!(says.contains(word), "{word} is missing in: {says}");
         }
     }
 

@@ -84,22 +84,27 @@ impl Cluster {
         Ok(())
     }
 
-    /// A command under the cluster's account, with nothing of our environment that PostgreSQL would listen to.
+    /// A command under the cluster's account.
     pub fn command(&self, program: &Path) -> Command {
-        let mut command = Command::new(program);
-        command.env_clear().current_dir("/").stdin(Stdio::null());
-        for name in ["PATH", "LD_LIBRARY_PATH"] {
-            if let Some(value) = variable(name) {
-                command.env(name, value);
-            }
-        }
-        self.account.apply(&mut command);
-        command
+        command_for(&self.account, program)
     }
 }
 
+/// A command under an account, with nothing of our environment that PostgreSQL would listen to.
+pub(super) fn command_for(account: &Account, program: &Path) -> Command {
+    let mut command = Command::new(program);
+    command.env_clear().current_dir("/").stdin(Stdio::null());
+    for name in ["PATH", "LD_LIBRARY_PATH"] {
+        if let Some(value) = variable(name) {
+            command.env(name, value);
+        }
+    }
+    account.apply(&mut command);
+    command
+}
+
 /// The major version that wrote the cluster in `pg`; `None` when there is no cluster.
-fn stored_major(pg: &Path) -> Result<Option<u32>, EmbeddedError> {
+pub(super) fn stored_major(pg: &Path) -> Result<Option<u32>, EmbeddedError> {
     if !pg.try_exists().attempt("look at", pg)? {
         return Ok(None);
     }

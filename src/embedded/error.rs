@@ -29,7 +29,7 @@ pub enum EmbeddedError {
     /// The stored cluster was made by another major version than the programs at hand.
     #[error(
         "open the cluster in {}: PostgreSQL {stored} wrote it, but the programs found are of {found}. Install PostgreSQL \
-         {stored} beside, or dump the data with it and restore it into a new data folder", folder.display()
+         {stored} beside; to move on from it, `openmpsd backup` with its programs and `openmpsd restore` with newer ones", folder.display()
     )]
     OtherMajor {
         /// The cluster's folder.
@@ -42,6 +42,38 @@ pub enum EmbeddedError {
     /// The folder where the cluster belongs holds something else.
     #[error("open the cluster in {}: the folder has no readable PG_VERSION. Move it away to begin with an empty cluster", .0.display())]
     NotACluster(PathBuf),
+    /// There is no cluster where one is needed.
+    #[error("find a database in {}: there is none yet. Name the data folder of the service with --data-dir", .0.display())]
+    NoCluster(PathBuf),
+    /// There is a cluster where none is wanted.
+    #[error(
+        "restore into {}: there is a database already. Name another data folder with --data-dir, or replace it with --replace, \
+         which moves the old one aside", .0.display()
+    )]
+    NotEmpty(PathBuf),
+    /// The programs found are not all there are.
+    #[error(
+        "find {name} in {}: install the client programs of PostgreSQL {major} there (the package `postgresql-client` or \
+         `postgresql` of your distribution), or name a folder that has them in embedded.binaries", folder.display()
+    )]
+    NoTool {
+        /// The program.
+        name: String,
+        /// Where the others are.
+        folder: PathBuf,
+        /// Their major version.
+        major: u32,
+    },
+    /// A program refused.
+    #[error("run {}: it ended with {status} and says: {says}", program.display())]
+    Tool {
+        /// The program.
+        program: PathBuf,
+        /// How it ended.
+        status: String,
+        /// What it printed.
+        says: String,
+    },
     /// Another process has the data folder.
     #[error("lock {}: {holder} is using this data folder. Stop it, or choose another data folder", lock.display())]
     InUse {

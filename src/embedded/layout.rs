@@ -57,7 +57,8 @@ impl Layout {
         Ok(if_there(fs::canonicalize(data_dir)).attempt("resolve", data_dir)?.map(Self::of))
     }
 
-    fn of(data_dir: PathBuf) -> Self {
+    /// The layout of a data folder at an absolute path.
+    pub fn of(data_dir: PathBuf) -> Self {
         Self {
             lock: data_dir.join("lock"),
             pg: data_dir.join("pg"),

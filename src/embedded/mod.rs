@@ -9,14 +9,18 @@
 //! stored version (`binaries`), a cluster is created if there is none (`cluster`), what an earlier run left behind is cleared
 //! (`leftovers`), and the server is run and watched (`supervisor`, `process`).
 //!
-//! Deliberately not here: downloading anything, migrations, pools, backups, and upgrades between major versions. An outside
-//! database never comes near this room.
+//! `transfer` takes the database out of a data folder as one file and makes a cluster from one, also of another major version;
+//! `inspect` looks at a folder without touching it.
+//!
+//! Deliberately not here: downloading anything, migrations, pools, and upgrades of a cluster in place. An outside database never
+//! comes near this room.
 
 mod account;
 mod ballast;
 mod binaries;
 mod cluster;
 mod error;
+mod inspect;
 mod layout;
 mod leftovers;
 mod lock;
@@ -24,6 +28,7 @@ mod process;
 mod supervisor;
 #[cfg(test)]
 mod tests;
+mod transfer;
 
 use std::fmt::Write;
 use std::fs;
@@ -38,6 +43,8 @@ use tokio_postgres::Config;
 use tracing::{error, info};
 
 pub use self::error::EmbeddedError;
+pub use self::inspect::{Inspection, inspect};
+pub use self::transfer::{Restoration, dump};
 
 use self::cluster::Cluster;
 use self::error::Attempt;

@@ -5,7 +5,9 @@ use actix_web::http::header::{ALLOW, HeaderValue, RETRY_AFTER, SEC_WEBSOCKET_VER
 use actix_web::http::{Method, StatusCode};
 use tracing::{error, warn};
 
+use super::allowance;
 use super::reply::{self, Reply};
+use super::throttle::Excess;
 use crate::auth::AuthError;
 use crate::directory::DirectoryError;
 use crate::domain::limits::RETRY_AFTER_S;
@@ -38,6 +40,14 @@ pub enum ApiError {
     /// What came after the state that the caller has is not known any more.
     #[error("{0}")]
     Gone(String),
+    /// The caller has called too often (W-80).
+    #[error("{} requests in {} s are more than {}", .excess.count, .excess.window.period_s, .excess.window.max)]
+    Throttled {
+        /// What was too much.
+        excess: Excess,
+        /// In how many seconds a request comes through again.
+        retry_after_s: u32,
+    },
     /// As many requests of this kind are under way as the service takes.
     #[error("{0}")]
     Crowded(&'static str),
@@ -46,6 +56,12 @@ pub enum ApiError {
         "a websocket is opened here: send Upgrade: websocket, Connection: Upgrade, Sec-WebSocket-Version: 13 and a Sec-WebSocket-Key ({0})"
     )]
     NoUpgrade(String),
+    /// The headers are larger than the installation takes.
+    #[error("the headers are larger than {0} bytes")]
+    HeadersTooLarge(usize),
+    /// The body did not come in time.
+    #[error("body: nothing came for {0} ms")]
+    SlowBody(u128),
     /// The body is larger than the installation takes (S-95).
     #[error("the body is larger than {0} bytes")]
     TooLarge(usize),
@@ -94,7 +110,10 @@ impl ApiError {
             Self::NoUpgrade(_) => StatusCode::UPGRADE_REQUIRED,
             Self::WrongVersion(_) => StatusCode::NOT_ACCEPTABLE,
             Self::Gone(_) => StatusCode::GONE,
+            Self::Throttled { excess, retry_after_s } => return allowance::refuse(excess, retry_after_s).into(),
             Self::Crowded(why) => return unavailable(why).into(),
+            Self::HeadersTooLarge(_) => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Self::SlowBody(_) => StatusCode::REQUEST_TIMEOUT,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Corrupt(..) => {
                 error!(error = text, "failed to answer a request");

@@ -3,6 +3,7 @@
 use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, IF_MATCH, IF_NONE_MATCH};
 use actix_web::web;
 use futures_util::StreamExt;
+use tokio::time::timeout;
 
 use super::Call;
 use super::error::ApiError;
@@ -76,7 +77,9 @@ pub async fn each_chunk(
         return Err(ApiError::TooLarge(most));
     }
     let mut taken = 0;
-    while let Some(chunk) = call.payload.next().await {
+    let patience = call.service.rules.patience.body;
+    let slow = |_| ApiError::SlowBody(patience.as_millis());
+    while let Some(chunk) = timeout(patience, call.payload.next()).await.map_err(slow)? {
         let chunk = chunk.map_err(|_| ApiError::BadRequest("body: it ended before it was complete".to_owned()))?;
         taken += chunk.len();
         if taken > most {

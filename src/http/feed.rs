@@ -50,6 +50,7 @@ pub struct FeedRules {
 /// The feeds that are open.
 pub struct Feeds {
     room: Arc<Semaphore>,
+    open_max: usize,
     per_caller_max: usize,
     callers: Arc<Callers>,
     ending: watch::Receiver<bool>,
@@ -89,7 +90,13 @@ impl Feeds {
     #[must_use]
     pub fn new(rules: &FeedRules, ending: watch::Receiver<bool>) -> Self {
         let room = Arc::new(Semaphore::new(rules.open_max));
-        Self { room, per_caller_max: rules.per_caller_max, callers: Arc::default(), ending }
+        Self { room, open_max: rules.open_max, per_caller_max: rules.per_caller_max, callers: Arc::default(), ending }
+    }
+
+    /// How many are open.
+    #[must_use]
+    pub fn open(&self) -> usize {
+        self.open_max - self.room.available_permits()
     }
 
     fn take(&self, caller: Caller) -> Result<Place, ApiError> {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use actix_web::http::StatusCode;
 
+use super::allowance::admit_search;
 use super::extract::body;
 use super::openapi::params::{
     ContractHeaders, HandlePart, HandleQueryParams, Include, Nocommit, ReadCondition, Take, WriteConditions,
@@ -16,7 +17,8 @@ use crate::directory::DirectoryError;
 use crate::domain::command::Target;
 use crate::domain::handle::People;
 use crate::domain::names::HandleId;
-use crate::wire::handle_request::HandleQuery;
+use crate::domain::throttle::Counted;
+use crate::wire::handle_request::{HandleQuery, Wanted};
 use crate::wire::{handle_request as handle, query as wire_query, request, search};
 
 /// A handle id that is no GUID is like an unknown one.
@@ -32,6 +34,9 @@ fn parse(id: &str) -> Result<HandleId, ApiError> {
 pub async fn create(mut call: Call<'_>) -> Answer {
     let body = body(&mut call).await?;
     let request = handle::read(&body, call.service.rules.json_depth)?;
+    if matches!(request.wanted, Wanted::Search(_)) {
+        admit_search(&call, Counted::SearchWrites, Some(&request.scid))?;
+    }
     let include = handle::read_include(call.request.query_string());
     let (directory, principal) = (Arc::clone(&call.service.directory), Arc::clone(&call.principal));
     let made = call.service.run(async move { directory.create_handle(request, &principal, include).await }).await?;
@@ -105,6 +110,9 @@ pub async fn query(mut call: Call<'_>) -> Answer {
     let body = body(&mut call).await?;
     let parameters = call.request.query_string();
     let query = handle::read_query(&body, parameters, call.service.rules.json_depth)?;
+    if let HandleQuery::Search(query) = &query {
+        admit_search(&call, Counted::SearchReads, query.scid.as_ref())?;
+    }
     let include = handle::read_include(parameters);
     let people = match &query {
         HandleQuery::Activities(query) => query.owners.people(),

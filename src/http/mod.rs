@@ -1,32 +1,40 @@
 //! HTTP: from a request to one call on the directory, and back.
 //!
-//! Every request goes through [`dispatch`], which makes the checks in the order of E-10: credential, route and verb, contract
-//! version, path. Then one short function per route, in the file of its group, reads what the route takes and calls the directory.
+//! Every request goes through [`dispatch`], which makes the checks in the order of E-10: credential, throttle, route and verb,
+//! contract version, path. Then one short function per route, in the file of its group, reads what the route takes and calls the directory.
 //! Sessions are rendered last, in one place, for the contract version of the request. A socket is opened here, too, and handed on.
 //! What is *not* here: rules about sessions, SQL, and what is said on sockets.
 
 mod acting;
 mod admin;
+mod allowance;
 mod connect;
 mod elements;
 mod error;
 mod extract;
 mod feed;
 mod handles;
+mod observe;
 pub mod openapi;
+mod operations;
 mod queries;
 mod reply;
 mod route;
 mod sessions;
 mod social;
+mod throttle;
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
+use actix_web::http::Method;
 use actix_web::http::header::AUTHORIZATION;
-use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, Resource, web};
+use secrecy::SecretString;
 use tokio::runtime::Handle;
+use tokio::time::timeout;
+use tracing::Instrument as _;
 
 use crate::ambient::Clock;
 use crate::auth::Verifier;
@@ -39,8 +47,11 @@ use crate::social::Social;
 
 use error::ApiError;
 pub use feed::{FeedRules, Feeds};
+use observe::{Observed, note_caller, say_goodbye};
+pub use operations::Draining;
 use reply::Reply;
 use route::Route;
+pub use throttle::{Throttle, ThrottleRules};
 
 /// What the handlers share.
 pub struct Service {
@@ -58,10 +69,14 @@ pub struct Service {
     pub hub: Arc<Hub>,
     /// Open change feeds.
     pub feeds: Feeds,
+    /// Who called how often (W-80).
+    pub throttle: Throttle,
     /// What the installation decides.
     pub rules: Rules,
     /// And about sockets.
     pub sockets: rta::Options,
+    /// Whether the service is about to end.
+    pub draining: Draining,
 }
 
 /// The installation's part in answering requests.
@@ -73,12 +88,31 @@ pub struct Rules {
     pub import_bytes: usize,
     /// How deep JSON may nest (S-95).
     pub json_depth: usize,
+    /// The headers of a request, names and values, in bytes.
+    pub header_bytes: usize,
+    /// How long things may take.
+    pub patience: Patience,
+    /// What whoever reads the metrics has to bring, if anything.
+    pub metrics_bearer: Option<SecretString>,
     /// Users who are refused everything (A-43).
     pub banned: Vec<u64>,
     /// How many change feeds may be open, and their pace.
     pub feeds: FeedRules,
+    /// How often users may call (W-80).
+    pub throttle: ThrottleRules,
     /// Whether the development clock can be moved.
     pub dev: bool,
+}
+
+/// How long the service waits for requests to come and to be answered.
+#[derive(Debug, Clone)]
+pub struct Patience {
+    /// For a request, from its head until its answer begins; imports may take longer.
+    pub request: Duration,
+    /// For the next part of a body.
+    pub body: Duration,
+    /// After which an answered request is told as slow; zero means never.
+    pub slow: Duration,
 }
 
 impl Rules {
@@ -90,6 +124,9 @@ impl Rules {
         Ok(())
     }
 }
+
+/// What a request is told that took too long.
+const LATE: &str = "the request took longer than this service allows: what it asked for may have been done";
 
 type Answer = Result<Reply, ApiError>;
 
@@ -106,7 +143,7 @@ struct Call<'a> {
 impl Service {
     /// Runs a use case in the directory's runtime and waits for it there.
     async fn run<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> T {
-        self.runtime.spawn(work).await.expect("use cases do not panic and are not aborted")
+        self.runtime.spawn(work.in_current_span()).await.expect("use cases do not panic and are not aborted")
     }
 }
 
@@ -119,10 +156,11 @@ impl Service {
     }
 }
 
-/// Makes every path go through [`dispatch`], but for the health of the process and the description of what it answers.
+/// Makes every path go through [`dispatch`], but for what operators ask and the description of what is answered.
 pub fn configure(config: &mut web::ServiceConfig) {
-    config.service(readable("/health").route(web::get().to(live)));
-    config.service(readable("/health/ready").route(web::get().to(ready)));
+    config.service(readable("/health").route(web::get().to(operations::live)));
+    config.service(readable("/health/ready").route(web::get().to(operations::ready)));
+    config.service(readable("/metrics").route(web::get().to(operations::metrics)));
     config.configure(openapi::page::configure).default_service(web::to(dispatch));
 }
 
@@ -131,55 +169,48 @@ fn readable(path: &str) -> Resource {
     web::resource(path).default_service(web::to(async || ApiError::WrongVerb(&[Method::GET]).answer().render(0)))
 }
 
-/// Whether the process runs (R-70).
-#[utoipa::path(get, path = "/health", operation_id = "isAlive", tag = "operation", security(()),
-    responses((status = 200, description = "It runs", body = openapi::shapes::Health)))]
-async fn live() -> HttpResponse {
-    reply::json(StatusCode::OK, r#"{"status":"live"}"#)
-}
-
-/// Whether requests can be answered: the catalog is loaded and the database is there.
-#[utoipa::path(get, path = "/health/ready", operation_id = "isReady", tag = "operation", security(()),
-    responses(
-        (status = 200, description = "They can", body = openapi::shapes::Health),
-        (status = 503, description = "They cannot: the body says why", body = openapi::shapes::Health),
-    ))]
-async fn ready(service: web::Data<Service>) -> HttpResponse {
-    let directory = Arc::clone(&service.directory);
-    let answer = service.run(async move {
-        directory.ready().await?;
-        directory.store().ping().await
-    });
-    match answer.await {
-        Ok(()) => reply::json(StatusCode::OK, r#"{"status":"ready"}"#),
-        Err(error) => {
-            tracing::warn!(%error, "not ready");
-            reply::json(StatusCode::SERVICE_UNAVAILABLE, r#"{"status":"not ready","why":"the database cannot be reached"}"#)
-        }
-    }
-}
-
 /// Answers a request.
 async fn dispatch(service: web::Data<Service>, request: HttpRequest, payload: web::Payload) -> HttpResponse {
+    let route = Route::find(request.path());
+    let observed = Observed::begin(&service, request.method(), route.as_ref(), request.headers());
+    // An import is as long as it is.
+    let takes_its_time = route == Some(Route::Edges);
     let version = extract::contract_minor(request.headers());
     // Before the version is known to be sound nothing is answered that depends on it.
     let minor = *version.as_ref().unwrap_or(&0);
-    answer(&service, &request, payload, version).await.unwrap_or_else(ApiError::answer).render(minor)
+    let answering = answer(&service, &request, payload, route, version).instrument(observed.span().clone());
+    let answered = if takes_its_time {
+        answering.await
+    } else {
+        timeout(service.rules.patience.request, answering).await.unwrap_or(Err(ApiError::Crowded(LATE)))
+    };
+    let mut answer = observed.span().in_scope(|| answered.unwrap_or_else(ApiError::answer).render(minor));
+    allowance::show(&service, &request, &mut answer);
+    if service.draining.has_begun() {
+        say_goodbye(&mut answer);
+    }
+    observed.end(&mut answer, service.rules.patience.slow);
+    answer
 }
 
 async fn answer(
     service: &web::Data<Service>,
     request: &HttpRequest,
     payload: web::Payload,
+    route: Option<Route>,
     version: Result<u32, ApiError>,
 ) -> Answer {
+    let headers: usize = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+    if headers > service.rules.header_bytes {
+        return Err(ApiError::HeadersTooLarge(service.rules.header_bytes));
+    }
     let credential = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let route = Route::find(request.path());
     if let Some(route) = route.as_ref().filter(|route| route.leads_to_socket()) {
         return connect::answer(service, request, payload, route).await;
     }
     let principal = service.verifier.verify(credential, service.clock.real())?;
     service.rules.admit(&principal)?;
+    allowance::admit(service, request, &principal, route.as_ref())?;
     let route = route.ok_or_else(|| ApiError::NotFound("there is no such path".to_owned()))?;
     if !route.verbs().contains(request.method()) {
         return Err(ApiError::WrongVerb(route.verbs()));
@@ -193,8 +224,12 @@ async fn answer(
         let minor = version?;
         let principal = acting::principal(principal, request.headers())?;
         service.rules.admit(&principal)?;
+        if matches!(*principal, Principal::ServerFor(_)) {
+            allowance::admit(service, request, &principal, Some(&route))?;
+        }
         (principal, minor)
     };
+    note_caller(&principal);
     if route.asks_for_edges() {
         let users: Vec<Xuid> = principal.users().iter().map(|user| user.xuid).collect();
         service.know(&users).await;

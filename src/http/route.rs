@@ -192,6 +192,16 @@ impl Route {
         matches!(self, Self::Edge(..) | Self::Edges | Self::DevClock)
     }
 
+    /// The service config that the path names, well-formed or not.
+    #[must_use]
+    pub fn scid(&self) -> Option<&str> {
+        match self {
+            Self::Session(path) | Self::Changes(path) | Self::Element(path, _) => Some(&path.scid),
+            Self::Templates(scid) | Self::Template(scid, _) | Self::Sessions(scid, _) | Self::Batch(scid, _) => Some(scid),
+            _ => None,
+        }
+    }
+
     /// Whether the route leads to a socket, which has no contract version (N-03, N-65).
     #[must_use]
     pub fn leads_to_socket(&self) -> bool {

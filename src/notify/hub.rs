@@ -18,6 +18,7 @@ use super::state::{Ear, Lives, Seen, Socket, State};
 use crate::ambient::{Clock, Ids};
 use crate::directory::{Announcement, Gather, Told};
 use crate::domain::names::{Branch, ConnectionId, TitleId, Xuid};
+use crate::metrics::Metrics;
 use crate::store::rows::Registration;
 use crate::store::{Store, StoreError};
 
@@ -25,6 +26,7 @@ use crate::store::{Store, StoreError};
 pub struct Hub {
     ids: Ids,
     clock: Clock,
+    metrics: Arc<Metrics>,
     /// The id of this instance: another one once others took it for dead.
     instance: RwLock<Uuid>,
     state: Mutex<State>,
@@ -68,6 +70,7 @@ impl Hub {
         store: &Store,
         clock: &Clock,
         ids: &Ids,
+        metrics: &Arc<Metrics>,
         instance: Uuid,
     ) -> (Arc<Self>, mpsc::UnboundedReceiver<ConnectionId>) {
         let (lost, losses) = mpsc::unbounded_channel();
@@ -75,6 +78,7 @@ impl Hub {
             opening: Self::opening(hub.clone(), store.clone(), clock.clone()),
             ids: ids.clone(),
             clock: clock.clone(),
+            metrics: Arc::clone(metrics),
             instance: RwLock::new(instance),
             state: Mutex::default(),
             lost,
@@ -101,6 +105,12 @@ impl Hub {
     #[must_use]
     pub fn instance(&self) -> Uuid {
         *self.instance.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Where it is counted.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
     }
 
     /// Lets a socket be asked to close.
@@ -148,6 +158,7 @@ impl Hub {
     }
 
     fn hand_over(&self, lost: ConnectionId) {
+        self.metrics.connections_lost.inc();
         self.losing.send_modify(|losing| *losing += 1);
         let _ = self.lost.send(lost);
     }
@@ -235,6 +246,7 @@ impl Hub {
 
     /// Takes what another instance has committed.
     pub(super) fn take_hint(&self, changed: &Changed) {
+        self.metrics.hints_received.inc();
         self.change(|state| {
             state.ring(changed.sid);
             state.take_hint(changed);

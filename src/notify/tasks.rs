@@ -83,7 +83,7 @@ impl Notifier {
         let (store, clock, ids) = (directory.store(), directory.clock(), directory.ids());
         let instance = ids.uuid();
         store.enroll(instance, options.place.as_deref(), options.alone, clock.real()).await?;
-        let (hub, lost) = Hub::new(store, clock, ids, instance);
+        let (hub, lost) = Hub::new(store, clock, ids, directory.metrics(), instance);
         let common = Common {
             hub: Arc::clone(&hub),
             directory: Arc::clone(directory),
@@ -180,7 +180,9 @@ async fn tell_others(common: Common, mut hints: mpsc::Receiver<Hint>) {
                 while let Ok(hint) = hints.try_recv() {
                     batch.push(hint);
                 }
-                let messages = pack(common.hub.instance(), &merged(batch.drain(..)));
+                let merged = merged(batch.drain(..));
+                common.hub.metrics().hints_sent.inc_by(u64::try_from(merged.len()).unwrap_or(0));
+                let messages = pack(common.hub.instance(), &merged);
                 with_messenger(&common, &mut messenger, async |messenger, _| messenger.send(&messages).await).await;
             }
         }

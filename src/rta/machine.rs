@@ -327,6 +327,12 @@ impl Machine {
         self.subscriptions.iter().filter(move |(_, known)| *known == subject).map(|(id, _)| *id)
     }
 
+    /// How many subscriptions there are.
+    #[must_use]
+    pub fn subscribed(&self) -> usize {
+        self.subscriptions.len()
+    }
+
     /// How many subscriptions wait for their answer.
     fn waiting(&self) -> usize {
         if let Connection::Opening(waiting) = &self.connection { waiting.len() } else { 0 }

@@ -21,7 +21,8 @@ use super::frames::{Parts, TooLarge};
 use super::{Act, Machine, Options, Terms};
 use crate::ambient::Clock;
 use crate::domain::names::{ConnectionId, TitleId, Xuid};
-use crate::notify::{Ears, Hub, Outbox, Seat, Unopened};
+use crate::metrics::{Cause, level};
+use crate::notify::{Ears, Hub, Outbox, Parcel, Seat, Unopened};
 use crate::wire::rta::event;
 
 /// How soon after one parcel the next is sent. The first tap goes out at once; those of changes in quick succession merge (N-55), which
@@ -75,6 +76,48 @@ enum End {
     Slow,
 }
 
+impl End {
+    /// In a word, for the metrics.
+    fn cause(&self) -> &'static str {
+        match self {
+            Self::Closed(_) => "service",
+            Self::Left(_) => "client",
+            Self::Gone => "gone",
+            Self::Silent => "silent",
+            Self::Slow => "slow",
+        }
+    }
+}
+
+/// An open socket in the metrics, with its subscriptions.
+struct Counted {
+    hub: Arc<Hub>,
+    subscriptions: i64,
+}
+
+impl Counted {
+    fn new(hub: &Arc<Hub>) -> Self {
+        hub.metrics().sockets.inc();
+        hub.metrics().sockets_opened.inc();
+        Self { hub: Arc::clone(hub), subscriptions: 0 }
+    }
+
+    fn subscribed(&mut self, subscriptions: usize) {
+        let now = level(subscriptions);
+        if now != self.subscriptions {
+            self.hub.metrics().subscriptions.inc_by(now - self.subscriptions);
+            self.subscriptions = now;
+        }
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.subscribed(0);
+        self.hub.metrics().sockets.dec();
+    }
+}
+
 struct Loop {
     socket: Socket,
     session: Session,
@@ -84,6 +127,7 @@ struct Loop {
     opening: Option<Opening>,
     line: Option<Line>,
     ears: Vec<(TitleId, Ears)>,
+    counted: Counted,
     /// While it lives, the hub can ask the socket to close.
     _seat: Seat,
 }
@@ -94,9 +138,12 @@ impl Socket {
         let xuid = self.xuid;
         let frame_bytes = self.options.frame_bytes;
         let send_timeout = self.options.send_timeout;
-        let mut socket = self.begin(session);
+        let counted = Counted::new(&self.hub);
+        let mut socket = self.begin(session, counted);
         let end = socket.serve(messages.max_frame_size(frame_bytes)).await;
         let session = socket.session.clone();
+        let cause = Cause { cause: end.cause() };
+        socket.socket.hub.metrics().sockets_closed.get_or_create(&cause).inc();
         // The connection is lost before the client is told.
         drop(socket);
         let reason = match end {
@@ -118,7 +165,7 @@ impl Socket {
         let _ = timeout(send_timeout, session.close(reason)).await;
     }
 
-    fn begin(self, session: Session) -> Loop {
+    fn begin(self, session: Session, counted: Counted) -> Loop {
         let real_now = self.clock.real();
         let span = |duration| TimeDelta::from_std(duration).unwrap_or(TimeDelta::MAX);
         let options = &self.options;
@@ -141,6 +188,7 @@ impl Socket {
             opening: None,
             line: None,
             ears: Vec::new(),
+            counted,
         }
     }
 }
@@ -159,11 +207,14 @@ impl Loop {
                 },
                 () = filled(&self.outbox, not_before) => {
                     not_before = Instant::now() + GATHER;
-                    self.machine.on_parcel(&self.outbox.take())
+                    let parcel = self.outbox.take();
+                    self.count_taps(&parcel);
+                    self.machine.on_parcel(&parcel)
                 }
                 opened = opened(&mut self.opening) => self.connect(opened),
                 _ = ticks.tick() => self.machine.on_tick(self.socket.clock.real()),
             };
+            self.counted.subscribed(self.machine.subscribed());
             // One time for all of them: a client that takes a little now and then must not keep ticks and farewells waiting.
             let deadline = Instant::now() + self.socket.options.send_timeout;
             for act in acts {
@@ -171,6 +222,14 @@ impl Loop {
                     return end;
                 }
             }
+        }
+    }
+
+    /// Notes how far behind their changes taps are that go out now.
+    fn count_taps(&self, parcel: &Parcel) {
+        if self.line.is_some() {
+            let now = self.socket.clock.now();
+            parcel.taps.iter().for_each(|tap| self.socket.hub.metrics().tapped(now - tap.at));
         }
     }
 

@@ -140,8 +140,8 @@ impl<'a> Reader<'a> {
             }
         }
         self.digest.update([u8::from(about.is_some())]);
-        if let Some(ServiceFile { titles, game_types }) = about {
-            self.services.push(ServiceConfigRow { scid: scid.id(), titles, game_types });
+        if let Some(ServiceFile { titles, game_types, throttle }) = about {
+            self.services.push(ServiceConfigRow { scid: scid.id(), titles, game_types, throttle });
             self.templates.append(&mut templates);
         }
     }

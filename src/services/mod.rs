@@ -1,7 +1,8 @@
 //! Service configs and session templates as files: read, judged and brought into the database.
 //!
 //! A services folder holds a folder per service config, named by its scid; in it are the templates, one file each, and, where only
-//! some titles may use the service config or handles shall say what its title is called on each platform, a `service.toml`:
+//! some titles may use the service config, handles shall say what its title is called on each platform, or other rate limits hold than
+//! those of the installation (docs/limits.md), a `service.toml`:
 //!
 //! ```text
 //! config/services/
@@ -11,6 +12,8 @@
 //!                             title_id = "1234567890"
 //!                             pfn = "Maker.Game_8wekyb3d8bbwe"
 //!                             bound_pfns = ["Maker.GameBeta_8wekyb3d8bbwe"]
+//!                             [throttle]
+//!                             requests_burst_max = 60
 //!     templates/
 //!       Lobby.json            the file's name is the template's name, in the case clients will be shown (T-05)
 //! ```

@@ -6,12 +6,15 @@ use toml::{Table, Value};
 
 use super::finding::{Finding, Position};
 use crate::domain::names::TitleId;
+use crate::domain::throttle::{KEYS, Key};
 use crate::json::{Json, Object};
 
 /// Who may use the service config.
 const TITLES: &str = "titles";
 /// What its title is called on each platform.
 const GAME_TYPES: &str = "game_types";
+/// How often users may call.
+const THROTTLE: &str = "throttle";
 /// The longest name of a platform or package, in characters.
 const NAME_MAX: usize = 256;
 
@@ -22,6 +25,8 @@ pub struct ServiceFile {
     pub titles: Vec<u32>,
     /// By platform `{"titleId", "pfn", "boundPfns"}`, as handles show it (H-19, H-33); `None` when nothing is configured.
     pub game_types: Option<String>,
+    /// Rate limits that differ from the installation, numbers by key (W-80); `None` when it says nothing.
+    pub throttle: Option<String>,
 }
 
 /// Reads a `service.toml`.
@@ -35,7 +40,8 @@ pub fn read_service_file(path: &Path, text: &[u8], report: &mut Vec<Finding>) ->
         match key.as_str() {
             TITLES => file.titles = titles(&value, &mut mistakes),
             GAME_TYPES => file.game_types = game_types(&value, &mut mistakes),
-            _ => mistakes.add(&key, "there is no such key, only titles and game_types"),
+            THROTTLE => file.throttle = throttle(&value, &mut mistakes),
+            _ => mistakes.add(&key, "there is no such key, only titles, game_types and throttle"),
         }
     }
     (report.len() == known).then_some(file)
@@ -116,6 +122,31 @@ fn game_type(at: &str, about: &Table, mistakes: &mut Mistakes) -> Json {
     fields.insert("pfn".into(), pfn.into());
     fields.insert("boundPfns".into(), bound.into_iter().map(Json::from).collect());
     fields.into()
+}
+
+/// The table `[throttle]`, rendered; `None` when there is nothing in it.
+fn throttle(value: &Value, mistakes: &mut Mistakes) -> Option<String> {
+    let Value::Table(numbers) = value else {
+        mistakes.add_type(THROTTLE, "a table of numbers", value);
+        return None;
+    };
+    let mut rendered = Object::with_capacity(numbers.len());
+    for (name, value) in numbers {
+        let at = format!("{THROTTLE}.{name}");
+        let Some(key) = Key::find(name) else {
+            let names: Vec<&str> = KEYS.iter().map(|key| key.name).collect();
+            mistakes.add(&at, format!("there is no such key, only {}", names.join(", ")));
+            continue;
+        };
+        match value {
+            Value::Integer(number) => match u64::try_from(*number).ok().and_then(|number| key.take(number)) {
+                Some(number) => drop(rendered.insert(key.name.into(), number.into())),
+                None => mistakes.add(&at, format!("must be {} to {}, not {number}", key.range().0, key.range().1)),
+            },
+            other => mistakes.add_type(&at, "a number", other),
+        }
+    }
+    (!rendered.is_empty()).then(|| Json::Object(rendered).to_string())
 }
 
 /// A package family name.

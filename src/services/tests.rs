@@ -204,8 +204,8 @@ fn folders_without_anything_in_them_are_remarked() {
 #[rstest]
 #[case::both_spellings(r#"titles = ["7", 4294967295, 7]"#, Ok(vec![7, u32::MAX]))]
 #[case::none("# any\n", Ok(vec![]))]
-#[case::unknown_key("title = 1", Err("service.toml: title: there is no such key, only titles and game_types"))]
-#[case::unknown_table("[titels]\nx = 1", Err("service.toml: titels: there is no such key, only titles and game_types"))]
+#[case::unknown_key("title = 1", Err("service.toml: title: there is no such key, only titles, game_types and throttle"))]
+#[case::unknown_table("[titels]\nx = 1", Err("service.toml: titels: there is no such key, only titles, game_types and throttle"))]
 #[case::no_list("titles = 1", Err("service.toml: titles: a list of title ids is expected, but this is of type integer"))]
 #[case::too_large("titles = [1, 4294967296]", Err("service.toml: titles[1]: a title id is an unsigned 32-bit decimal (S-04)"))]
 #[case::negative("titles = [-1]", Err("service.toml: titles[0]: a title id is an unsigned 32-bit decimal (S-04)"))]
@@ -365,4 +365,37 @@ fn m30_cards_and_private_sessions_need_no_socket(#[case] name: &str, #[case] vis
     let constants = Json::Object(merged.constants.system);
     assert_eq!(constants.get("visibility"), Some(&visibility.into()));
     assert!(constants.get("capabilities").unwrap().get("connectionRequiredForActiveMembers").is_none());
+}
+
+#[test]
+fn w80_rate_limits_are_rendered_by_key() {
+    let folder = Folder::with(&[("SCID/templates/A.json", VALID)]);
+    folder.put("SCID/service.toml", "[throttle]\nrequests_burst_max = 60\nsearch_reads_burst_period_s = 5");
+    assert_eq!(folder.report(), [""; 0]);
+    let written = r#"{"requests_burst_max":60,"search_reads_burst_period_s":5}"#;
+    assert_eq!(folder.read().services[0].throttle.as_deref(), Some(written));
+    folder.put("SCID/service.toml", "[throttle]");
+    assert_eq!(folder.read().services[0].throttle, None);
+}
+
+#[rstest]
+#[case("throttle = 1", "throttle: a table of numbers is expected, but this is of type integer")]
+#[case("[throttle]\nrequests_max = 1", "throttle.requests_max: there is no such key, only requests_burst_max, ")]
+#[case("[throttle]\nenabled = true", "throttle.enabled: there is no such key, only requests_burst_max, ")]
+#[case("[throttle]\nrequests_burst_max = -1", "throttle.requests_burst_max: must be 0 to 1000000, not -1")]
+#[case("[throttle]\nrequests_burst_period_s = 0", "throttle.requests_burst_period_s: must be 1 to 86400, not 0")]
+#[case(
+    "[throttle]\nsearch_writes_sustained_max = 1000001",
+    "throttle.search_writes_sustained_max: must be 0 to 1000000, not 1000001"
+)]
+#[case(
+    "[throttle]\nrequests_burst_max = \"60\"",
+    "throttle.requests_burst_max: a number is expected, but this is of type string"
+)]
+#[case("[throttle]\nrequests_burst_max = 1.5", "throttle.requests_burst_max: a number is expected, but this is of type float")]
+fn w80_rate_limits_are_read_strictly(#[case] text: &str, #[case] says: &str) {
+    let folder = Folder::with(&[("SCID/templates/A.json", VALID), ("SCID/service.toml", text)]);
+    let report = folder.report();
+    assert!(report.len() == 1 && report[0].starts_with(&format!("! SCID/service.toml: {says}")), "{report:#?}");
+    assert!(folder.read().services.is_empty());
 }

@@ -1,25 +1,40 @@
 //! The layers of the settings laid on top of each other, and what is wrong with them said by key.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use config::{Config, ConfigError, File, FileFormat, Map, Value, ValueKind};
 
 use super::environment::{DATABASE_URL, Environment, PREFIX};
-use super::{Settings, SettingsError};
-
-/// Every key with its default; operators read the same file.
-const DEFAULTS: &str = include_str!("../../config/default.toml");
+use super::sources::{Source, lines_of};
+use super::{DEFAULTS, Settings, SettingsError};
 
 /// The variable that wins over `DATABASE_URL`.
 const OUR_DATABASE_URL: &str = "OPENMPSD__DATABASE__URL";
 
-/// Reads defaults, file and environment into settings and warnings.
-pub fn read(file: Option<&Path>, environment: &Environment) -> Result<(Settings, Vec<String>), SettingsError> {
+/// What the library calls the environment where it says where a value comes from.
+const THE_ENVIRONMENT: &str = "the environment";
+
+/// The layers laid on top of each other.
+pub struct Layers {
+    /// What comes out, with defaults in place of whatever is a problem.
+    pub settings: Settings,
+    /// Keys that do not exist and values of the wrong type.
+    pub problems: Vec<SettingsError>,
+    /// What the operator should hear.
+    pub warnings: Vec<String>,
+    /// Where keys were given that are not at their defaults.
+    pub given: BTreeMap<String, Source>,
+}
+
+/// Reads defaults, file and environment into settings, and says everything that is wrong with them.
+pub fn read(file: Option<&Path>, environment: &Environment) -> Result<Layers, SettingsError> {
     let defaults = layer(None, None)?;
     let from_files = if file.is_some() { layer(file, None)? } else { defaults.clone() };
 
     let mut warnings = Vec::new();
     let mut variables = environment.ours();
+    let mut names: BTreeMap<String, String> = variables.keys().map(|name| (name.to_ascii_lowercase(), name.clone())).collect();
     if let Some(shared) = environment.get(DATABASE_URL) {
         match variables.get(OUR_DATABASE_URL) {
             Some(ours) if ours != shared => {
@@ -31,19 +46,83 @@ pub fn read(file: Option<&Path>, environment: &Environment) -> Result<(Settings,
                     warnings.push(format!("{DATABASE_URL} names another database than the settings file, and wins"));
                 }
                 variables.insert(OUR_DATABASE_URL.to_owned(), shared.to_owned());
+                names.insert(OUR_DATABASE_URL.to_ascii_lowercase(), DATABASE_URL.to_owned());
             }
         }
     }
 
-    let merged = layer(file, Some(variables))?;
+    let mut merged = layer(file, Some(variables))?;
+    let mut problems = Vec::new();
     let mut unknown = Vec::new();
-    find_unknown("", &merged.cache, &defaults.cache, &mut unknown);
+    take_unknown("", &mut merged.cache, &defaults.cache, &mut unknown);
     if !unknown.is_empty() {
         unknown.sort();
-        return Err(SettingsError::Unknown(unknown));
+        problems.push(SettingsError::Unknown(unknown));
     }
-    let settings = merged.try_deserialize().map_err(|error| SettingsError::Type(say(&error)))?;
-    Ok((settings, warnings))
+    let lines = file.map(lines_of).unwrap_or_default();
+    let mut given = BTreeMap::new();
+    note_sources("", &merged.cache, &mut |key, origin| {
+        let source = match (origin, file) {
+            (THE_ENVIRONMENT, _) => {
+                let variable = format!("{PREFIX}__{}", key.replace('.', "__"));
+                Source::Variable(names.get(&variable.to_ascii_lowercase()).cloned().unwrap_or(variable))
+            }
+            (_, Some(file)) => Source::File(file.to_owned(), lines.get(key).copied()),
+            _ => return,
+        };
+        given.insert(key.to_owned(), source);
+    });
+    let settings = loop {
+        match merged.clone().try_deserialize() {
+            Ok(settings) => break settings,
+            Err(error) => {
+                let mended = key_of(&error).is_some_and(|key| put_default(&mut merged.cache, &defaults.cache, key));
+                let problem = SettingsError::Type(say(&error));
+                if !mended {
+                    return Err(problem);
+                }
+                problems.push(problem);
+            }
+        }
+    };
+    Ok(Layers { settings, problems, warnings, given })
+}
+
+/// Calls `note` with every key that was given somewhere, and where.
+fn note_sources(path: &str, value: &Value, note: &mut impl FnMut(&str, &str)) {
+    match (&value.kind, value.origin()) {
+        (ValueKind::Table(table), _) => {
+            for (name, value) in table {
+                note_sources(&join(path, name), value, note);
+            }
+        }
+        (_, Some(origin)) => note(path, origin),
+        _ => {}
+    }
+}
+
+/// The key that an error of the reading library is about.
+fn key_of(error: &ConfigError) -> Option<&str> {
+    match error {
+        ConfigError::Type { key: Some(key), .. } | ConfigError::At { key: Some(key), .. } => {
+            // An item of a list is `key[0]`.
+            Some(key.split('[').next().unwrap_or(key))
+        }
+        _ => None,
+    }
+}
+
+/// Replaces the value of a key by its default; `false` when there is no such key, or it has its default already.
+fn put_default(given: &mut Value, defaults: &Value, key: &str) -> bool {
+    let (name, rest) = key.split_once('.').map_or((key, None), |(name, rest)| (name, Some(rest)));
+    let (ValueKind::Table(given), ValueKind::Table(defaults)) = (&mut given.kind, &defaults.kind) else { return false };
+    let (Some(value), Some(default)) = (given.get_mut(name), defaults.get(name)) else { return false };
+    if let Some(rest) = rest {
+        return put_default(value, default, rest);
+    }
+    let differs = value != default;
+    *value = default.clone();
+    differs
 }
 
 /// Lays the file and the variables, as far as given, on the defaults.
@@ -59,19 +138,20 @@ fn layer(file: Option<&Path>, variables: Option<Map<String, String>>) -> Result<
     builder.build().map_err(|error| SettingsError::File(say(&error)))
 }
 
-/// Collects the keys of `given` that the defaults do not have, with their origin and the nearest key that exists.
-fn find_unknown(path: &str, given: &Value, defaults: &Value, unknown: &mut Vec<String>) {
-    let (ValueKind::Table(given), ValueKind::Table(defaults)) = (&given.kind, &defaults.kind) else { return };
-    for (name, value) in given {
+/// Takes the keys out of `given` that the defaults do not have, and says each with its origin and the nearest key that exists.
+fn take_unknown(path: &str, given: &mut Value, defaults: &Value, unknown: &mut Vec<String>) {
+    let (ValueKind::Table(given), ValueKind::Table(defaults)) = (&mut given.kind, &defaults.kind) else { return };
+    given.retain(|name, value| {
         let at = join(path, name);
         if let Some(default) = defaults.get(name) {
-            find_unknown(&at, value, default, unknown);
-            continue;
+            take_unknown(&at, value, default, unknown);
+            return true;
         }
         let origin = origin_of(value).map(|origin| format!(" in {origin}")).unwrap_or_default();
         let advice = nearest(name, defaults.keys()).map(|near| format!(" (did you mean {}?)", join(path, near)));
         unknown.push(format!("{at}{origin}{}", advice.unwrap_or_default()));
-    }
+        false
+    });
 }
 
 fn join(path: &str, name: &str) -> String {

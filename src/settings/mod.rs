@@ -10,6 +10,8 @@ mod environment;
 mod layers;
 mod parse;
 mod sections;
+mod show;
+mod sources;
 mod validate;
 
 use std::net::SocketAddr;
@@ -20,8 +22,13 @@ pub use environment::Environment;
 pub use sections::{
     AccessSettings, AuthSettings, DatabaseSettings, EmbeddedSettings, HandleSettings, LimitSettings, LogFormat, QueueSettings,
     ServerSettings, ServiceSettings, SessionSettings, Settings, SocialSettings, SocialSource, SocketSettings, TelemetrySettings,
-    TimerSettings, UnknownFields,
+    ThrottleSettings, TimerSettings, UnknownFields,
 };
+pub use show::masked;
+pub use sources::{Entry, Explained, Source};
+
+/// Every key with its default and what it means; operators read the same file.
+pub const DEFAULTS: &str = include_str!("../../config/default.toml");
 
 /// What the command line's flags say; they win over everything else.
 #[derive(Debug, Clone, Default)]
@@ -66,6 +73,25 @@ pub enum SettingsError {
     /// There is no home directory to put the data in.
     #[error("there is no home directory for the data: set --data-dir or embedded.data_dir")]
     NoDataDir,
+    /// A value that cannot be shown as text.
+    #[error("the settings cannot be shown: {0}")]
+    Unshowable(String),
+    /// More than one of the above.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Several(Vec<SettingsError>),
+}
+
+impl SettingsError {
+    /// Everything that is wrong, a line each.
+    #[must_use]
+    pub fn problems(&self) -> Vec<String> {
+        match self {
+            Self::Unknown(keys) => keys.iter().map(|key| format!("unknown setting: {key}")).collect(),
+            Self::Invalid(problems) => problems.clone(),
+            Self::Several(errors) => errors.iter().flat_map(Self::problems).collect(),
+            other => vec![other.to_string()],
+        }
+    }
 }
 
 impl Settings {
@@ -74,21 +100,37 @@ impl Settings {
     /// # Errors
     /// When a source cannot be read, a key is unknown or a value impossible; every message names the key.
     pub fn load(overrides: Overrides, environment: &Environment) -> Result<Loaded, SettingsError> {
-        let (mut settings, warnings) = layers::read(overrides.config.as_deref(), environment)?;
+        Self::explain(overrides, environment).map(|explained| explained.loaded)
+    }
+
+    /// The same, with where each value comes from.
+    ///
+    /// # Errors
+    /// As `load`; everything that is wrong is said at once.
+    pub fn explain(overrides: Overrides, environment: &Environment) -> Result<Explained, SettingsError> {
+        let layers::Layers { mut settings, mut problems, warnings, mut given } =
+            layers::read(overrides.config.as_deref(), environment)?;
         if let Some(listen) = overrides.listen {
             settings.server.listen = listen;
+            given.insert("server.listen".to_owned(), Source::Flag("--listen"));
         }
         if let Some(services) = overrides.services {
             settings.services.directory = services;
+            given.insert("services.directory".to_owned(), Source::Flag("--services"));
         }
         if let Some(data_dir) = overrides.data_dir {
             settings.embedded.data_dir = data_dir;
+            given.insert("embedded.data_dir".to_owned(), Source::Flag("--data-dir"));
         }
         if settings.embedded.data_dir.as_os_str().is_empty() {
             settings.embedded.data_dir = data_dir::default_in(environment)?;
         }
-        validate::check(&settings)?;
-        Ok(Loaded { settings, warnings })
+        problems.extend(validate::check(&settings).err());
+        match problems.len() {
+            0 => Ok(Explained { loaded: Loaded { settings, warnings }, given }),
+            1 => Err(problems.remove(0)),
+            _ => Err(SettingsError::Several(problems)),
+        }
     }
 }
 

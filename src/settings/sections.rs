@@ -4,12 +4,12 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use secrecy::SecretString;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
-use super::parse;
+use super::{parse, show};
 
 /// Everything an operator may set.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
     /// `[server]`: where requests come in.
@@ -36,6 +36,8 @@ pub struct Settings {
     pub access: AccessSettings,
     /// `[limits]`: sizes of requests and documents (S-95).
     pub limits: LimitSettings,
+    /// `[throttle]`: how often users may call (W-80).
+    pub throttle: ThrottleSettings,
     /// `[queues]`: how many writes may wait.
     pub queues: QueueSettings,
     /// `[feeds]`: change feeds.
@@ -44,12 +46,12 @@ pub struct Settings {
     pub log: LogSettings,
     /// `[sockets]`: how long sockets live and how much they may.
     pub sockets: SocketSettings,
-    /// `[telemetry]`: the log.
+    /// `[telemetry]`: the log, the metrics and the traces.
     pub telemetry: TelemetrySettings,
 }
 
 /// `[server]`: where requests come in.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct ServerSettings {
     /// Address and port; port 0 takes a free one.
@@ -57,19 +59,35 @@ pub struct ServerSettings {
     pub listen: SocketAddr,
     /// Worker threads; 0 means one per core.
     pub workers: usize,
-    /// How long running requests may take to finish at shutdown, in milliseconds.
+    /// How long the service answers on at shutdown, not ready any more, before it stops listening, in milliseconds.
+    pub drain_ms: u64,
+    /// How long running requests may take to finish after that, in milliseconds.
     pub shutdown_ms: u64,
+    /// How long the head of a request may take to come, in milliseconds.
+    pub head_timeout_ms: u64,
+    /// How long the next part of a body may be waited for, in milliseconds.
+    pub body_timeout_ms: u64,
+    /// How long a request may take until its answer begins, in milliseconds.
+    pub request_timeout_ms: u64,
+    /// How long an idle connection is kept, in milliseconds.
+    pub keep_alive_ms: u64,
+    /// The certificate chain, a PEM file; `None` means no TLS.
+    #[serde(deserialize_with = "parse::path", serialize_with = "show::path")]
+    pub tls_cert: Option<PathBuf>,
+    /// Its private key, a PEM file.
+    #[serde(deserialize_with = "parse::path", serialize_with = "show::path")]
+    pub tls_key: Option<PathBuf>,
 }
 
 /// `[database]`: a PostgreSQL of the operator's own.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct DatabaseSettings {
     /// Its URL; `None` means the embedded one.
-    #[serde(deserialize_with = "parse::secret")]
+    #[serde(deserialize_with = "parse::secret", serialize_with = "show::secret")]
     pub url: Option<SecretString>,
     /// The same database for migrations, past any transaction pooler; `None` means `url`.
-    #[serde(deserialize_with = "parse::secret")]
+    #[serde(deserialize_with = "parse::secret", serialize_with = "show::secret")]
     pub migrate_url: Option<SecretString>,
     /// Connections in the pool.
     pub pool_max: u32,
@@ -80,20 +98,20 @@ pub struct DatabaseSettings {
 }
 
 /// `[embedded]`: the PostgreSQL the service runs by itself.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct EmbeddedSettings {
     /// Where its data, the generated signing key and the lock live; never empty once loaded.
     pub data_dir: PathBuf,
     /// Folder with the PostgreSQL programs; `None` means to look for one.
-    #[serde(deserialize_with = "parse::path")]
+    #[serde(deserialize_with = "parse::path", serialize_with = "show::path")]
     pub binaries: Option<PathBuf>,
     /// PostgreSQL's `shared_buffers`, in mebibytes.
     pub shared_buffers_mb: u32,
 }
 
 /// `[services]`: where service configs are imported from.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct ServiceSettings {
     /// The folder.
@@ -101,7 +119,7 @@ pub struct ServiceSettings {
 }
 
 /// `[auth]`: whose tokens are believed.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct AuthSettings {
     /// What `iss` must say.
@@ -118,11 +136,11 @@ pub struct AuthSettings {
 }
 
 /// `[sessions]`: how session documents are read.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct SessionSettings {
     /// What becomes of unknown system fields (S-09).
-    #[serde(deserialize_with = "parse::word")]
+    #[serde(deserialize_with = "parse::word", serialize_with = "show::word")]
     pub unknown_system_fields: UnknownFields,
 }
 
@@ -136,7 +154,7 @@ pub enum UnknownFields {
 }
 
 /// `[timers]`: the sweeper.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct TimerSettings {
     /// Pause between two sweeps (M-27), in milliseconds.
@@ -146,19 +164,19 @@ pub struct TimerSettings {
 }
 
 /// `[social]`: who follows whom.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct SocialSettings {
     /// Whether every user counts as following every other.
     pub everybody_follows_everybody: bool,
     /// Where it is known who follows and blocks whom.
-    #[serde(deserialize_with = "parse::word")]
+    #[serde(deserialize_with = "parse::word", serialize_with = "show::word")]
     pub source: SocialSource,
     /// The endpoint of the source `http`; a user's xuid is appended behind a slash. It may hold a password.
-    #[serde(deserialize_with = "parse::secret")]
+    #[serde(deserialize_with = "parse::secret", serialize_with = "show::secret")]
     pub url: Option<SecretString>,
     /// A bearer token for it.
-    #[serde(deserialize_with = "parse::secret")]
+    #[serde(deserialize_with = "parse::secret", serialize_with = "show::secret")]
     pub bearer: Option<SecretString>,
     /// How long a call of it may take, in milliseconds.
     pub timeout_ms: u64,
@@ -176,7 +194,7 @@ pub enum SocialSource {
 }
 
 /// `[search]`: what searches may cost.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct SearchSettings {
     /// How many sessions one search may look at.
@@ -184,7 +202,7 @@ pub struct SearchSettings {
 }
 
 /// `[handles]`: lifetimes of handles.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct HandleSettings {
     /// How long an activity lives that no connection is bound to (H-21), in seconds.
@@ -194,11 +212,11 @@ pub struct HandleSettings {
 }
 
 /// `[access]`: who is refused.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct AccessSettings {
     /// Users who are refused everywhere, by xuid.
-    #[serde(deserialize_with = "parse::list")]
+    #[serde(deserialize_with = "parse::list", serialize_with = "show::texts")]
     pub banned_xuids: Vec<u64>,
     /// Kinds of device that need `userAuthorizationStyle`, as tokens name them.
     #[serde(deserialize_with = "parse::list")]
@@ -206,7 +224,7 @@ pub struct AccessSettings {
 }
 
 /// `[limits]`: sizes of requests and documents (S-95).
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct LimitSettings {
     /// A request's body, in bytes.
@@ -219,6 +237,8 @@ pub struct LimitSettings {
     pub member_custom_bytes: usize,
     /// A whole stored session that is not large, in bytes.
     pub session_bytes: usize,
+    /// The headers of a request, names and values, in bytes.
+    pub header_bytes: usize,
     /// How deep JSON may nest, in levels.
     pub json_depth: usize,
     /// Entries of an array in a system object.
@@ -229,8 +249,44 @@ pub struct LimitSettings {
     pub keywords: usize,
 }
 
+/// `[throttle]`: how often users may call (W-80).
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct ThrottleSettings {
+    /// Whether there are rate limits at all.
+    pub enabled: bool,
+    /// Whether a request of a server that acts for users counts for them.
+    pub acting_users: bool,
+    /// How many callers are remembered.
+    pub entries_max: usize,
+    /// The most requests in the short window; 0 means any number.
+    pub requests_burst_max: u32,
+    /// How long that window lasts, in seconds.
+    pub requests_burst_period_s: u32,
+    /// The most requests in the long window; 0 means any number.
+    pub requests_sustained_max: u32,
+    /// How long that window lasts, in seconds.
+    pub requests_sustained_period_s: u32,
+    /// The most searches in the short window; 0 means any number.
+    pub search_reads_burst_max: u32,
+    /// How long that window lasts, in seconds.
+    pub search_reads_burst_period_s: u32,
+    /// The most searches in the long window; 0 means any number.
+    pub search_reads_sustained_max: u32,
+    /// How long that window lasts, in seconds.
+    pub search_reads_sustained_period_s: u32,
+    /// The most search handles made in the short window; 0 means any number.
+    pub search_writes_burst_max: u32,
+    /// How long that window lasts, in seconds.
+    pub search_writes_burst_period_s: u32,
+    /// The most search handles made in the long window; 0 means any number.
+    pub search_writes_sustained_max: u32,
+    /// How long that window lasts, in seconds.
+    pub search_writes_sustained_period_s: u32,
+}
+
 /// `[queues]`: how many writes may wait to be gathered into a commit.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct QueueSettings {
     /// For one session.
@@ -240,7 +296,7 @@ pub struct QueueSettings {
 }
 
 /// `[feeds]`: how sessions are followed.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct FeedSettings {
     /// How many feeds may be open.
@@ -256,7 +312,7 @@ pub struct FeedSettings {
 }
 
 /// `[log]`: the history of sessions.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct LogSettings {
     /// How many whole days of it are kept.
@@ -264,7 +320,7 @@ pub struct LogSettings {
 }
 
 /// `[sockets]`: how long sockets live and how much they may.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct SocketSettings {
     /// How often clients are pinged (N-19), in milliseconds.
@@ -282,14 +338,26 @@ pub struct SocketSettings {
 }
 
 /// `[telemetry]`: the log.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct TelemetrySettings {
     /// Its form.
-    #[serde(deserialize_with = "parse::word")]
+    #[serde(deserialize_with = "parse::word", serialize_with = "show::word")]
     pub format: LogFormat,
     /// What is logged, as in `info,openmpsd=debug`.
     pub filter: String,
+    /// After which an answered request is logged as slow, in milliseconds; 0 means never.
+    pub slow_request_ms: u64,
+    /// What whoever reads `/metrics` has to bring as a bearer token; `None` means nothing.
+    #[serde(deserialize_with = "parse::secret", serialize_with = "show::secret")]
+    pub metrics_bearer: Option<SecretString>,
+    /// How often sizes of tables and the like are asked of the database for the metrics, in milliseconds.
+    pub statistics_interval_ms: u64,
+    /// Where spans are sent by OTLP over HTTP; `None` means nowhere.
+    #[serde(deserialize_with = "parse::secret", serialize_with = "show::secret")]
+    pub otlp_endpoint: Option<SecretString>,
+    /// Which part of the traces that begin here is sent, 0 to 1.
+    pub otlp_sample_ratio: f64,
 }
 
 /// The form of the log.

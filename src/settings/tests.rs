@@ -50,6 +50,9 @@ fn default_toml_holds_exactly_the_keys_of_the_structs() {
     assert_eq!((settings.feeds.open_max, settings.feeds.poll_ms, settings.feeds.heartbeat_ms), (1000, 1000, 15_000));
     assert_eq!((settings.feeds.per_caller_max, settings.feeds.lifetime_s), (20, 7200));
     assert_eq!(settings.log.keep_days, 7);
+    let throttle = &settings.throttle;
+    assert!(!throttle.enabled && throttle.acting_users, "W-80");
+    assert_eq!((throttle.requests_burst_max, throttle.requests_sustained_max, throttle.entries_max), (30, 300, 100_000), "W-80");
     assert_eq!(settings.sessions.unknown_system_fields, UnknownFields::Reject, "S-09");
     assert!(settings.auth.keys.is_empty() && settings.access.banned_xuids.is_empty());
     assert_eq!(warnings, Vec::<String>::new());
@@ -58,7 +61,7 @@ fn default_toml_holds_exactly_the_keys_of_the_structs() {
 #[test]
 fn every_key_of_default_toml_is_explained() {
     let mut explained = false;
-    for line in include_str!("../../config/default.toml").lines() {
+    for line in DEFAULTS.lines() {
         if line.contains(" = ") && !line.starts_with('#') {
             assert!(explained, "{line} wants a comment");
         } else {
@@ -178,6 +181,17 @@ fn passwords_are_never_shown() {
 #[case::endpoint("OPENMPSD__SOCIAL__BEARER", "x", "social.bearer: needs social.source = \"http\"")]
 #[case::endpoint("OPENMPSD__SOCIAL__CACHE_S", "0", "social.cache_s: must be 1 to 86400, not 0")]
 #[case::range("OPENMPSD__LOG__KEEP_DAYS", "0", "log.keep_days: must be 1 to 3650, not 0")]
+#[case::range("OPENMPSD__THROTTLE__ENTRIES_MAX", "999", "throttle.entries_max: must be 1000 to 100000000, not 999")]
+#[case::range(
+    "OPENMPSD__THROTTLE__REQUESTS_BURST_MAX",
+    "1000001",
+    "throttle.requests_burst_max: must be 0 to 1000000, not 1000001"
+)]
+#[case::range(
+    "OPENMPSD__THROTTLE__SEARCH_READS_SUSTAINED_PERIOD_S",
+    "0",
+    "throttle.search_reads_sustained_period_s: must be 1 to 86400, not 0"
+)]
 #[case::range("OPENMPSD__FEEDS__OPEN_MAX", "100001", "feeds.open_max: must be 0 to 100000, not 100001")]
 #[case::range("OPENMPSD__FEEDS__PER_CALLER_MAX", "100001", "feeds.per_caller_max: must be 0 to 100000, not 100001")]
 #[case::range("OPENMPSD__FEEDS__LIFETIME_S", "0", "feeds.lifetime_s: must be 1 to 31536000, not 0")]
@@ -216,4 +230,87 @@ fn a_bad_file_is_named() {
     for message in [broken, missing] {
         assert!(message.starts_with("cannot read the settings file: ") && message.contains("-bad.toml"), "{message}");
     }
+}
+
+#[test]
+fn mistakes_of_every_kind_are_told_at_once() {
+    let file = Scratch::new("several", "[limits]\njson_deth = 3\njson_depth = 3\n[server]\nworkers = \"many\"");
+    let problems = file.load(&[("OPENMPSD__SERVER__LISTEN", "8080")]).unwrap_err().problems();
+    assert_eq!(problems.len(), 4, "{problems:?}");
+    let starts = ["unknown setting: limits.json_deth in ", "server.", "server.", "limits.json_depth: must be 8 to 128, not 3"];
+    for (problem, start) in problems.iter().zip(starts) {
+        assert!(problem.starts_with(start), "{problem}");
+    }
+    let keys = |key| problems.iter().filter(|problem| problem.starts_with(key)).count();
+    assert_eq!((keys("server.listen"), keys("server.workers")), (1, 1), "{problems:?}");
+}
+
+#[test]
+fn every_value_says_where_it_comes_from() {
+    let file = Scratch::new("sources", "# ours\n[server]\nworkers = 2\n\n[auth]\nissuer = \"me\"\nkeys = [\"a.pem\"]");
+    let variables = [("OPENMPSD__SERVER__SHUTDOWN_MS", "5"), ("DATABASE_URL", "postgres://u:hunter2@h/x")];
+    let overrides = Overrides { config: Some(file.0.clone()), data_dir: Some("/data".into()), ..Overrides::default() };
+    let explained = Settings::explain(overrides, &variables.iter().collect()).unwrap();
+    let variable = |name: &str| Source::Variable(name.to_owned());
+    assert_eq!(explained.source("server.workers"), Source::File(file.0.clone(), Some(3)));
+    assert_eq!(explained.source("auth.keys"), Source::File(file.0.clone(), Some(7)));
+    assert_eq!(explained.source("server.shutdown_ms"), variable("OPENMPSD__SERVER__SHUTDOWN_MS"));
+    assert_eq!(explained.source("database.url"), variable("DATABASE_URL"));
+    assert_eq!(explained.source("embedded.data_dir"), Source::Flag("--data-dir"));
+    assert_eq!(explained.source("server.listen"), Source::Default);
+    let path = file.0.display();
+    let parts = format!("built-in defaults, {path} (3 keys), DATABASE_URL, OPENMPSD__SERVER__SHUTDOWN_MS, --data-dir");
+    assert_eq!(explained.summary(), parts);
+}
+
+/// Every key is explained in default.toml (above), is shown, and is masked if its type says so.
+#[test]
+fn every_key_is_shown_and_no_secret_is() {
+    let overrides = Overrides { data_dir: Some("/data".into()), ..Overrides::default() };
+    let secrets = [
+        ("OPENMPSD__DATABASE__URL", "postgres://u:hunter2@h/x"),
+        ("OPENMPSD__DATABASE__MIGRATE_URL", "postgres://u:hunter2@h/x"),
+        ("OPENMPSD__SOCIAL__SOURCE", "http"),
+        ("OPENMPSD__SOCIAL__URL", "https://u:hunter2@h/x"),
+        ("OPENMPSD__SOCIAL__BEARER", "hunter2"),
+        ("OPENMPSD__ACCESS__BANNED_XUIDS", "18446744073709551615"),
+    ];
+    let explained = Settings::explain(overrides, &secrets.iter().collect()).unwrap();
+    let entries = explained.entries().unwrap();
+    let written = DEFAULTS.lines().filter(|line| line.contains(" = ") && !line.starts_with('#')).count();
+    assert_eq!(entries.len(), written);
+    let mut toml = String::new();
+    for entry in &entries {
+        assert!(!entry.value.is_null(), "{}.{} is not shown", entry.section, entry.name);
+        toml.extend([format!("[{}]\n{}\n", entry.section, entry.line())]);
+    }
+    assert!(!toml.contains("hunter"), "{toml}");
+    for line in ["url = \"postgres://u:***@h/x\"", "bearer = \"***\"", "banned_xuids = [\"18446744073709551615\"]"] {
+        assert!(toml.contains(line), "{line} is missing in {toml}");
+    }
+    // A secret that is told from other texts by its type alone: every such field has to be read and shown as one.
+    let sections = include_str!("sections.rs");
+    let fields = sections.lines().zip(sections.lines().skip(1)).filter(|(_, field)| field.contains("SecretString>,"));
+    for (attribute, field) in fields {
+        assert!(attribute.contains("parse::secret") && attribute.contains("show::secret"), "{field}");
+    }
+}
+
+#[test]
+fn what_is_shown_can_be_read_again() {
+    let overrides = Overrides { data_dir: Some("/data".into()), ..Overrides::default() };
+    let entries = Settings::explain(overrides, &Environment::default()).unwrap().entries().unwrap();
+    let (mut text, mut section) = (String::new(), "");
+    for entry in &entries {
+        if entry.section != section {
+            section = &entry.section;
+            text.extend([format!("[{section}]\n")]);
+        }
+        text.extend([format!("{}\n", entry.line())]);
+    }
+    let file = Scratch::new("again", &text);
+    let overrides = Overrides { config: Some(file.0.clone()), ..Overrides::default() };
+    let again = Settings::explain(overrides, &Environment::default()).unwrap().entries().unwrap();
+    let values = |entries: &[Entry]| entries.iter().map(|entry| entry.value.clone()).collect::<Vec<_>>();
+    assert_eq!(values(&again), values(&entries));
 }

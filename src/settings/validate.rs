@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{Settings, SettingsError, SocialSource};
+use super::{ServerSettings, Settings, SettingsError, SocialSource, TelemetrySettings, ThrottleSettings};
 
 const MIB: usize = 1024 * 1024;
 
@@ -13,11 +13,25 @@ const MIB: usize = 1024 * 1024;
 pub fn check(settings: &Settings) -> Result<(), SettingsError> {
     let mut problems = Problems(Vec::new());
     let Settings {
-        server, database, embedded, auth, timers, social, handles, search, limits, queues, feeds, log, sockets, ..
+        server,
+        database,
+        embedded,
+        auth,
+        timers,
+        social,
+        handles,
+        search,
+        limits,
+        throttle,
+        queues,
+        feeds,
+        log,
+        sockets,
+        telemetry,
+        ..
     } = settings;
 
-    problems.range("server.workers", server.workers, 0..=1024);
-    problems.range("server.shutdown_ms", server.shutdown_ms, 0..=600_000);
+    check_server(&mut problems, server);
     problems.url("database.url", database.url.as_ref());
     problems.url("database.migrate_url", database.migrate_url.as_ref());
     if database.migrate_url.is_some() && database.url.is_none() {
@@ -54,10 +68,12 @@ pub fn check(settings: &Settings) -> Result<(), SettingsError> {
             problems.add(key, &format!("{value} is more than limits.session_bytes, {}", limits.session_bytes));
         }
     }
+    problems.range("limits.header_bytes", limits.header_bytes, 1024..=128 * 1024);
     problems.range("limits.json_depth", limits.json_depth, 8..=128);
     problems.range("limits.system_array_entries", limits.system_array_entries, 8..=10_000);
     problems.range("limits.change_types", limits.change_types, 8..=1000);
     problems.range("limits.keywords", limits.keywords, 1..=1000);
+    problems.throttle(throttle);
     problems.range("queues.per_session", queues.per_session, 1..=65_536);
     problems.range("queues.total", queues.total, 1..=1_048_576);
     if queues.per_session > queues.total {
@@ -81,8 +97,34 @@ pub fn check(settings: &Settings) -> Result<(), SettingsError> {
     problems.range("sockets.subscriptions_max", sockets.subscriptions_max, 1..=10_000);
     problems.range("sockets.frame_bytes", sockets.frame_bytes, 1024..=MIB);
     problems.range("sockets.send_timeout_ms", sockets.send_timeout_ms, 10..=600_000);
+    check_telemetry(&mut problems, telemetry);
 
     if problems.0.is_empty() { Ok(()) } else { Err(SettingsError::Invalid(problems.0)) }
+}
+
+fn check_server(problems: &mut Problems, server: &ServerSettings) {
+    problems.range("server.workers", server.workers, 0..=1024);
+    problems.range("server.drain_ms", server.drain_ms, 0..=600_000);
+    problems.range("server.shutdown_ms", server.shutdown_ms, 0..=600_000);
+    problems.range("server.head_timeout_ms", server.head_timeout_ms, 100..=600_000);
+    problems.range("server.body_timeout_ms", server.body_timeout_ms, 100..=600_000);
+    problems.range("server.request_timeout_ms", server.request_timeout_ms, 100..=600_000);
+    problems.range("server.keep_alive_ms", server.keep_alive_ms, 1000..=3_600_000);
+    match (&server.tls_cert, &server.tls_key) {
+        (Some(_), None) => problems.add("server.tls_cert", "needs server.tls_key beside it"),
+        (None, Some(_)) => problems.add("server.tls_key", "needs server.tls_cert beside it"),
+        _ => {}
+    }
+}
+
+fn check_telemetry(problems: &mut Problems, telemetry: &TelemetrySettings) {
+    problems.range("telemetry.slow_request_ms", telemetry.slow_request_ms, 0..=600_000);
+    problems.range("telemetry.statistics_interval_ms", telemetry.statistics_interval_ms, 1000..=3_600_000);
+    problems.range("telemetry.otlp_sample_ratio", telemetry.otlp_sample_ratio, 0.0..=1.0);
+    let collector = telemetry.otlp_endpoint.as_ref().map_or("http://", |url| url.expose_secret());
+    if !collector.starts_with("http://") && !collector.starts_with("https://") {
+        problems.add("telemetry.otlp_endpoint", "must begin with http:// or https://");
+    }
 }
 
 struct Problems(Vec<String>);
@@ -95,6 +137,21 @@ impl Problems {
     fn range<N: PartialOrd + Display + Copy>(&mut self, key: &str, value: N, range: RangeInclusive<N>) {
         if !range.contains(&value) {
             self.add(key, &format!("must be {} to {}, not {value}", range.start(), range.end()));
+        }
+    }
+
+    fn throttle(&mut self, throttle: &ThrottleSettings) {
+        self.range("throttle.entries_max", throttle.entries_max, 1000..=100_000_000);
+        for (window, max, period_s) in [
+            ("throttle.requests_burst", throttle.requests_burst_max, throttle.requests_burst_period_s),
+            ("throttle.requests_sustained", throttle.requests_sustained_max, throttle.requests_sustained_period_s),
+            ("throttle.search_reads_burst", throttle.search_reads_burst_max, throttle.search_reads_burst_period_s),
+            ("throttle.search_reads_sustained", throttle.search_reads_sustained_max, throttle.search_reads_sustained_period_s),
+            ("throttle.search_writes_burst", throttle.search_writes_burst_max, throttle.search_writes_burst_period_s),
+            ("throttle.search_writes_sustained", throttle.search_writes_sustained_max, throttle.search_writes_sustained_period_s),
+        ] {
+            self.range(&format!("{window}_max"), max, 0..=1_000_000);
+            self.range(&format!("{window}_period_s"), period_s, 1..=86_400);
         }
     }
 

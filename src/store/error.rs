@@ -32,6 +32,11 @@ pub enum StoreError {
     Migration(Arc<dyn std::error::Error + Send + Sync>),
 }
 
+/// Why a database could not be looked at on a connection beside the pool.
+#[derive(Debug, thiserror::Error)]
+#[error("the database cannot be asked: {}", with_causes(.0))]
+pub struct AskError(#[from] tokio_postgres::Error);
+
 /// The error with what caused it: the drivers keep the words that matter in the causes.
 fn with_causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();

@@ -3,12 +3,14 @@
 //! refinery has no sqlx driver and takes no lock, so this opens one connection of its own, holds a session advisory lock on it, and
 //! closes it. The connection must reach PostgreSQL itself: a transaction pooler cannot hold the lock.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use refinery::{Migration, Target};
 use tokio_postgres::NoTls;
+use tokio_postgres::error::SqlState;
 
-use super::StoreError;
+use super::{AskError, StoreError};
 
 mod embedded {
     refinery::embed_migrations!("migrations");
@@ -52,12 +54,99 @@ pub fn fingerprint() -> String {
     })
 }
 
+/// A migration, and whether a database has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct State {
+    /// As its file is called: `V001__sessions`.
+    pub name: String,
+    /// Whether it was applied.
+    pub standing: Standing,
+}
+
+/// How a migration stands in a database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Standing {
+    /// It was applied at this time.
+    Applied(String),
+    /// It is missing.
+    Pending,
+    /// Another one of this number was applied at this time: the database was made by a service of another line.
+    Divergent(String),
+    /// It was applied at this time, and this service does not know it: a newer one was here.
+    Unknown(String),
+}
+
+/// How every migration stands in a database, in their order. Nothing is changed and nobody is waited for.
+///
+/// # Errors
+/// When the database cannot be reached, or is none.
+pub async fn status(url: &str) -> Result<Vec<State>, AskError> {
+    let (client, connection) = tokio_postgres::connect(url, NoTls).await?;
+    let driver = tokio::spawn(connection);
+    // Without a name for the statement, which a transaction pooler might lose.
+    let found = client.query_typed(include_str!("sql/read_migrations.sql"), &[]).await;
+    drop(client);
+    let _ = driver.await;
+    let rows = match found {
+        Ok(rows) => rows,
+        // Nothing was ever applied.
+        Err(error) if error.code() == Some(&SqlState::UNDEFINED_TABLE) => Vec::new(),
+        Err(error) => return Err(error.into()),
+    };
+    let mut applied = BTreeMap::new();
+    for row in rows {
+        let text = |column: &str| row.try_get::<_, Option<String>>(column).map(Option::unwrap_or_default);
+        let version: i64 = row.try_get("version")?;
+        applied.insert(version, (text("name")?, text("applied_on")?, text("checksum")?));
+    }
+    let mut known = embedded::migrations::runner().get_migrations().clone();
+    known.sort();
+    let mut states = Vec::new();
+    for migration in &known {
+        let standing = match applied.remove(&i64::from(migration.version())) {
+            None => Standing::Pending,
+            Some((name, at, sum)) if name == migration.name() && sum == migration.checksum().to_string() => Standing::Applied(at),
+            Some((_, at, _)) => Standing::Divergent(at),
+        };
+        states.push(State { name: name_of(migration), standing });
+    }
+    states.extend(
+        applied
+            .into_iter()
+            .map(|(version, (name, at, _))| State { name: format!("V{version:03}__{name}"), standing: Standing::Unknown(at) }),
+    );
+    Ok(states)
+}
+
+/// Makes of a restored database what migrations would have made: a dump leaves out what not every build of PostgreSQL has.
+///
+/// # Errors
+/// When the database cannot be reached, or has no schema of ours.
+pub async fn settle_restored(url: &str) -> Result<(), AskError> {
+    let (client, connection) = tokio_postgres::connect(url, NoTls).await?;
+    let driver = tokio::spawn(connection);
+    let settled = client.batch_execute(include_str!("sql/choose_compression.sql")).await;
+    drop(client);
+    let _ = driver.await;
+    Ok(settled?)
+}
+
+/// The last migration this service brings: what its schema is called.
+#[must_use]
+pub fn latest() -> String {
+    embedded::migrations::runner().get_migrations().iter().max().map(name_of).unwrap_or_default()
+}
+
+/// As its file is called.
+fn name_of(migration: &Migration) -> String {
+    format!("V{:03}__{}", migration.version(), migration.name())
+}
+
 async fn apply(client: &mut tokio_postgres::Client, target: Target) -> Result<Vec<String>, StoreError> {
     client.execute("select pg_advisory_lock($1)", &[&SCHEMA_LOCK]).await.map_err(failed)?;
     let runner = embedded::migrations::runner().set_abort_divergent(true).set_abort_missing(true).set_target(target);
     let report = runner.run_async(client).await.map_err(failed)?;
-    let name = |migration: &Migration| format!("V{:03}__{}", migration.version(), migration.name());
-    Ok(report.applied_migrations().iter().map(name).collect())
+    Ok(report.applied_migrations().iter().map(name_of).collect())
 }
 
 fn failed(error: impl std::error::Error + Send + Sync + 'static) -> StoreError {

@@ -21,6 +21,7 @@ use tokio::time::timeout;
 mod columns;
 mod connections;
 mod decode;
+mod diagnosis;
 mod distrust;
 mod due;
 mod error;
@@ -31,6 +32,7 @@ mod instances;
 mod log;
 pub mod migrate;
 mod nonces;
+pub mod pooler;
 pub mod projection;
 mod queries;
 pub mod rows;
@@ -38,6 +40,7 @@ mod save;
 mod search;
 mod sessions;
 mod social;
+mod statistics;
 mod templates;
 #[cfg(test)]
 mod tests;
@@ -45,8 +48,9 @@ mod verify;
 
 use distrust::Distrust;
 
+pub use diagnosis::{ServerFacts, Vitals};
 pub use due::Shard;
-pub use error::StoreError;
+pub use error::{AskError, StoreError};
 pub use everything::{Holding, Page, StoredFormerMember, StoredKeyword, StoredMember, StoredTimer};
 pub use handles::ActivitiesAsk;
 pub use hints::{Heard, Hints, Messenger};
@@ -59,6 +63,7 @@ pub use save::{
 pub use search::{Beside, SearchAsk, Searched};
 pub use sessions::{FactsAsk, HandleAsk, LoadAsk, ReadAsk};
 pub use social::{EdgeKey, EdgeRow, EdgeTable, Neighbourhood};
+pub use statistics::Statistics;
 pub use templates::{Catalog, Import, Publication};
 
 /// The most requests that share one statement (design: a batch is what queued up, never more than this).
@@ -85,6 +90,17 @@ pub struct StoreOptions {
     pub statement_timeout: Duration,
     /// How long a caller waits for a free connection.
     pub acquire_timeout: Duration,
+}
+
+/// How many connections of the pool are in use.
+#[derive(Debug, Clone, Copy)]
+pub struct PoolUse {
+    /// Those that somebody has.
+    pub used: usize,
+    /// Those that nobody has.
+    pub idle: usize,
+    /// How many there may be.
+    pub max: usize,
 }
 
 /// The database of the service: a pool of connections and the statements for it. Cheap to clone.
@@ -147,6 +163,14 @@ impl Store {
         let mut connection = self.pool.acquire().await?;
         let done = timeout(self.patience, query.execute(&mut *connection)).await;
         done.unwrap_or_else(|_| Err(given_up(connection))).map(|done| done.rows_affected())
+    }
+
+    /// How many connections there are.
+    #[must_use]
+    pub fn pool(&self) -> PoolUse {
+        let (open, idle) = (usize::try_from(self.pool.size()).unwrap_or(usize::MAX), self.pool.num_idle());
+        let max = usize::try_from(self.pool.options().get_max_connections()).unwrap_or(usize::MAX);
+        PoolUse { used: open.saturating_sub(idle), idle, max }
     }
 
     /// Closes every connection, after the statements under way.

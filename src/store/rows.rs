@@ -459,6 +459,8 @@ pub struct ServiceConfigRow {
     pub titles: Vec<u32>,
     /// What its title is called on each platform, as JSON in the form that handles show (H-33).
     pub game_types: Option<String>,
+    /// How often users may call, where it differs from the installation: JSON, numbers by key (W-80).
+    pub throttle: Option<String>,
 }
 
 /// A template as it was published.

@@ -70,7 +70,12 @@ impl Store {
                 .map(|row| {
                     let titles: Vec<i64> = row.try_get("titles")?;
                     let titles = titles.into_iter().map(title_id_from_column).collect::<Result<_, _>>()?;
-                    Ok(ServiceConfigRow { scid: row.try_get("scid")?, titles, game_types: row.try_get("game_types")? })
+                    Ok(ServiceConfigRow {
+                        scid: row.try_get("scid")?,
+                        titles,
+                        game_types: row.try_get("game_types")?,
+                        throttle: row.try_get("throttle")?,
+                    })
                 })
                 .collect::<Result<_, sqlx::Error>>()?,
             templates: templates
@@ -174,6 +179,7 @@ async fn put_service_configs(
         .bind(source_hash)
         .bind(revision)
         .bind(services.iter().map(|service| service.game_types.as_deref()).collect::<Vec<_>>())
+        .bind(services.iter().map(|service| service.throttle.as_deref()).collect::<Vec<_>>())
         .execute(connection)
         .await?;
     Ok(())

@@ -9,8 +9,8 @@ use crate::handles::{asking, pointing, query};
 use crate::harness::{Actor, Choices, World, player, publish, session};
 use crate::story::{active, creating, names, open, reserving, sessions};
 
-const USERS: &str = "X-Xbl-OnBehalfOf-Users";
-const TITLE_OF_USERS: &str = "X-Xbl-OnBehalfOf-Title";
+pub const USERS: &str = "X-Xbl-OnBehalfOf-Users";
+pub const TITLE_OF_USERS: &str = "X-Xbl-OnBehalfOf-Title";
 const DENY_SCOPE: &str = "X-Xbl-Deny-Scope";
 const MANAGE: &str = "Multiplayer.Manage";
 

@@ -13,7 +13,7 @@ use openmpsd::directory::Options;
 use openmpsd::domain::limits::Limits;
 use openmpsd::domain::names::{Scid, TitleId, Xuid};
 use openmpsd::domain::principal::{Principal, Server, User};
-use openmpsd::http::{FeedRules, Rules};
+use openmpsd::http::{FeedRules, Patience, Rules, ThrottleRules};
 use openmpsd::rta;
 use openmpsd::services;
 use openmpsd::social::Source;
@@ -58,6 +58,8 @@ pub struct Choices {
     pub reconcile: Duration,
     /// How long running requests may take at the end.
     pub shutdown: Duration,
+    /// How long it answers on before that.
+    pub drain: Duration,
 }
 
 impl Default for Choices {
@@ -71,11 +73,19 @@ impl Default for Choices {
                 gatherers: 2,
                 queue_per_session: 256,
                 queue_total: 8192,
+                metrics: Arc::default(),
             },
             rules: Rules {
                 body_bytes: 256 << 10,
                 import_bytes: 1 << 20,
                 json_depth: 32,
+                header_bytes: 32 << 10,
+                patience: Patience {
+                    request: Duration::from_secs(30),
+                    body: Duration::from_secs(10),
+                    slow: Duration::from_secs(5),
+                },
+                metrics_bearer: None,
                 banned: Vec::new(),
                 feeds: FeedRules {
                     open_max: 8,
@@ -84,12 +94,14 @@ impl Default for Choices {
                     heartbeat: Duration::from_secs(5),
                     lifetime: Duration::from_hours(2),
                 },
+                throttle: ThrottleRules::default(),
                 dev: true,
             },
             sockets: rta::Options { tick: Duration::from_millis(20), ..rta::Options::default() },
             social: Source::Table,
             reconcile: Duration::from_millis(100),
             shutdown: Duration::from_secs(1),
+            drain: Duration::ZERO,
         }
     }
 }
@@ -132,8 +144,12 @@ impl World {
             rules: choices.rules,
             sockets: choices.sockets,
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            certificate: None,
             workers: 1,
             shutdown: choices.shutdown,
+            drain: choices.drain,
+            head_timeout: Duration::from_secs(5),
+            keep_alive: Duration::from_secs(75),
             reconcile: choices.reconcile,
             alone: false,
             straggle: Duration::from_secs(15),
@@ -225,7 +241,7 @@ impl World {
     /// From now on only this title may use the sample service config.
     pub async fn keeps_for_title(&self, title: u32) {
         let scid = SCID.parse().expect("the scid is a GUID");
-        let service = ServiceConfigRow { scid, titles: vec![title], game_types: None };
+        let service = ServiceConfigRow { scid, titles: vec![title], game_types: None, throttle: None };
         self.store.publish_services(&[service], &[]).await.expect("the service config is stored");
         self.running.directory.refresh_catalog().await.expect("the catalog is read");
     }

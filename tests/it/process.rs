@@ -86,7 +86,8 @@ impl Process {
         let log: Arc<Mutex<Vec<String>>> = Arc::default();
         let listening = async {
             while let Ok(Some(line)) = lines.next_line().await {
-                let base = line.split_once("listens on ").map(|(_, base)| base.trim().to_owned());
+                let base =
+                    line.split_once("listens on ").map(|(_, base)| base.split(['"', ' ']).next().unwrap_or(base).to_owned());
                 log.lock().expect("nobody panics here").push(line);
                 if base.is_some() {
                     return base;

@@ -9,6 +9,7 @@ use std::process::Command;
 /// For each room, the rooms it may name.
 const ARROWS: &[(&str, &[&str])] = &[
     ("json", &[]),
+    ("metrics", &[]),
     ("settings", &[]),
     ("ambient", &[]),
     ("telemetry", &["settings"]),
@@ -18,17 +19,18 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("embedded", &["settings"]),
     ("services", &["json", "domain", "wire", "store"]),
     ("social", &["json", "ambient", "domain", "wire", "store"]),
-    ("directory", &["json", "ambient", "domain", "wire", "store"]),
-    ("notify", &["json", "ambient", "domain", "wire", "store", "directory"]),
-    ("rta", &["json", "ambient", "domain", "wire", "store", "notify"]),
+    ("directory", &["json", "ambient", "metrics", "domain", "wire", "store"]),
+    ("notify", &["json", "ambient", "metrics", "domain", "wire", "store", "directory"]),
+    ("rta", &["json", "ambient", "metrics", "domain", "wire", "store", "notify"]),
     ("auth", &["json", "ambient", "domain"]),
-    ("http", &["json", "ambient", "domain", "wire", "store", "social", "directory", "notify", "rta", "auth"]),
+    ("http", &["json", "ambient", "metrics", "domain", "wire", "store", "social", "directory", "notify", "rta", "auth"]),
     (
         "app",
         &[
             "json",
             "settings",
             "ambient",
+            "metrics",
             "domain",
             "store",
             "embedded",

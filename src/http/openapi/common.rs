@@ -6,7 +6,7 @@ use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{Content, OpenApi, Ref, RefOr, Response, ResponseBuilder};
 
-use super::operations;
+use super::operations_of;
 
 const JSON: &str = "application/json";
 const TEXT: &str = "text/plain";
@@ -23,16 +23,19 @@ fn name_credentials(document: &mut OpenApi) {
     bearer.bearer_format = Some("JWT".to_owned());
     bearer.description = Some("`Bearer {token}`: the same token (R-01)".to_owned());
     components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
+    let mut metrics = Http::new(HttpAuthScheme::Bearer);
+    metrics.description = Some("`telemetry.metrics_bearer` of the installation, if it is set".to_owned());
+    components.add_security_scheme("metrics", SecurityScheme::Http(metrics));
 }
 
 /// Adds to every operation what it may answer beside what its own attribute says.
 pub fn complete(document: &mut OpenApi) {
     name_credentials(document);
     for (path, item) in &mut document.paths.paths {
-        for operation in operations(item) {
-            // An empty list of requirements: the operation needs no credential.
+        for operation in operations_of(item) {
+            // An empty requirement: the operation needs no credential.
             let public =
-                operation.security.as_ref().is_some_and(|needed| needed.iter().all(|one| *one == SecurityRequirement::default()));
+                operation.security.as_ref().is_some_and(|needed| needed.iter().any(|one| *one == SecurityRequirement::default()));
             if !public {
                 refuse(path, operation);
             }
@@ -98,7 +101,7 @@ fn fill(path: &str, status: &str, response: &mut Response) {
         response.headers.insert(name.to_owned(), RefOr::T(header.description(Some(why)).build()));
     };
     match status {
-        "401" => add("WWW-Authenticate", "`XBL3.0`"),
+        "401" => add("WWW-Authenticate", "Which scheme is wanted"),
         "426" => add("Upgrade", "`websocket`"),
         "429" | "503" => add("Retry-After", "Seconds after which to try again"),
         _ => {}

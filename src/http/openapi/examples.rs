@@ -6,7 +6,7 @@ use serde_json::Value;
 use utoipa::openapi::example::ExampleBuilder;
 use utoipa::openapi::{Content, OpenApi, RefOr};
 
-use super::operations;
+use super::operations_of;
 
 /// The story, a request after the other: `operation`, `name`, `as`, `method`, `path`, perhaps `headers` and `body`, and what came back:
 /// `status`, and `answer` if there is a body.
@@ -17,7 +17,7 @@ pub fn attach(document: &mut OpenApi) {
     let story: Vec<Value> = serde_json::from_str(STORY).expect("examples.json is a list");
     for scene in &story {
         let text = |field: &str| scene[field].as_str().unwrap_or_else(|| panic!("examples.json: {field} is missing in {scene}"));
-        let mut all = document.paths.paths.values_mut().flat_map(operations);
+        let mut all = document.paths.paths.values_mut().flat_map(operations_of);
         let operation = all.find(|operation| operation.operation_id.as_deref() == Some(text("operation")));
         let operation = operation.unwrap_or_else(|| panic!("examples.json: there is no operation {}", text("operation")));
         let (name, status) = (text("name"), scene["status"].to_string());

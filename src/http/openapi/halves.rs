@@ -9,7 +9,7 @@ use utoipa::openapi::schema::{
 };
 use utoipa::openapi::{Content, OpenApi, Ref, RefOr};
 
-use super::operations;
+use super::operations_of;
 
 /// Schemas that requests send as a change of what is there. Whatever lies deeper is replaced as a whole (W-10).
 const DELTAS: &[&str] = &[
@@ -63,7 +63,7 @@ pub fn split(document: &mut OpenApi) {
     components.schemas.values_mut().for_each(without_null);
     components.schemas.extend(deltas);
     components.schemas.values_mut().for_each(forget_writer);
-    document.paths.paths.values_mut().flat_map(operations).for_each(|operation| {
+    document.paths.paths.values_mut().flat_map(operations_of).for_each(|operation| {
         for content in bodies(operation) {
             content.schema.iter_mut().for_each(to_delta);
             content.schema.iter_mut().for_each(without_null);

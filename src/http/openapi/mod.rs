@@ -21,7 +21,7 @@ use utoipa::OpenApi;
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::{OpenApi as Document, PathItem};
 
-use super::{admin, connect, elements, feed, handles, queries, sessions, social};
+use super::{admin, connect, elements, feed, handles, operations, queries, sessions, social};
 
 /// What openmpsd answers, to whom, and how.
 #[derive(OpenApi)]
@@ -81,9 +81,9 @@ use super::{admin, connect, elements, feed, handles, queries, sessions, social};
         social::documented::import_edges,
         social::documented::replace_edges,
         admin::advance_clock,
-        super::live,
-        super::ready,
-        page::metrics,
+        operations::live,
+        operations::ready,
+        operations::metrics,
         page::document,
         page::file_of,
     ),
@@ -113,7 +113,7 @@ pub fn text() -> &'static str {
 }
 
 /// The operations of a path.
-fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+fn operations_of(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
     [&mut item.get, &mut item.put, &mut item.post, &mut item.delete].into_iter().flatten()
 }
 

@@ -72,10 +72,3 @@ fn keep(mut answer: HttpResponse) -> HttpResponse {
     answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static(KEEP));
     answer
 }
-
-/// The figures of this instance.
-#[utoipa::path(get, path = "/metrics", operation_id = "readMetrics", tag = "operation", security(()),
-    responses((status = 200, description = "Figures in the OpenMetrics text format", body = String,
-        content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8")))]
-#[expect(dead_code, reason = "only the description reads this function")]
-fn metrics() {}

@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::examples::STORY;
-use super::{operations, text};
+use super::{operations_of, text};
 use crate::http::route::Route;
 
 /// What is served beside the table of routes.
@@ -155,7 +155,7 @@ fn examples_have_no_field_that_is_not_described() {
 fn every_scene_of_the_story_is_shown_and_every_body_has_an_example() {
     let mut document = super::document();
     let mut shown = BTreeMap::new();
-    for operation in document.paths.paths.values_mut().flat_map(operations) {
+    for operation in document.paths.paths.values_mut().flat_map(operations_of) {
         let operation = serde_json::to_value(operation).expect("an operation is JSON");
         shown.insert(operation["operationId"].as_str().expect("a name").to_owned(), operation);
     }

@@ -1,1 +1,1 @@
-select scid, titles, game_types, revision from service_configs order by scid
+select scid, titles, game_types, throttle, revision from service_configs order by scid

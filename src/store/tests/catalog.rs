@@ -13,8 +13,13 @@ async fn an_import_is_made_once_per_hash() {
     let store = Database::new().await.store;
     let other = fresh();
     let services = [
-        ServiceConfigRow { scid: SCID, titles: vec![], game_types: None },
-        ServiceConfigRow { scid: other, titles: vec![1, u32::MAX], game_types: None },
+        ServiceConfigRow { scid: SCID, titles: vec![], game_types: None, throttle: None },
+        ServiceConfigRow {
+            scid: other,
+            titles: vec![1, u32::MAX],
+            game_types: None,
+            throttle: Some(r#"{"requests_burst_max":60}"#.into()),
+        },
     ];
     let (one, other_store) = (store.clone(), store.clone());
     let templates = [template("Lobby", "{}")];
@@ -38,7 +43,10 @@ async fn a_publication_needs_its_service_config_and_moves_the_revision() {
     let store = Database::new().await.store;
     assert_eq!(store.publish_template(&template("Lobby", "{}")).await.unwrap(), Publication::UnknownServiceConfig);
     assert_eq!(store.catalog_revision().await.unwrap(), 0);
-    store.import_catalog(&[ServiceConfigRow { scid: SCID, titles: vec![], game_types: None }], &[], "a").await.unwrap();
+    store
+        .import_catalog(&[ServiceConfigRow { scid: SCID, titles: vec![], game_types: None, throttle: None }], &[], "a")
+        .await
+        .unwrap();
     assert_eq!(store.publish_template(&template("Lobby", "{}")).await.unwrap(), Publication::Published(2));
     assert_eq!(store.load_catalog().await.unwrap().source_hash.as_deref(), Some("a"));
 }

@@ -152,6 +152,85 @@ async fn every_path_takes_its_index() {
     }
 }
 
+/// Administrators ask through views (docs/sql.md): a filter has the same indexes there, and what is not asked for is not computed.
+#[tokio::test]
+async fn a_filter_on_a_view_takes_its_index() {
+    let mut connection = Database::new().await.connection().await;
+    fill(&mut connection).await;
+    let paths: [(&str, &[&str]); 20] = [
+        ("select path from admin.sessions where scid = $1 and template = $2 and name = $3", &["sessions_reference"]),
+        ("select template, count(*) from admin.sessions where scid = $1 group by template", &["sessions_reference"]),
+        ("select document from admin.sessions where sid = $1", &["sessions_pkey"]),
+        (
+            "select xuid, gamertag from admin.members where scid = $1 and template = $2 and name = $3",
+            &["sessions_reference", "members_pkey"],
+        ),
+        ("select index, state from admin.members where sid = $1", &["members_pkey"]),
+        ("select template, name, state from admin.members where xuid_key = admin.xuid($1)", &["members_xuid", "sessions_pkey"]),
+        ("select xuid from admin.members where connection = $1", &["members_connection"]),
+        ("select template, name from admin.keywords where scid = $1 and keyword = $2", &["keywords_order", "sessions_pkey"]),
+        ("select sessions from admin.keyword_counts where scid = $1 and keyword = $2", &["keywords_order"]),
+        ("select name, state from admin.handles where id = $1", &["handles_pkey", "members_xuid"]),
+        ("select id from admin.handles where sid = $1", &["handles_sid"]),
+        (
+            "select id, session_exists from admin.handles where invited_key = admin.xuid($1)",
+            &["handles_invited", "sessions_pkey"],
+        ),
+        ("select attribute, text from admin.search_attributes where sid = $1", &["search_values_pkey"]),
+        ("select name, late from admin.timers_due where late > $1", &["timers_due", "sessions_pkey"]),
+        ("select state from admin.connections where id = $1", &["connections_pkey", "instances_pkey"]),
+        ("select id, connections from admin.instances where id = $1", &["instances_pkey", "connections_living"]),
+        ("select at, types from admin.changes where sid = $1 order by change_number", &["changes_default_pkey"]),
+        ("select followed from admin.follows where xuid_key = admin.xuid($1)", &["follows_pkey"]),
+        ("select xuid from admin.follows where followed_key = admin.xuid($1)", &["follows_followed"]),
+        ("select xuid from admin.blocks where blocked_key = admin.xuid($1)", &["blocks_blocked"]),
+    ];
+    for (statement, indexes) in paths {
+        let plan = plan_of(&mut connection, statement).await;
+        assert!(!plan.contains("Seq Scan"), "{statement} reads a whole table:\n{plan}");
+        for index in indexes {
+            let used = plan.lines().any(|line| line.contains("Index") && line.split(' ').any(|word| word == *index));
+            assert!(used, "{statement} does not use {index}:\n{plan}");
+        }
+    }
+
+    // What is not asked for: the session of a member, and its document.
+    let plan = plan_of(&mut connection, "select xuid, state from admin.members where xuid_key = $1").await;
+    assert!(!plan.contains("sessions"), "{plan}");
+    connection.execute("deallocate all").await.unwrap();
+    connection.execute("prepare asked as select sid, path, age from admin.sessions where name = $1").await.unwrap();
+    let lines = connection.fetch_all("explain verbose execute asked('S1')").await.unwrap();
+    let plan = lines.iter().map(|line| line.get::<String, _>(0)).collect::<String>();
+    assert!(plan.contains("Output: sessions.sid,") && !plan.contains("body"), "{plan}");
+}
+
+/// The log is summarised by time, every day of it.
+#[tokio::test]
+async fn hot_sessions_are_found_without_reading_the_whole_log() {
+    let mut connection = Database::new().await.connection().await;
+    let log = "select ensure_changes_partition('2026-01-01');
+        insert into changes
+        select md5('s' || n % 500)::uuid, md5('b')::uuid, n, '2026-01-01'::timestamptz + n * interval '1 second', gen_random_uuid(), 8, 0,
+            false, '', '', null
+        from generate_series(1, 40000) n;
+        vacuum analyze changes_20260101;
+        set openmpsd.now = '2026-01-01 11:00:00Z'";
+    for statement in log.split(';') {
+        connection.execute(statement).await.unwrap();
+    }
+    let ask = "explain (analyze, timing off, summary off) select sid, changes from admin.hot_sessions";
+    let lines = connection.fetch_all(ask).await.unwrap();
+    let plan = lines.iter().map(|line| line.get::<String, _>(0)).collect::<Vec<_>>().join("\n");
+    assert!(plan.contains("Bitmap Index Scan on changes_20260101_at_idx"), "{plan}");
+    let removed = plan
+        .split("Removed by Index Recheck: ")
+        .nth(1)
+        .map_or(0, |rest| rest.lines().next().and_then(|number| number.trim().parse::<u32>().ok()).expect("a number"));
+    assert!(removed < 4000, "{plan}");
+    let hot = connection.fetch_one("select count(*), sum(changes)::bigint from admin.hot_sessions").await.unwrap();
+    assert_eq!((hot.get::<i64, _>(0), hot.get::<i64, _>(1)), (500, 600));
+}
+
 #[tokio::test]
 async fn a_keyword_query_reads_nothing_but_its_index_and_stops_early() {
     let mut connection = Database::new().await.connection().await;

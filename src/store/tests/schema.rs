@@ -7,7 +7,8 @@ use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, Row as _
 
 use super::Database;
 use super::cluster::empty;
-use crate::store::migrate::{fingerprint, migrate, migrate_to};
+use crate::store::migrate::{Standing, fingerprint, latest, migrate, migrate_to, status};
+use crate::store::pooler;
 
 fn statements() -> Vec<(String, String)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store/sql");
@@ -95,6 +96,36 @@ async fn migrations_keep_the_rows_that_are_there() {
     assert_eq!(large.get::<Vec<bool>, _>(0), [false, true]);
 }
 
+/// On a server where the service's role may not create roles, the views are there all the same, and whoever may makes the role.
+#[tokio::test]
+async fn v013_a_role_that_may_not_create_roles_migrates_all_the_same() {
+    let made = Database::new().await;
+    let mut owner = made.connection().await;
+    let url = empty().await;
+    let name = url.trim_start_matches("postgresql:///").split('?').next().unwrap();
+    owner.execute("create role plain login").await.unwrap();
+    owner.execute(AssertSqlSafe(format!("alter database {name} owner to plain"))).await.unwrap();
+    let plain = url.replace("user=postgres", "user=plain");
+    migrate_to(&plain, Target::Version(12)).await.unwrap();
+
+    // Other tests have made the role of readers already; in this transaction it has another name.
+    let mut connection = PgConnection::connect(&url).await.unwrap();
+    let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations/V013__admin_schema.sql")).unwrap();
+    let before = "begin; alter role openmpsd_readonly rename to openmpsd_elsewhere; set local role plain";
+    connection.execute(before).await.unwrap();
+    connection.execute(AssertSqlSafe(text)).await.unwrap();
+    let asked = "select (select count(*) from admin.sessions), to_regrole('openmpsd_readonly') is null";
+    let row = connection.fetch_one(asked).await.unwrap();
+    assert_eq!((row.get::<i64, _>(0), row.get::<bool, _>(1)), (0, true));
+    connection.execute("rollback").await.unwrap();
+
+    // Where somebody else has made it, the owner of the views lets it read them.
+    assert!(!migrate(&plain).await.unwrap().is_empty());
+    connection.execute("set role openmpsd_readonly").await.unwrap();
+    assert_eq!(count_of(&mut connection, "admin.sessions").await, 0);
+    assert_eq!(connection.fetch_all("select * from admin.backends where pid = pg_backend_pid()").await.unwrap().len(), 1);
+}
+
 async fn count_of(connection: &mut PgConnection, table: &str) -> i64 {
     connection.fetch_one(AssertSqlSafe(format!("select count(*) from {table}"))).await.unwrap().get(0)
 }
@@ -107,6 +138,49 @@ async fn a_database_of_a_newer_service_is_refused() {
     database.connection().await.execute(foreign).await.unwrap();
     let error = migrate(&database.url).await.unwrap_err();
     assert!(error.to_string().starts_with("the schema cannot be migrated: "), "{error}");
+    let states = status(&database.url).await.unwrap();
+    assert_eq!(states.last().map(|state| state.name.as_str()), Some("V099__tomorrow"));
+    assert_eq!(states.last().unwrap().standing, Standing::Unknown("2030-01-01T00:00:00Z".into()));
+}
+
+#[tokio::test]
+async fn the_standing_of_every_migration_is_told() {
+    let url = empty().await;
+    assert!(status(&url).await.unwrap().iter().all(|state| state.standing == Standing::Pending));
+    migrate_to(&url, Target::Version(2)).await.unwrap();
+    let mut connection = PgConnection::connect(&url).await.unwrap();
+    connection.execute("update refinery_schema_history set checksum = '1' where version = 2").await.unwrap();
+    let states = status(&url).await.unwrap();
+    assert!(matches!(states[0].standing, Standing::Applied(_)) && states[0].name == "V001__sessions", "{:?}", states[0]);
+    assert!(matches!(states[1].standing, Standing::Divergent(_)), "{:?}", states[1]);
+    assert!(states[2..].iter().all(|state| state.standing == Standing::Pending));
+    assert_eq!(states.last().map(|state| state.name.clone()), Some(latest()));
+}
+
+#[tokio::test]
+async fn a_server_without_a_pooler_keeps_its_sessions() {
+    let database = Database::new().await;
+    assert_eq!(pooler::probe(&database.url).await.unwrap(), pooler::Pooling::Sessions);
+}
+
+#[tokio::test]
+async fn vitals_tell_what_is_late_and_who_is_silent() {
+    let database = Database::new().await;
+    let mut connection = database.connection().await;
+    let noon = super::start();
+    let rows = "insert into instances (id, started_at, seen_at) values (gen_random_uuid(), now(), '2025-12-31T23:59:50Z'),
+            (gen_random_uuid(), now(), '2025-12-31T23:59:00Z'), (gen_random_uuid(), now(), null);
+        insert into service_configs (scid, titles, revision) values (gen_random_uuid(), array[]::bigint[], 1)";
+    for statement in rows.split(';') {
+        connection.execute(statement).await.unwrap();
+    }
+    let vitals = database.store.vitals(noon).await.unwrap();
+    assert_eq!((vitals.living, vitals.silent, vitals.services, vitals.templates, vitals.overdue), (1, 2, 1, 0, 0));
+    assert_eq!(vitals.days_missing, ["2026-01-01", "2026-01-02"]);
+    database.store.ensure_partitions(noon).await.unwrap();
+    assert_eq!(database.store.vitals(noon).await.unwrap().days_missing, Vec::<String>::new());
+    let server = database.store.server().await.unwrap();
+    assert!(server.major >= 15 && server.version.starts_with(&server.major.to_string()) && !server.standby, "{server:?}");
 }
 
 #[tokio::test]

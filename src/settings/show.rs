@@ -1,0 +1,90 @@
+//! From values back to the texts of a settings file. What is a secret by its type is shown masked and in no other way: a field that
+//! holds one does not compile without [`secret`].
+
+use std::fmt::Display;
+use std::path::PathBuf;
+
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Serialize, Serializer};
+use serde_json::Value;
+
+use super::parse::Word;
+
+/// What stands where a secret would.
+const MASK: &str = "***";
+
+/// Writes one of a few words.
+pub fn word<W: Word + PartialEq, S: Serializer>(word: &W, serializer: S) -> Result<S::Ok, S::Error> {
+    let found = W::WORDS.iter().find(|(_, value)| value == word);
+    serializer.serialize_str(found.map_or("", |(text, _)| text))
+}
+
+/// Writes a secret masked; none is empty.
+#[expect(clippy::ref_option, reason = "serde hands over the field")]
+pub fn secret<S: Serializer>(secret: &Option<SecretString>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&secret.as_ref().map(|secret| masked(secret.expose_secret())).unwrap_or_default())
+}
+
+/// Writes a path; none is empty.
+#[expect(clippy::ref_option, reason = "serde hands over the field")]
+pub fn path<S: Serializer>(path: &Option<PathBuf>, serializer: S) -> Result<S::Ok, S::Error> {
+    path.clone().unwrap_or_default().serialize(serializer)
+}
+
+/// Writes numbers as texts: xuids do not fit into what TOML calls a number.
+pub fn texts<T: Display, S: Serializer>(items: &[T], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(items.iter().map(ToString::to_string))
+}
+
+/// A secret as people may see it: of a URL all but its passwords, of anything else nothing.
+///
+/// Where it is not clear what is the password, more is masked rather than less.
+#[must_use]
+pub fn masked(secret: &str) -> String {
+    let Some((scheme, rest)) = secret.split_once("://") else { return MASK.to_owned() };
+    // A password may hold a slash or a question mark that should have been escaped, hence the last @ of all.
+    let (login, place) = rest.rsplit_once('@').map_or((None, rest), |(login, place)| (Some(login), place));
+    let login = login.map(|login| match login.split_once(':') {
+        Some((user, _)) => format!("{user}:{MASK}@"),
+        None => format!("{login}@"),
+    });
+    let (path, query) = place.split_once('?').map_or((place, None), |(path, query)| (path, Some(query)));
+    let parameter = |pair: &str| match pair.split_once('=') {
+        Some((name, _)) if name.to_ascii_lowercase().contains("password") => format!("{name}={MASK}"),
+        _ => pair.to_owned(),
+    };
+    let query = query.map(|query| query.split('&').map(parameter).collect::<Vec<_>>().join("&"));
+    let query = query.map(|query| format!("?{query}")).unwrap_or_default();
+    format!("{scheme}://{}{path}{query}", login.unwrap_or_default())
+}
+
+/// A value as a settings file has it, on one line.
+pub fn toml(value: &Value) -> String {
+    match value {
+        Value::Array(items) => format!("[{}]", items.iter().map(toml).collect::<Vec<_>>().join(", ")),
+        // JSON and TOML write the texts, numbers and switches of settings alike.
+        other => other.to_string().replace('\u{7f}', "\\u007f"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case("hunter2", "***")]
+    #[case("postgres://ada:hunter2@db.example:5432/x?sslmode=require", "postgres://ada:***@db.example:5432/x?sslmode=require")]
+    #[case("postgres://ada@db.example/x", "postgres://ada@db.example/x")]
+    #[case("postgres://db.example/x", "postgres://db.example/x")]
+    #[case::slash("postgres://ada:hun/ter?2@db.example/x", "postgres://ada:***@db.example/x")]
+    #[case::at("postgres://ada:hun@ter2@db.example/x", "postgres://ada:***@db.example/x")]
+    #[case::parameter("postgres:///x?host=%2Frun&PASSWORD=hunter2&user=ada", "postgres:///x?host=%2Frun&PASSWORD=***&user=ada")]
+    #[case::key("postgres://h/x?sslpassword=hunter2", "postgres://h/x?sslpassword=***")]
+    #[case::hosts("postgres://a:hunter2@one,b:hunter3@two/x", "postgres://a:***@two/x")]
+    #[case::endpoint("https://me:hunter2@people.example/edges", "https://me:***@people.example/edges")]
+    fn of_a_url_the_password_is_masked(#[case] secret: &str, #[case] shown: &str) {
+        assert_eq!(masked(secret), shown);
+    }
+}

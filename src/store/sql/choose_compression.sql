@@ -1,0 +1,10 @@
+-- The faster compression where this build of PostgreSQL has it, as the migrations choose it: a dump does not say. A schema from before
+-- the last of these columns goes without.
+do $$
+begin
+    alter table sessions alter column body set compression lz4, alter column private set compression lz4;
+    alter table members alter column document set compression lz4;
+exception when feature_not_supported or undefined_column then
+    null;
+end
+$$
