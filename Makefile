@@ -4,10 +4,10 @@
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run load test bless lint fmt toolchain postgres deployment
+.PHONY: help run load test bless fuzz-api lint fmt toolchain postgres deployment
 
 help: ## list what can be done
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST)
 
 run: toolchain ## serve on this machine, for development; ARGS="--listen 127.0.0.1:9000" adds arguments
 	@[ -n "$$DATABASE_URL$$OPENMPSD__DATABASE__URL" ] || scripts/ensure-postgres
@@ -19,9 +19,16 @@ load: toolchain ## load-test a service that runs (docs/load.md); ARGS="--target 
 test: toolchain postgres deployment ## run every test, against a PostgreSQL of their own; ARGS="writes" picks some
 	cargo test --workspace $(ARGS)
 
-bless: toolchain postgres ## take the scenarios' transcripts, and what docs/sql.md shows, as they are now
+bless: toolchain postgres ## take transcripts, examples, docs/openapi.json, docs/sql.md and the table of authority as they are now
 	OPENMPSD_BLESS=1 cargo test --lib scenarios
+	OPENMPSD_BLESS=1 cargo test --test it openapi::the_examples
+	OPENMPSD_BLESS=1 cargo test --lib openapi::
+	OPENMPSD_BLESS=1 cargo test --test it authority::
 	OPENMPSD_BLESS=1 cargo test --test it admin_sql
+
+fuzz-api: toolchain postgres ## hold a running service against its description, with made-up requests
+	cargo build
+	scripts/schemathesis $(ARGS)
 
 lint: toolchain ## check formatting and lints as CI does
 	cargo fmt --all -- --check

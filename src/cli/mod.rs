@@ -15,6 +15,7 @@ mod health;
 mod key;
 mod lifetime;
 mod migrate;
+mod openapi;
 mod remote;
 mod restore;
 mod serve;
@@ -55,6 +56,8 @@ enum Command {
     Key(key::Arguments),
     /// Bring the schema of the database up to date
     Migrate(migrate::Arguments),
+    /// Print the description of the HTTP interface, in OpenAPI 3.1
+    Openapi,
     /// Restore a backup into a data directory
     Restore(restore::Arguments),
     /// Run the service
@@ -82,6 +85,7 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Health(arguments) => health::run(arguments),
         Command::Key(arguments) => key::run(arguments),
         Command::Migrate(arguments) => migrate::run(arguments),
+        Command::Openapi => openapi::run(),
         Command::Restore(arguments) => restore::run(arguments),
         Command::Serve(arguments) => serve::run(arguments),
         Command::Session(arguments) => session::run(arguments),

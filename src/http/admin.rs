@@ -12,6 +12,7 @@ use actix_web::http::StatusCode;
 
 use super::audit::{Why, audited};
 use super::extract::body;
+use super::openapi::shapes::{ClockAnswer, ClockRequest};
 use super::{Answer, ApiError, Call, reply};
 use crate::domain::refusal::Refusal;
 use crate::domain::system::render_instant;
@@ -24,7 +25,15 @@ const ADVANCE_MAX_MS: u64 = 10 * 365 * 86_400_000;
 /// How long the development clock waits for lost connections to be recorded.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// POST /admin/dev/clock `{"advanceMs": n}`: moves the service's clock, applies what is due, then says what time it is.
+/// Moves the service's clock, applies what is due, then says what time it is.
+///
+/// It works with `--dev` only: without, 404.
+#[utoipa::path(post, path = "/admin/dev/clock", operation_id = "advanceClock", tag = "administration",
+    request_body = ClockRequest,
+    responses(
+        (status = 200, description = "The time now", body = ClockAnswer),
+        (status = 404, description = "The service runs without `--dev`"),
+    ))]
 pub async fn advance_clock(mut call: Call<'_>) -> Answer {
     if !call.service.rules.dev {
         return Err(ApiError::NotFound("the development clock needs --dev".to_owned()));

@@ -139,6 +139,33 @@ fn protocol(headers: &HeaderMap) -> Option<&str> {
     Some(offered.find(|offered| offered.eq_ignore_ascii_case(PROTOCOL)).unwrap_or(first))
 }
 
+/// What the routes of this file say of themselves, one function for each verb of each route; `answer` serves them.
+pub mod documented {
+    #![expect(dead_code, reason = "only the description reads these functions")]
+
+    use super::super::openapi::params::NonceQuery;
+    use super::super::openapi::shapes::Nonce;
+
+    /// Opens the RTA socket.
+    ///
+    /// The protocol on it is one of its own. It needs a user: a credential, or a nonce.
+    #[utoipa::path(get, path = "/connect", operation_id = "openSocket", tag = "sockets",
+        params(NonceQuery),
+        responses(
+            (status = 101,
+                description = "A websocket; docs/notifications.md and the contract's notifications.md have what is said on it"),
+            (status = 426, description = "The request does not ask for a websocket (R-60)"),
+        ))]
+    pub fn open_socket() {}
+
+    /// Hands out a ticket that opens one socket (R-61, N-65).
+    #[utoipa::path(get, path = "/nonce", operation_id = "issueNonce", tag = "sockets",
+        responses(
+            (status = 200, description = "The nonce, good for 60 seconds and one socket", body = Nonce),
+        ))]
+    pub fn issue_nonce() {}
+}
+
 #[cfg(test)]
 mod tests {
     use actix_web::http::header::HeaderValue;

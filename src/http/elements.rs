@@ -115,3 +115,136 @@ pub async fn delete(call: Call<'_>, path: &SessionPath, part: &Part) -> Answer {
     submit(&call, reference, template, address.removal(), (Target::Element, Pass::Nothing)).await?;
     Ok(reply::empty(StatusCode::NO_CONTENT).into())
 }
+
+/// What the routes of this file say of themselves, one function for each verb of each route; `read`, `write` and `delete` serve them.
+pub mod documented {
+    #![expect(dead_code, reason = "only the description reads these functions")]
+
+    use super::super::openapi::params::{
+        ContractHeaders, MemberPart, Nocommit, ReadCondition, ServerPart, SessionParts, WriteConditions,
+    };
+    use super::super::openapi::session::{Constants, Member, Properties, ServerEntry, Session};
+
+    /// Reads the constants of a session.
+    #[utoipa::path(get, path = "/serviceconfigs/{scid}/sessiontemplates/{template}/sessions/{name}/constants",
+        operation_id = "readConstants", tag = "elements",
+        params(SessionParts, ContractHeaders, ReadCondition),
+        responses(
+            (status = 200, description = "The element", body = Constants),
+            (status = 204, description = "The session has no such element"),
+            (status = 304, description = "The caller has the present state (W-44)"),
+            (status = 404,
+                description = "The service config, the template or the session is unknown, or the lookup invalid (R-15, R-26)"),
+        ))]
+    pub fn read_constants() {}
+
+    /// Reads the properties of a session.
+    #[utoipa::path(get, path = "/serviceconfigs/{scid}/sessiontemplates/{template}/sessions/{name}/properties",
+        operation_id = "readProperties", tag = "elements",
+        params(SessionParts, ContractHeaders, ReadCondition),
+        responses(
+            (status = 200, description = "The element", body = Properties),
+            (status = 204, description = "The session has no such element"),
+            (status = 304, description = "The caller has the present state (W-44)"),
+            (status = 404,
+                description = "The service config, the template or the session is unknown, or the lookup invalid (R-15, R-26)"),
+        ))]
+    pub fn read_properties() {}
+
+    /// Writes the properties of a session and nothing else.
+    #[utoipa::path(put, path = "/serviceconfigs/{scid}/sessiontemplates/{template}/sessions/{name}/properties",
+        operation_id = "writeProperties", tag = "elements",
+        params(SessionParts, ContractHeaders, WriteConditions, Nocommit),
+        request_body = Properties,
+        responses(
+            (status = 200, description = "The whole session", body = Session),
+            (status = 204, description = "The element, or the session, is not there afterwards"),
+            (status = 404,
+                description = "The service config, the template or the session is unknown, or the lookup invalid (R-15, R-26)"),
+            (status = 409, description = "In conflict with the session's constants or state (E-14)"),
+            (status = 412, description = "A precondition does not hold (W-40)"),
+        ))]
+    pub fn write_properties() {}
+
+    /// Reads a member.
+    #[utoipa::path(get, path = "/serviceconfigs/{scid}/sessiontemplates/{template}/sessions/{name}/members/{member}",
+        operation_id = "readMember", tag = "elements",
+        params(SessionParts, MemberPart, ContractHeaders, ReadCondition),
+        responses(
+            (status = 200, description = "The element", body = Member),
+            (status = 204, description = "The session has no such element"),
+            (status = 304, description = "The caller has the present state (W-44)"),
+            (status = 404,
+                description = "The service config, the template or the session is unknown, or the lookup invalid (R-15, R-26)"),
+        ))]
+    pub fn read_member() {}
+
+    /// Writes a member, or joins.
+    #[utoipa::path(put, path = "/serviceconfigs/{scid}/sessiontemplates/{template}/sessions/{name}/members/{member}",
+        operation_id = "writeMember", tag = "elements",
+        params(SessionParts, MemberPart, ContractHeaders, WriteConditions, Nocommit),
+        request_body = Member,
+        responses(
+            (status = 200, description = "The whole session", body = Session),
+            (status = 204, description = "The element, or the session, is not there afterwards"),
+            (status = 404,
+                description = "The service config, the template or the session is unknown, or the lookup invalid (R-15, R-26)"),
+            (status = 409, description = "In conflict with the session's constants or state (E-14)"),
+            (status = 412, description = "A precondition does not hold (W-40)"),
+        ))]
+    pub fn write_member() {}
+
+    /// Leaves a session, or removes another member.
+    #[utoipa::path(delete, path = "/serviceconfigs/{scid}/sessiontemplates/{template}/sessions/{name}/members/{member}",
+        operation_id = "deleteMember", tag = "elements",
+        params(SessionParts, MemberPart, ContractHeaders, WriteConditions, Nocommit),
+        responses(
+            (status = 204, description = "The element is not there any more, or was not"),
+            (status = 404,
+                description = "The service config, the template or the session is unknown, or the lookup invalid (R-15, R-26)"),
+            (status = 409, description = "In conflict with the session's constants or state (E-14)"),
+            (status = 412, description = "A precondition does not hold (W-40)"),
+        ))]
+    pub fn delete_member() {}
+
+    /// Reads what a server put into a session.
+    #[utoipa::path(get, path = "/serviceconfigs/{scid}/sessiontemplates/{template}/sessions/{name}/servers/{server}",
+        operation_id = "readServer", tag = "elements",
+        params(SessionParts, ServerPart, ContractHeaders, ReadCondition),
+        responses(
+            (status = 200, description = "The element", body = ServerEntry),
+            (status = 204, description = "The session has no such element"),
+            (status = 304, description = "The caller has the present state (W-44)"),
+            (status = 404,
+                description = "The service config, the template or the session is unknown, or the lookup invalid (R-15, R-26)"),
+        ))]
+    pub fn read_server() {}
+
+    /// Puts something of a server into a session; for servers only (S-90).
+    #[utoipa::path(put, path = "/serviceconfigs/{scid}/sessiontemplates/{template}/sessions/{name}/servers/{server}",
+        operation_id = "writeServer", tag = "elements",
+        params(SessionParts, ServerPart, ContractHeaders, WriteConditions, Nocommit),
+        request_body = ServerEntry,
+        responses(
+            (status = 200, description = "The whole session", body = Session),
+            (status = 204, description = "The element, or the session, is not there afterwards"),
+            (status = 404,
+                description = "The service config, the template or the session is unknown, or the lookup invalid (R-15, R-26)"),
+            (status = 409, description = "In conflict with the session's constants or state (E-14)"),
+            (status = 412, description = "A precondition does not hold (W-40)"),
+        ))]
+    pub fn write_server() {}
+
+    /// Takes away what a server put into a session; for servers only.
+    #[utoipa::path(delete, path = "/serviceconfigs/{scid}/sessiontemplates/{template}/sessions/{name}/servers/{server}",
+        operation_id = "deleteServer", tag = "elements",
+        params(SessionParts, ServerPart, ContractHeaders, WriteConditions, Nocommit),
+        responses(
+            (status = 204, description = "The element is not there any more, or was not"),
+            (status = 404,
+                description = "The service config, the template or the session is unknown, or the lookup invalid (R-15, R-26)"),
+            (status = 409, description = "In conflict with the session's constants or state (E-14)"),
+            (status = 412, description = "A precondition does not hold (W-40)"),
+        ))]
+    pub fn delete_server() {}
+}

@@ -15,6 +15,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
 use tracing::{debug, error};
 
+use super::openapi::params::{ContractHeaders, LastEvent, LastEventQuery, SessionParts};
+use super::openapi::shapes::FeedEvent;
 use super::route::SessionPath;
 use super::sessions::locate;
 use super::{Answer, ApiError, Call, Service, reply};
@@ -126,7 +128,16 @@ impl Drop for Place {
     }
 }
 
-/// GET {S}/changes
+/// Follows a session: a stream of its changes, resumable by `Last-Event-ID` (docs/feed.md).
+#[utoipa::path(get, path = "/serviceconfigs/{scid}/sessiontemplates/{template}/sessions/{name}/changes",
+    operation_id = "followSession", tag = "sessions",
+    params(SessionParts, ContractHeaders, LastEvent, LastEventQuery),
+    responses(
+        (status = 200,
+            description = "Server-sent events, described one by one", body = FeedEvent, content_type = "text/event-stream"),
+        (status = 204, description = "There is no such session, and nothing is left to tell of it"),
+        (status = 410, description = "What came after that id is not known any more"),
+    ))]
 pub async fn changes(call: Call<'_>, path: &SessionPath) -> Answer {
     let (reference, _) = locate(&call, path)?;
     let last = last_event_id(&call);

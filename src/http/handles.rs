@@ -6,6 +6,11 @@ use actix_web::http::StatusCode;
 
 use super::allowance::admit_search;
 use super::extract::body;
+use super::openapi::params::{
+    ContractHeaders, HandlePart, HandleQueryParams, Include, Nocommit, ReadCondition, Take, WriteConditions,
+};
+use super::openapi::session::Session;
+use super::openapi::shapes;
 use super::sessions::{show, submit};
 use super::{Answer, ApiError, Call, reply};
 use crate::directory::DirectoryError;
@@ -21,7 +26,11 @@ fn parse(id: &str) -> Result<HandleId, ApiError> {
     HandleId::parse(id).ok_or_else(|| ApiError::NotFound("the handle does not exist: its id is no GUID".to_owned()))
 }
 
-/// POST /handles
+/// Makes a handle.
+#[utoipa::path(post, path = "/handles", operation_id = "createHandle", tag = "handles",
+    params(ContractHeaders, Include),
+    request_body = shapes::HandleRequest,
+    responses((status = 201, description = "The handle", body = shapes::Handle)))]
 pub async fn create(mut call: Call<'_>) -> Answer {
     let body = body(&mut call).await?;
     let request = handle::read(&body, call.service.rules.json_depth)?;
@@ -34,7 +43,10 @@ pub async fn create(mut call: Call<'_>) -> Answer {
     Ok(reply::value(StatusCode::CREATED, &made).into())
 }
 
-/// GET /handles/{id}
+/// Reads a handle.
+#[utoipa::path(get, path = "/handles/{handle}", operation_id = "readHandle", tag = "handles",
+    params(HandlePart, ContractHeaders, Include),
+    responses((status = 200, description = "The handle", body = shapes::Handle)))]
 pub async fn read(call: Call<'_>, id: &str) -> Answer {
     let id = parse(id)?;
     let include = handle::read_include(call.request.query_string());
@@ -43,7 +55,10 @@ pub async fn read(call: Call<'_>, id: &str) -> Answer {
     Ok(reply::value(StatusCode::OK, &found).into())
 }
 
-/// DELETE /handles/{id}
+/// Deletes a handle.
+#[utoipa::path(delete, path = "/handles/{handle}", operation_id = "deleteHandle", tag = "handles",
+    params(HandlePart, ContractHeaders),
+    responses((status = 204, description = "Deleted")))]
 pub async fn delete(call: Call<'_>, id: &str) -> Answer {
     let id = parse(id)?;
     let (directory, principal) = (Arc::clone(&call.service.directory), Arc::clone(&call.principal));
@@ -51,13 +66,32 @@ pub async fn delete(call: Call<'_>, id: &str) -> Answer {
     Ok(reply::empty(StatusCode::NO_CONTENT).into())
 }
 
-/// GET /handles/{id}/session
+/// Reads a session through a handle.
+#[utoipa::path(get, path = "/handles/{handle}/session", operation_id = "readHandleSession", tag = "handles",
+    params(HandlePart, ContractHeaders, ReadCondition),
+    responses(
+        (status = 200, description = "The session; `Content-Location` tells where it is", body = Session),
+        (status = 204, description = "The handle's session does not exist"),
+        (status = 304, description = "The caller has the present state (W-44)"),
+    ))]
 pub async fn read_session(call: Call<'_>, id: &str) -> Answer {
     let found = call.service.directory.read_through(parse(id)?, &call.principal).await?;
     Ok(show(&call, found))
 }
 
-/// PUT /handles/{id}/session
+/// Writes, or joins, a session through a handle.
+///
+/// As writing the session itself, with the rights that the handle gives (H-40 to H-43).
+#[utoipa::path(put, path = "/handles/{handle}/session", operation_id = "writeHandleSession", tag = "handles",
+    params(HandlePart, ContractHeaders, WriteConditions, Nocommit),
+    request_body = Session,
+    responses(
+        (status = 200, description = "Updated, or as it was before; `Content-Location` tells where it is", body = Session),
+        (status = 201, description = "Created", body = Session),
+        (status = 204, description = "The write left no session (W-22, W-60)"),
+        (status = 409, description = "In conflict with the session's constants or state (E-14)"),
+        (status = 412, description = "A precondition does not hold (W-40)"),
+    ))]
 pub async fn write_session(mut call: Call<'_>, id: &str) -> Answer {
     let id = parse(id)?;
     let (directory, principal) = (Arc::clone(&call.service.directory), Arc::clone(&call.principal));
@@ -67,7 +101,11 @@ pub async fn write_session(mut call: Call<'_>, id: &str) -> Answer {
     Ok(reply::written(submit(&call, reference, template, delta, (Target::Handle, pass)).await?))
 }
 
-/// POST /handles/query
+/// Finds activities of users, or searches.
+#[utoipa::path(post, path = "/handles/query", operation_id = "queryHandles", tag = "handles",
+    params(ContractHeaders, Include, HandleQueryParams),
+    request_body = shapes::HandleQuery,
+    responses((status = 200, description = "What was found, perhaps nothing (H-58)", body = shapes::HandleResults)))]
 pub async fn query(mut call: Call<'_>) -> Answer {
     let body = body(&mut call).await?;
     let parameters = call.request.query_string();
@@ -97,7 +135,10 @@ pub async fn query(mut call: Call<'_>) -> Answer {
     Ok(reply::json(StatusCode::OK, call.service.run(work).await?).into())
 }
 
-/// GET /users/me/invites: the invites that the caller can follow, newest first (our extension).
+/// Lists the invites that the caller can follow, the newest first.
+#[utoipa::path(get, path = "/users/me/invites", operation_id = "listInvites", tag = "handles",
+    params(ContractHeaders, Take),
+    responses((status = 200, description = "The invites", body = shapes::InviteResults)))]
 pub async fn invites(call: Call<'_>) -> Answer {
     let take = handle::read_take(call.request.query_string())?;
     let (directory, principal) = (Arc::clone(&call.service.directory), Arc::clone(&call.principal));
@@ -105,7 +146,10 @@ pub async fn invites(call: Call<'_>) -> Answer {
     Ok(reply::json(StatusCode::OK, wire_query::results(found)).into())
 }
 
-/// DELETE /users/me/invites/{id}: takes an invite out of the caller's inbox (our extension).
+/// Takes an invite out of the caller's inbox.
+#[utoipa::path(delete, path = "/users/me/invites/{handle}", operation_id = "deleteInvite", tag = "handles",
+    params(HandlePart, ContractHeaders),
+    responses((status = 204, description = "Taken out")))]
 pub async fn delete_invite(call: Call<'_>, id: &str) -> Answer {
     let id = parse(id)?;
     let (directory, principal) = (Arc::clone(&call.service.directory), Arc::clone(&call.principal));

@@ -16,6 +16,7 @@ mod extract;
 mod feed;
 mod handles;
 mod observe;
+pub mod openapi;
 mod operations;
 mod parameters;
 mod queries;
@@ -31,7 +32,7 @@ use std::time::Duration;
 
 use actix_web::http::Method;
 use actix_web::http::header::AUTHORIZATION;
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, Resource, web};
 use secrecy::SecretString;
 use tokio::runtime::Handle;
 use tokio::time::timeout;
@@ -162,13 +163,17 @@ impl Service {
     }
 }
 
-/// Makes every path go through [`dispatch`], but for what operators ask.
+/// Makes every path go through [`dispatch`], but for what operators ask and the description of what is answered.
 pub fn configure(config: &mut web::ServiceConfig) {
-    config
-        .route("/health", web::get().to(operations::live))
-        .route("/health/ready", web::get().to(operations::ready))
-        .route("/metrics", web::get().to(operations::metrics))
-        .default_service(web::to(dispatch));
+    config.service(readable("/health").route(web::get().to(operations::live)));
+    config.service(readable("/health/ready").route(web::get().to(operations::ready)));
+    config.service(readable("/metrics").route(web::get().to(operations::metrics)));
+    config.configure(openapi::page::configure).default_service(web::to(dispatch));
+}
+
+/// A path of its own that can only be read: other verbs are answered as everywhere.
+fn readable(path: &str) -> Resource {
+    web::resource(path).default_service(web::to(async || ApiError::WrongVerb(&[Method::GET]).answer().render(0)))
 }
 
 /// Answers a request.

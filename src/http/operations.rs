@@ -8,6 +8,7 @@ use actix_web::http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, WWW_AUTH
 use actix_web::{HttpRequest, HttpResponse, web};
 use secrecy::ExposeSecret as _;
 
+use super::openapi::shapes::Health;
 use super::{Service, reply};
 use crate::metrics::{InUse, Limit, PoolState, level};
 
@@ -28,12 +29,19 @@ impl Draining {
     }
 }
 
-/// GET /health: whether the process runs (R-70).
+/// Whether the process runs (R-70).
+#[utoipa::path(get, path = "/health", operation_id = "isAlive", tag = "operation", security(()),
+    responses((status = 200, description = "It runs", body = Health)))]
 pub async fn live() -> HttpResponse {
     reply::json(StatusCode::OK, r#"{"status":"live"}"#)
 }
 
-/// GET /health/ready: whether requests can be answered: the catalog is loaded, the database is there, and the service does not end.
+/// Whether requests can be answered: the catalog is loaded, the database is there, and the service does not end.
+#[utoipa::path(get, path = "/health/ready", operation_id = "isReady", tag = "operation", security(()),
+    responses(
+        (status = 200, description = "They can", body = Health),
+        (status = 503, description = "They cannot: the body says why", body = Health),
+    ))]
 pub async fn ready(service: web::Data<Service>) -> HttpResponse {
     if service.draining.has_begun() {
         return reply::json(StatusCode::SERVICE_UNAVAILABLE, r#"{"status":"draining","why":"the service is about to end"}"#);
@@ -52,7 +60,13 @@ pub async fn ready(service: web::Data<Service>) -> HttpResponse {
     }
 }
 
-/// GET /metrics: what is counted and measured, for Prometheus (docs/metrics.md).
+/// What is counted and measured, for Prometheus (docs/metrics.md).
+#[utoipa::path(get, path = "/metrics", operation_id = "readMetrics", tag = "operation", security((), ("metrics" = [])),
+    responses(
+        (status = 200, description = "Figures in the OpenMetrics text format", body = String,
+            content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8"),
+        (status = 401, description = "The installation has set `telemetry.metrics_bearer`, and the request is without it"),
+    ))]
 pub async fn metrics(service: web::Data<Service>, request: HttpRequest) -> HttpResponse {
     if let Some(bearer) = &service.rules.metrics_bearer {
         let given = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));

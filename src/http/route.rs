@@ -267,8 +267,57 @@ impl Route {
 }
 
 #[cfg(test)]
+impl Route {
+    /// Every route, with some values for its variable parts. A variant that [`Route::following`] does not lead to is not among them: it
+    /// matches without a wildcard, so that a new one is not forgotten.
+    pub fn every() -> Vec<Self> {
+        std::iter::successors(Some(Self::Templates("a".into())), Self::following).collect()
+    }
+
+    fn following(&self) -> Option<Self> {
+        let text = || "a".to_owned();
+        let path = || SessionPath { scid: text(), template: text(), name: text() };
+        Some(match self {
+            Self::Templates(_) => Self::Template(text(), text()),
+            Self::Template(..) => Self::Sessions(text(), None),
+            Self::Sessions(_, None) => Self::Sessions(text(), Some(text())),
+            Self::Sessions(_, Some(_)) => Self::Batch(text(), None),
+            Self::Batch(_, None) => Self::Batch(text(), Some(text())),
+            Self::Batch(_, Some(_)) => Self::Session(path()),
+            Self::Session(_) => Self::Changes(path()),
+            Self::Changes(_) => Self::Element(path(), Part::Constants),
+            Self::Element(_, Part::Constants) => Self::Element(path(), Part::Properties),
+            Self::Element(_, Part::Properties) => Self::Element(path(), Part::Member(text())),
+            Self::Element(_, Part::Member(_)) => Self::Element(path(), Part::Server(text())),
+            Self::Element(_, Part::Server(_)) => Self::Handles,
+            Self::Handles => Self::HandlesQuery,
+            Self::HandlesQuery => Self::Handle(text()),
+            Self::Handle(_) => Self::HandleSession(text()),
+            Self::HandleSession(_) => Self::Invites,
+            Self::Invites => Self::Invite(text()),
+            Self::Invite(_) => Self::Edge(EdgeKind::Follow, text(), text()),
+            Self::Edge(EdgeKind::Follow, ..) => Self::Edge(EdgeKind::Block, text(), text()),
+            Self::Edge(EdgeKind::Block, ..) => Self::Edges,
+            Self::Edges => Self::DevClock,
+            Self::DevClock => Self::Connect,
+            Self::Connect => Self::Nonce,
+            Self::Nonce => return None,
+        })
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn r04_every_route_is_found_by_the_path_it_is_documented_with() {
+        for route in Route::every() {
+            let found = Route::find(route.template());
+            assert_eq!(found.as_ref().map(Route::template), Some(route.template()));
+            assert_eq!(found.map(|found| found.verbs()), Some(route.verbs()));
+        }
+    }
 
     #[test]
     fn r04_literals_match_in_any_case_and_names_keep_theirs() {

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use actix_web::http::StatusCode;
 
 use super::extract::{body, form, preconditions};
+use super::openapi::params::{ContractHeaders, Nocommit, ReadCondition, SessionParts, WriteConditions};
+use super::openapi::session::Session;
 use super::reply::{self, Reply};
 use super::route::SessionPath;
 use super::{Answer, ApiError, Call};
@@ -26,7 +28,17 @@ pub fn locate(call: &Call, path: &SessionPath) -> Result<(SessionReference, Arc<
     Ok((SessionReference { scid, template: template.name.clone(), name }, template))
 }
 
-/// GET {S}
+/// Reads a session.
+///
+/// Timers that are due are evaluated before.
+#[utoipa::path(get, path = "/serviceconfigs/{scid}/sessiontemplates/{template}/sessions/{name}",
+    operation_id = "readSession", tag = "sessions",
+    params(SessionParts, ContractHeaders, ReadCondition),
+    responses(
+        (status = 200, description = "The session", body = Session),
+        (status = 204, description = "The session does not exist (R-20)"),
+        (status = 304, description = "The caller has the present state (W-44)"),
+    ))]
 pub async fn read(call: Call<'_>, path: &SessionPath) -> Answer {
     let (reference, _) = locate(&call, path)?;
     let found = call.service.directory.read(&reference, &call.principal).await?;
@@ -44,7 +56,21 @@ pub fn has(call: &Call, etag: ETag) -> bool {
     preconditions(call.request.headers()).if_none_match.is_some_and(|tags| tags.match_tag(&etag.to_string()))
 }
 
-/// PUT {S}
+/// Creates, joins, updates or leaves a session.
+///
+/// The body is merged into the session field by field; `null` takes away (W-10, W-11). `members.me` is the caller; its presence joins, its
+/// `null` leaves.
+#[utoipa::path(put, path = "/serviceconfigs/{scid}/sessiontemplates/{template}/sessions/{name}",
+    operation_id = "writeSession", tag = "sessions",
+    params(SessionParts, ContractHeaders, WriteConditions, Nocommit),
+    request_body = Session,
+    responses(
+        (status = 200, description = "Updated, or as it was before", body = Session),
+        (status = 201, description = "Created", body = Session),
+        (status = 204, description = "The write left no session (W-22, W-60)"),
+        (status = 409, description = "In conflict with the session's constants or state (E-14)"),
+        (status = 412, description = "A precondition does not hold (W-40)"),
+    ))]
 pub async fn write(mut call: Call<'_>, path: &SessionPath) -> Answer {
     let (reference, template) = locate(&call, path)?;
     let body = body(&mut call).await?;

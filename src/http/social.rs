@@ -72,7 +72,9 @@ async fn edge_body(call: &mut Call<'_>, kind: EdgeKind) -> Result<bool, ApiError
     Ok(favorite)
 }
 
-/// GET /admin/social/edges: every edge, a line each, page by page.
+/// Exports every edge, a line each.
+#[utoipa::path(get, path = "/admin/social/edges", operation_id = "exportEdges", tag = "administration",
+    responses((status = 200, description = "JSON lines (docs/social.md)", body = String, content_type = "application/x-ndjson")))]
 pub async fn export(call: Call<'_>) -> Answer {
     let service = call.service.clone();
     // Before the first page is there, failing still has a status of its own.
@@ -128,4 +130,67 @@ pub async fn import(mut call: Call<'_>) -> Answer {
 fn says_lines(kind: &str) -> bool {
     let kind = kind.split(';').next().unwrap_or_default().trim();
     kind.eq_ignore_ascii_case(LINES) || kind.eq_ignore_ascii_case("application/jsonl")
+}
+
+/// What the routes of this file say of themselves, one function for each verb of each route; `edge` and `import` serve them.
+pub mod documented {
+    #![expect(dead_code, reason = "only the description reads these functions")]
+
+    use super::super::openapi::params::EdgeParts;
+    use super::super::openapi::shapes::{EdgeCounts, FollowRequest};
+
+    /// Lets a user follow another.
+    #[utoipa::path(put, path = "/admin/social/{xuid}/follows/{other}", operation_id = "follow", tag = "administration",
+        params(EdgeParts),
+        request_body = Option<FollowRequest>,
+        responses(
+            (status = 204, description = "Done"),
+            (status = 409, description = "Edges come from an endpoint and are not written here"),
+        ))]
+    pub fn follow() {}
+
+    /// Ends that a user follows another.
+    #[utoipa::path(delete, path = "/admin/social/{xuid}/follows/{other}", operation_id = "unfollow", tag = "administration",
+        params(EdgeParts),
+        responses(
+            (status = 204, description = "Done"),
+            (status = 409, description = "Edges come from an endpoint and are not written here"),
+        ))]
+    pub fn unfollow() {}
+
+    /// Lets a user block another.
+    #[utoipa::path(put, path = "/admin/social/{xuid}/blocks/{other}", operation_id = "block", tag = "administration",
+        params(EdgeParts),
+        responses(
+            (status = 204, description = "Done"),
+            (status = 409, description = "Edges come from an endpoint and are not written here"),
+        ))]
+    pub fn block() {}
+
+    /// Ends that a user blocks another.
+    #[utoipa::path(delete, path = "/admin/social/{xuid}/blocks/{other}", operation_id = "unblock", tag = "administration",
+        params(EdgeParts),
+        responses(
+            (status = 204, description = "Done"),
+            (status = 409, description = "Edges come from an endpoint and are not written here"),
+        ))]
+    pub fn unblock() {}
+
+    /// Adds edges.
+    #[utoipa::path(post, path = "/admin/social/edges", operation_id = "importEdges", tag = "administration",
+        request_body(content = String, content_type = "application/x-ndjson", description = "An edge each line (docs/social.md)"),
+        responses(
+            (status = 200, description = "How many edges were given", body = EdgeCounts),
+            (status = 409, description = "Edges come from an endpoint and are not written here, or another import is under way"),
+        ))]
+    pub fn import_edges() {}
+
+    /// Makes the edges of the body the whole graph.
+    #[utoipa::path(put, path = "/admin/social/edges", operation_id = "replaceEdges", tag = "administration",
+        request_body(content = String, content_type = "application/x-ndjson", description = "An edge each line (docs/social.md)"),
+        responses(
+            (status = 200, description = "How many edges were given", body = EdgeCounts),
+            (status = 409, description = "Edges come from an endpoint and are not written here, or another import is under way"),
+        ))]
+    pub fn replace_edges() {}
 }

@@ -46,7 +46,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "http",
         ],
     ),
-    ("cli", &["json", "settings", "ambient", "telemetry", "domain", "store", "embedded", "services", "auth", "app"]),
+    ("cli", &["json", "settings", "ambient", "telemetry", "domain", "store", "embedded", "services", "auth", "http", "app"]),
 ];
 
 /// Families of rules, in the order of the contract's pages.
