@@ -157,7 +157,7 @@ async fn the_schema_is_migrated_from_the_command_line() {
     let (done, out, why) = openmpsd(&database, &["migrate"]).await;
     assert!(done && out.is_empty() && why.contains("is up to date"), "{out}{why}");
 
-    sqlx::query("drop schema public cascade").execute(&pool(&database).await).await.unwrap();
+    sqlx::query("drop schema public, admin cascade").execute(&pool(&database).await).await.unwrap();
     sqlx::query("create schema public").execute(&pool(&database).await).await.unwrap();
     let (done, out, why) = openmpsd(&database, &["migrate"]).await;
     assert!(done && out.starts_with("V001__sessions\n") && why.contains("applied "), "{out}{why}");
