@@ -108,7 +108,7 @@ pub async fn import(mut call: Call<'_>) -> Answer {
     }
     let mut reader = EdgeReader::new(call.service.rules.json_depth);
     let most = call.service.rules.import_bytes;
-    each_chunk(&mut call, most, |chunk| Ok(reader.feed(chunk)?)).await?;
+    each_chunk(&mut call, most, None, |chunk| Ok(reader.feed(chunk)?)).await?;
     let edges = reader.finish()?;
     let mut counts = Object::with_capacity(2);
     counts.insert("follows".into(), (edges.follows.len() as u64).into());
