@@ -97,10 +97,14 @@ fn fill(path: &str, status: &str, response: &mut Response) {
         } else {
             add_content(response, TEXT, ObjectBuilder::new().schema_type(SchemaType::Type(Type::String)));
         }
-        if on_session && matches!(status, "403" | "412") {
+        let about_session = on_session || (path.starts_with("/handles") && path != "/handles/query");
+        if about_session && matches!(status, "403" | "412") {
             // Whoever may read the session is shown it (A-11, E-04).
             add_content(response, JSON, Ref::from_schema_name("Session"));
         }
+    }
+    if status == "412" {
+        response.description.push_str("; the body is the session as it is, or there is none (W-42, W-43)");
     }
     let shows_session = is_session(response);
     let mut add = |name: &str, why: &str| {

@@ -85,7 +85,7 @@ pub struct EdgeParts {
 #[into_params(parameter_in = Path)]
 pub struct IndexPart {
     /// The member's index.
-    #[param(pattern = "^[0-9]{1,10}$", example = "1")]
+    #[param(pattern = "^[0-9]{1,10}$", example = "0")]
     index: String,
 }
 
