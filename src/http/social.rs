@@ -136,12 +136,12 @@ fn says_lines(kind: &str) -> bool {
 pub mod documented {
     #![expect(dead_code, reason = "only the description reads these functions")]
 
-    use super::super::openapi::params::EdgeParts;
+    use super::super::openapi::params::{EdgeParts, Reason};
     use super::super::openapi::shapes::{EdgeCounts, FollowRequest};
 
     /// Lets a user follow another.
     #[utoipa::path(put, path = "/admin/social/{xuid}/follows/{other}", operation_id = "follow", tag = "administration",
-        params(EdgeParts),
+        params(EdgeParts, Reason),
         request_body = Option<FollowRequest>,
         responses(
             (status = 204, description = "Done"),
@@ -151,7 +151,7 @@ pub mod documented {
 
     /// Ends that a user follows another.
     #[utoipa::path(delete, path = "/admin/social/{xuid}/follows/{other}", operation_id = "unfollow", tag = "administration",
-        params(EdgeParts),
+        params(EdgeParts, Reason),
         responses(
             (status = 204, description = "Done"),
             (status = 409, description = "Edges come from an endpoint and are not written here"),
@@ -160,7 +160,7 @@ pub mod documented {
 
     /// Lets a user block another.
     #[utoipa::path(put, path = "/admin/social/{xuid}/blocks/{other}", operation_id = "block", tag = "administration",
-        params(EdgeParts),
+        params(EdgeParts, Reason),
         responses(
             (status = 204, description = "Done"),
             (status = 409, description = "Edges come from an endpoint and are not written here"),
@@ -169,7 +169,7 @@ pub mod documented {
 
     /// Ends that a user blocks another.
     #[utoipa::path(delete, path = "/admin/social/{xuid}/blocks/{other}", operation_id = "unblock", tag = "administration",
-        params(EdgeParts),
+        params(EdgeParts, Reason),
         responses(
             (status = 204, description = "Done"),
             (status = 409, description = "Edges come from an endpoint and are not written here"),
@@ -178,6 +178,7 @@ pub mod documented {
 
     /// Adds edges.
     #[utoipa::path(post, path = "/admin/social/edges", operation_id = "importEdges", tag = "administration",
+        params(Reason),
         request_body(content = String, content_type = "application/x-ndjson", description = "An edge each line (docs/social.md)"),
         responses(
             (status = 200, description = "How many edges were given", body = EdgeCounts),
@@ -187,6 +188,7 @@ pub mod documented {
 
     /// Makes the edges of the body the whole graph.
     #[utoipa::path(put, path = "/admin/social/edges", operation_id = "replaceEdges", tag = "administration",
+        params(Reason),
         request_body(content = String, content_type = "application/x-ndjson", description = "An edge each line (docs/social.md)"),
         responses(
             (status = 200, description = "How many edges were given", body = EdgeCounts),

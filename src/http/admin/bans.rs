@@ -6,6 +6,8 @@ use actix_web::http::StatusCode;
 
 use super::super::audit::{Why, audited};
 use super::super::extract::body;
+use super::super::openapi::administration::{Ban, BanList, BanRequest};
+use super::super::openapi::params::{BanPart, NeededReason, PageParams};
 use super::super::parameters::{Parameters, read_instant};
 use super::super::{Answer, ApiError, Call, reply};
 use super::page;
@@ -17,7 +19,12 @@ use crate::json::{Json, Object};
 use crate::store::{BanPut, BanRow};
 use crate::wire::request::read_body;
 
-/// GET /admin/bans: who is banned, those whose ban has expired too, page by page.
+/// Lists who is banned, page by page.
+///
+/// Those whose ban has expired are listed, too; users in `access.banned_xuids` of the settings are not.
+#[utoipa::path(get, path = "/admin/bans", operation_id = "listBans", tag = "administration",
+    params(PageParams),
+    responses((status = 200, description = "A page of bans, by xuid", body = BanList)))]
 pub async fn list(call: Call<'_>) -> Answer {
     let given = Parameters::read(call.request.query_string(), &["take", "continuationToken"])?;
     let after = given.continuation(|token| Xuid::parse(token).ok())?.map(|xuid| xuid.0);
@@ -44,7 +51,17 @@ fn render(ban: &BanRow) -> Json {
     fields.into()
 }
 
-/// PUT /admin/bans/{xuid}: bans a user.
+/// Bans a user.
+///
+/// The user is answered 403 on every route from now on, open sockets and feeds are closed; sessions are not touched.
+#[utoipa::path(put, path = "/admin/bans/{xuid}", operation_id = "banUser", tag = "administration",
+    params(BanPart),
+    request_body = BanRequest,
+    responses(
+        (status = 200, description = "Banned; this ban replaces another", body = Ban),
+        (status = 201, description = "Banned", body = Ban),
+        (status = 409, description = "As many users are banned as can be"),
+    ))]
 pub async fn put(mut call: Call<'_>, xuid: &str) -> Answer {
     let xuid = Xuid::parse(xuid)?;
     Parameters::read(call.request.query_string(), &[])?;
@@ -97,7 +114,13 @@ fn read_end(call: &Call, value: &Json) -> Result<chrono::DateTime<chrono::Utc>, 
     Ok(at)
 }
 
-/// DELETE /admin/bans/{xuid}: ends a ban.
+/// Ends a ban.
+#[utoipa::path(delete, path = "/admin/bans/{xuid}", operation_id = "unbanUser", tag = "administration",
+    params(BanPart, NeededReason),
+    responses(
+        (status = 204, description = "Done"),
+        (status = 404, description = "The user is not banned by an administrator"),
+    ))]
 pub async fn delete(call: Call<'_>, xuid: &str) -> Answer {
     let xuid = Xuid::parse(xuid)?;
     let deed = Why::needed(&call)?.deed("ban.delete", xuid.to_string());
