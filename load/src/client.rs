@@ -1,5 +1,6 @@
 //! HTTP to one target: no redirects, no proxies, one pool of connections for all users.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue, IF_MATCH};
@@ -12,12 +13,16 @@ use crate::cli::Target;
 const CONTRACT: HeaderName = HeaderName::from_static("x-xbl-contract-version");
 /// Shorter than servers usually keep idle connections, so that none is used while it is being closed.
 const IDLE: Duration = Duration::from_secs(4);
+/// After this many requests in a row without an answer in time a target counts as silent.
+const SILENT: u32 = 3;
 
 /// A way to one target.
 pub struct Link {
     http: Client,
     pub target: Target,
     pub timeout: Duration,
+    /// Requests in a row that were not answered in time.
+    unanswered: AtomicU32,
 }
 
 /// What came back.
@@ -52,17 +57,32 @@ impl Link {
             .pool_idle_timeout(IDLE)
             .pool_max_idle_per_host(usize::MAX)
             .build()?;
-        Ok(Self { http, target, timeout })
+        Ok(Self { http, target, timeout, unanswered: AtomicU32::new(0) })
     }
 
     /// Sends a request and reads the whole answer.
     pub async fn send(&self, outgoing: Outgoing<'_>) -> Reply {
-        match self.try_send(outgoing).await {
+        let reply = match self.try_send(outgoing).await {
             Ok(reply) => reply,
             Err(error) if error.is_timeout() => Reply::Broken("timeout"),
             Err(error) if error.is_connect() => Reply::Broken("no connection"),
             Err(_) => Reply::Broken("broken connection"),
+        };
+        match &reply {
+            Reply::Broken("timeout") => _ = self.unanswered.fetch_add(1, Ordering::Relaxed),
+            _ => self.unanswered.store(0, Ordering::Relaxed),
         }
+        reply
+    }
+
+    /// From now on only what is not answered from here counts.
+    pub fn begin_anew(&self) {
+        self.unanswered.store(0, Ordering::Relaxed);
+    }
+
+    /// Whether the target has left some requests in a row unanswered: one more would only wait for its time to pass.
+    pub fn is_silent(&self) -> bool {
+        self.unanswered.load(Ordering::Relaxed) >= SILENT
     }
 
     async fn try_send(&self, outgoing: Outgoing<'_>) -> reqwest::Result<Reply> {

@@ -11,7 +11,7 @@ use openmpsd::ambient::{Clock, Ids};
 use tokio::signal::ctrl_c;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::{interval, sleep, timeout};
 
 use crate::cli::{Cli, Scenario};
 use crate::client::{Link, Outgoing, Reply};
@@ -24,6 +24,8 @@ use crate::world::{Assembly, Ear, Templates, World};
 
 /// How long taps are waited for that are under way at the end.
 const LAST_TAPS: Duration = Duration::from_secs(5);
+/// How long reading back may take.
+const READING_BACK: Duration = Duration::from_secs(30);
 
 /// What is known at the end.
 pub struct Run {
@@ -69,8 +71,6 @@ pub async fn run(cli: &Cli) -> anyhow::Result<Run> {
     let unsent = everybody(cli, &world, begun, &ended).await;
     timer.abort();
     let end = ended.lock().expect("nobody panics here").unwrap_or(End { at: Instant::now(), interrupted: false });
-    // It ends with the load, and earlier only if the users did.
-    world.over.send_replace(true);
     let _ = watching.await;
     world.recorder.missed(world.invites.outstanding());
     let lasted = end.at.saturating_duration_since(begun);
@@ -147,6 +147,7 @@ fn world(cli: &Cli, run: String, links: Vec<Arc<Link>>, identities: Vec<Identity
         ears: (0..count).map(|_| Ear::default()).collect(),
         assembly: Assembly::new(count),
         over: watch::Sender::new(false),
+        enough: watch::Sender::new(false),
     }
 }
 
@@ -166,7 +167,9 @@ async fn everybody(cli: &Cli, world: &Arc<World>, begun: Instant, ended: &Mutex<
         });
     }
     let users = users.join_all().await;
-    let end = ended.lock().expect("nobody panics here").map_or_else(Instant::now, |end| end.at);
+    let end = ended.lock().expect("nobody panics here").get_or_insert_with(|| End { at: Instant::now(), interrupted: false }).at;
+    // Unless it is already: users may be through before their time.
+    world.over.send_replace(true);
     let unsent = users.iter().map(|user| user.unsent(end)).sum();
     // Sockets stay open until the last taps have come.
     let last_taps = async {
@@ -174,13 +177,42 @@ async fn everybody(cli: &Cli, world: &Arc<World>, begun: Instant, ended: &Mutex<
             sleep(Duration::from_millis(20)).await;
         }
     };
-    let _ = timeout(LAST_TAPS, last_taps).await;
+    let mut enough = world.enough.subscribe();
+    tokio::select! {
+        _ = timeout(LAST_TAPS, last_taps) => {}
+        _ = enough.wait_for(|enough| *enough) => {}
+    }
+    world.links.iter().for_each(|link| link.begin_anew());
     let mut finishing = JoinSet::new();
     for user in users {
         finishing.spawn(user.finish());
     }
-    finishing.join_all().await;
+    read_back(finishing, world, READING_BACK, cli.progress).await;
     unsent
+}
+
+/// Waits for everybody who reads back, and tells now and then how far they are. After `most` it is enough.
+async fn read_back(mut finishing: JoinSet<()>, world: &World, most: Duration, every: Duration) {
+    let count = finishing.len();
+    let late = sleep(most);
+    tokio::pin!(late);
+    let mut ticks = interval(every);
+    ticks.tick().await;
+    let mut is_late = false;
+    loop {
+        tokio::select! {
+            done = finishing.join_next() => match done {
+                Some(done) => done.expect("a user does not panic"),
+                None => return,
+            },
+            () = &mut late, if !is_late => {
+                is_late = true;
+                eprintln!("reading back has taken {most:?}: what is left counts as unread");
+                world.enough.send_replace(true);
+            }
+            _ = ticks.tick() => eprintln!("{} of {count} users have read back what was acknowledged", count - finishing.len()),
+        }
+    }
 }
 
 /// In a stampede everybody waits for everybody, also for those whose turn had not come when the run was ended.
@@ -201,16 +233,22 @@ fn pace(rate: f64, start: Instant, number: usize, count: usize) -> Pace {
     Pace { next: start + share(interval, number, count), interval }
 }
 
-/// Ends the run at its time, or when somebody presses Ctrl-C; the second time at once.
+/// Ends the run at its time, or when somebody presses Ctrl-C. Once it has ended, Ctrl-C ends reading back, and once more everything.
 async fn end_in_time(world: Arc<World>, end: Instant, ended: Arc<Mutex<Option<End>>>) {
+    let mut over = world.over.subscribe();
     let interrupted = tokio::select! {
         () = tokio::time::sleep_until(end.into()) => false,
+        _ = over.wait_for(|over| *over) => false,
         _ = ctrl_c() => true,
     };
-    *ended.lock().expect("nobody panics here") = Some(End { at: Instant::now(), interrupted });
+    ended.lock().expect("nobody panics here").get_or_insert_with(|| End { at: Instant::now(), interrupted });
     world.over.send_replace(true);
     if interrupted {
-        eprintln!("\nending; once more to leave at once, without a report");
+        eprintln!("\nending; once more to read nothing back");
+    }
+    if ctrl_c().await.is_ok() {
+        eprintln!("\nnothing more is read back; once more to leave at once, without a report");
+        world.enough.send_replace(true);
     }
     if ctrl_c().await.is_ok() {
         std::process::exit(1);
@@ -220,6 +258,16 @@ async fn end_in_time(world: Arc<World>, end: Instant, ended: Arc<Mutex<Option<En
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn reading_back_ends_in_time() {
+        let world = World::alone();
+        let mut enough = world.enough.subscribe();
+        let mut finishing = JoinSet::new();
+        finishing.spawn(async move { enough.wait_for(|enough| *enough).await.map(drop).unwrap() });
+        read_back(finishing, &world, Duration::ZERO, Duration::from_hours(1)).await;
+        assert!(*world.enough.borrow());
+    }
 
     #[test]
     fn the_schedule_is_even() {

@@ -296,16 +296,30 @@ impl User {
         }
     }
 
-    /// After the run: reads everything back that was acknowledged last, and leaves. None of it is measured.
+    /// After the run: reads everything back that was acknowledged last, and leaves, until that is enough. None of it is measured.
     pub async fn finish(mut self) {
+        let mut enough = self.world.enough.subscribe();
         for session in self.ledger.sessions() {
-            match self.read_back(&session).await {
+            let found = tokio::select! {
+                biased;
+                _ = enough.wait_for(|enough| *enough) => None,
+                found = self.read_back(&session) => found,
+            };
+            match found {
                 Some(document) => self.compare(&session, &document),
                 None => (0..self.ledger.count(&session)).for_each(|_| self.world.recorder.unread()),
             }
         }
         for session in self.ledger.seats() {
-            self.send("DELETE", &format!("{session}/members/me"), None, false).await;
+            if self.link.is_silent() {
+                break;
+            }
+            let seat = format!("{session}/members/me");
+            tokio::select! {
+                biased;
+                _ = enough.wait_for(|enough| *enough) => break,
+                _ = self.send("DELETE", &seat, None, false) => {}
+            }
         }
         self.socket = None;
     }
@@ -314,6 +328,9 @@ impl User {
         for attempt in 0..READS {
             if attempt > 0 {
                 sleep(RETRY).await;
+            }
+            if self.link.is_silent() {
+                break;
             }
             let reply = self.send("GET", session, None, false).await;
             match &reply {
@@ -367,7 +384,10 @@ impl Random {
 
 #[cfg(test)]
 mod tests {
+    use std::net::TcpListener;
+
     use super::*;
+    use crate::cli::Target;
 
     fn answered(status: u16, text: &str) -> Reply {
         Reply::Answered { status, body: text.as_bytes().to_vec() }
@@ -407,6 +427,40 @@ mod tests {
         assert!(waiting.is_err());
         assert_eq!(user.unsent(start + second * 3601), 0);
         assert_eq!(user.unsent(start + second * 3602), 1, "what was not sent stays due");
+    }
+
+    /// A target that takes connections and never answers, and a world of which it is the target.
+    fn silent(timeout: Duration) -> (TcpListener, Arc<World>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let target = Target { base: format!("http://{}", listener.local_addr().unwrap()) };
+        let links = vec![Arc::new(Link::new(target, timeout).unwrap())];
+        (listener, Arc::new(World { links, ..World::alone() }))
+    }
+
+    /// A user who has been acknowledged something in this many sessions, and a seat in one of them.
+    fn acknowledged(world: &Arc<World>, sessions: usize) -> User {
+        let mut user = User::new(0, Arc::clone(world), 1, None);
+        (0..sessions).for_each(|session| user.ledger.acknowledged(&format!("/{session}"), Slot::Property, Some(1)));
+        user.ledger.acknowledged("/0", Slot::Seat, Some(1));
+        user
+    }
+
+    #[tokio::test]
+    async fn a_silent_target_is_not_asked_for_everything() {
+        let (listener, world) = silent(Duration::from_millis(50));
+        let users = (0..3).map(|_| acknowledged(&world, 20).finish());
+        futures_util::future::join_all(users).await;
+        assert_eq!(world.recorder.finish().kept.unread, 3 * 21);
+        assert_eq!(std::iter::from_fn(|| listener.accept().ok()).count(), 3, "one request of each");
+    }
+
+    #[tokio::test]
+    async fn when_it_is_enough_the_rest_is_unread() {
+        let (listener, world) = silent(Duration::from_hours(1));
+        tokio::join!(acknowledged(&world, 20).finish(), async { _ = world.enough.send_replace(true) });
+        assert_eq!(world.recorder.finish().kept.unread, 21);
+        drop(listener);
     }
 
     #[test]

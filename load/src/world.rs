@@ -36,6 +36,8 @@ pub struct World {
     pub assembly: Assembly,
     /// Whether the run is over.
     pub over: watch::Sender<bool>,
+    /// Whether nothing more is read back, either.
+    pub enough: watch::Sender<bool>,
 }
 
 /// Whether a user hears invites. The number grows with every change and is odd while it does, so that whoever sends an invite can
@@ -268,6 +270,7 @@ mod tests {
                 ears: vec![Ear::default()],
                 assembly: Assembly::new(1),
                 over: watch::Sender::new(false),
+                enough: watch::Sender::new(false),
             }
         }
     }

@@ -88,7 +88,8 @@ pub async fn metrics(service: web::Data<Service>, request: HttpRequest) -> HttpR
         metrics.throttled.get_or_create(&Limit { limit }).inner().store(count, Ordering::Relaxed);
     }
     metrics.feeds.set(level(service.feeds.open()));
-    metrics.ready.set(i64::from(!service.draining.has_begun()));
+    // Not asked anew: a scrape must not wait for a database that is away.
+    metrics.ready.set(i64::from(!service.draining.has_begun() && metrics.database_up.get() == 1));
     let mut answer = reply::text(StatusCode::OK, metrics.render());
     let kind = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
     answer.headers_mut().insert(CONTENT_TYPE, kind);

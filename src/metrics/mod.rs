@@ -178,6 +178,9 @@ impl Metrics {
         let mut registry = Registry::default();
         let process = Process::register(&mut registry);
         let ours = registry.sub_registry_with_prefix("openmpsd");
+        // Who serves has been answered by the database, when it looked at the schema.
+        let answered = Gauge::default();
+        answered.set(1);
         let metrics = Self {
             requests: Family::default(),
             request_seconds: Family::new_with_constructor(seconds as fn() -> Histogram),
@@ -208,7 +211,7 @@ impl Metrics {
             instances: Gauge::default(),
             table_rows: Family::default(),
             table_bytes: Family::default(),
-            database_up: Gauge::default(),
+            database_up: answered,
             ready: Gauge::default(),
             registry: Registry::default(),
             process,
@@ -254,7 +257,7 @@ impl Metrics {
         ours.register("table_rows", "Rows of a table, estimated", self.table_rows.clone());
         ours.register("table_bytes", "Room that a table takes with its indexes", self.table_bytes.clone());
         ours.register("database_up", "Whether the database answered when it was last asked", self.database_up.clone());
-        ours.register("ready", "Whether the service takes requests", self.ready.clone());
+        ours.register("ready", "Whether the service takes requests and can answer them", self.ready.clone());
     }
 
     /// All of it as text, in the `OpenMetrics` format.

@@ -133,9 +133,38 @@ async fn readers_read_the_views_and_nothing_else() {
     let hidden = "select distinct r.ev_class::regclass::text
         from pg_depend d
         join pg_rewrite r on r.oid = d.objid and d.classid = 'pg_rewrite'::regclass
-        join pg_attribute a on a.attrelid = d.refobjid and a.attnum = d.refobjsubid
+        left join pg_attribute a on a.attrelid = d.refobjid and a.attnum = d.refobjsubid
         where d.refobjid = 'nonces'::regclass or d.refobjid = 'sessions'::regclass and a.attname = 'private'";
     assert_eq!(texts(&client, hidden).await, Vec::<String>::new());
+    world.end().await;
+}
+
+/// What docs/sql.md advises for a role of one's own, done in the database of a test.
+#[tokio::test]
+async fn a_reader_is_let_in_where_it_is_meant_and_keeps_no_tables_there() {
+    let world = World::new().await;
+    let client = asking(&world).await;
+    let database = text(&client, "select current_database()::text").await;
+    let reader = format!("reader_of_{database}");
+    let page = std::fs::read_to_string(below_root("docs/sql.md")).expect("the page is there");
+    let advice = ["create role dashboards ", "revoke connect, temporary on database ", "grant connect on database "];
+    let advised: Vec<&str> = page.lines().filter(|line| advice.iter().any(|start| line.starts_with(start))).collect();
+    assert_eq!(advised.len(), advice.len(), "{advised:?}");
+    for statement in advised {
+        let statement = statement.replace("database openmpsd ", &format!("database {database} ")).replace("dashboards", &reader);
+        client.batch_execute(&statement).await.unwrap_or_else(|error| panic!("{statement}: {error:?}"));
+    }
+    let rights = format!(
+        "select string_agg(concat_ws(' ', has_database_privilege(who, current_database(), 'connect'),
+            has_database_privilege(who, current_database(), 'temporary')), ', ' order by place)
+        from unnest(array['{reader}', 'openmpsd_readonly']) with ordinality as roles (who, place)"
+    );
+    assert_eq!(text(&client, &rights).await, "t f, f f", "it comes in, and nobody else");
+    client.batch_execute(&format!("set role {reader}")).await.expect("the role is there");
+    assert_eq!(text(&client, "select count(*)::text from admin.sessions").await, "0");
+    let refused = client.batch_execute("create temporary table mine ()").await.expect_err("nor does it keep anything");
+    assert_eq!(refused.code(), Some(&SqlState::INSUFFICIENT_PRIVILEGE), "{refused:?}");
+    client.batch_execute(&format!("reset role; drop owned by {reader}; drop role {reader}")).await.expect("it goes again");
     world.end().await;
 }
 

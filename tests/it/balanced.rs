@@ -96,7 +96,7 @@ struct Balancer {
 impl Balancer {
     /// Starts it with the configuration of deploy/, in which only addresses are others.
     fn start(folder: &Folder, port: u16, instances: &[Instance]) -> Self {
-        let mut text = deploy::text("deploy/haproxy.cfg");
+        let mut text = deploy::text("deploy/haproxy/haproxy.cfg");
         let mut replace = |from: &str, to: &str| {
             assert!(text.contains(from), "{from}");
             text = text.replace(from, to);

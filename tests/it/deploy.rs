@@ -3,13 +3,19 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
 use openmpsd::auth::Situation;
 use openmpsd::settings::{Environment, Overrides, Settings};
 use serde_json::{Map, Value};
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::time::timeout;
 
+use crate::harness::eventually;
 use crate::process::Folder;
 
 /// Where the balancer of Debian's package is: not always on the path of a user.
@@ -82,6 +88,69 @@ fn compose_takes_the_file_without_a_word() {
     let asked_for: Vec<String> =
         services().into_iter().filter(|(_, service)| service.get("profiles").is_some()).map(|(name, _)| name).collect();
     assert_eq!(asked_for, ["loadtest"], "everything else runs by itself");
+}
+
+/// Compose 2 builds at once what several services say they build, into one name, and fails at the second.
+#[test]
+fn one_service_builds_the_image_and_nobody_looks_for_it_elsewhere() {
+    let services = services();
+    let building: Vec<&String> =
+        services.iter().filter(|(_, service)| service.get("build").is_some()).map(|(name, _)| name).collect();
+    assert_eq!(building, ["keys"]);
+    let image = &services["keys"]["image"];
+    let same: Vec<_> = services.iter().filter(|(name, service)| service["image"] == *image && *name != "keys").collect();
+    assert_eq!(same.len(), 3, "{same:?}");
+    for (name, service) in same {
+        assert_eq!(service["pull_policy"], "never", "{name}");
+        let first = if name == "loadtest" { "openmpsd-1" } else { "keys" };
+        assert!(service["depends_on"].get(first).is_some(), "{name} is made when the image is there");
+    }
+}
+
+#[test]
+fn logs_of_containers_are_bounded() {
+    for (name, service) in services() {
+        let options = &service["logging"]["options"];
+        assert!(options["max-size"].is_string() && options["max-file"].is_string(), "{name}: {service}");
+    }
+}
+
+/// Runs the lines of the page with a `docker-compose` that only notes what it is asked for; says whether they went through, and the notes.
+fn restart(failing: &str) -> (bool, Vec<String>) {
+    let page = text("docs/deployment.md");
+    let section = page.split("\n## Rolling restart\n").nth(1).expect("the page has the section");
+    let lines = section.split("```sh\n").nth(1).and_then(|rest| rest.split("```").next()).expect("it has lines to run");
+    let folder = Folder::new("restart");
+    let notes = folder.path().join("notes");
+    let programs = [
+        ("docker-compose", format!("echo \"$*\" >>{}\ncase \"$*\" in {failing}) exit 1 ;; esac\n", notes.display())),
+        ("sleep", String::new()),
+    ];
+    for (name, program) in programs {
+        let file = folder.path().join(name);
+        fs::write(&file, format!("#!/bin/sh\n{program}")).expect("the file is written");
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).expect("it is ours");
+    }
+    let path = format!("{}:/usr/bin:/bin", folder.path().display());
+    let output = Command::new("sh").args(["-c", lines]).env("PATH", path).output().expect("there is a shell");
+    let notes = fs::read_to_string(notes).expect("something was asked for");
+    (output.status.success(), notes.lines().map(str::to_owned).collect())
+}
+
+#[test]
+fn a_rolling_restart_ends_with_the_first_instance_that_does_not_come_back() {
+    let steps = |name: &str| {
+        let ready = format!("exec -T {name} openmpsd health --ready");
+        [format!("stop {name}"), format!("rm -f {name}"), format!("up -d --no-deps {name}"), ready.clone(), ready]
+    };
+    let all: Vec<String> = instances().iter().flat_map(|(name, _)| steps(name)).collect();
+    assert_eq!(restart("nothing"), (true, all.clone()));
+    for (failing, asked) in [("stop*", 1), ("rm*", 2), ("up*", 3), ("exec*", 64)] {
+        let (through, notes) = restart(failing);
+        assert!(!through, "{failing}");
+        assert_eq!(notes.len(), asked, "{failing}: {notes:?}");
+        assert!(!notes.iter().any(|note| note.contains("openmpsd-2")), "{failing}: {notes:?}");
+    }
 }
 
 #[test]
@@ -187,7 +256,9 @@ fn the_folders_of_the_image_are_those_that_the_builder_is_sent() {
         assert!(root().join(name).exists(), "{name}");
     }
     // What the sources take in while they are compiled has to be among them.
-    for (file, text) in sources(&root().join("src")) {
+    let all = ["src", "load/src"].map(|folder| sources(&root().join(folder)));
+    assert!(all.iter().all(|folder| !folder.is_empty()));
+    for (file, text) in all.into_iter().flatten() {
         let shipped = text.split("#[cfg(test)]").next().unwrap_or_default();
         for taken in shipped.split("include_str!(\"").chain(shipped.split("include_bytes!(\"")).skip(1) {
             let path = file.parent().expect("a file is in a folder").join(taken.split('"').next().unwrap_or_default());
@@ -216,19 +287,51 @@ fn sources(folder: &Path) -> Vec<(PathBuf, String)> {
 
 #[test]
 fn the_balancer_takes_its_configuration() {
-    let file = root().join("deploy/haproxy.cfg");
+    let file = root().join("deploy/haproxy/haproxy.cfg");
     let output =
         Command::new(BALANCER).arg("-c").arg("-f").arg(&file).output().expect("haproxy is there: scripts/ensure-deployment");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let said = String::from_utf8_lossy(&output.stderr);
     let warnings = said.lines().filter(|line| line.contains("[WARNING]") && !line.contains("could not resolve address"));
     assert_eq!(warnings.collect::<Vec<_>>(), Vec::<&str>::new(), "but for names that only the containers know");
+    let mounts = texts(&services()["lb"]["volumes"]);
+    assert_eq!(mounts, ["./deploy/haproxy:/usr/local/etc/haproxy:ro"], "it is where the image looks for it");
+}
+
+/// An instance that closes a connection in the moment in which the balancer uses it would cost a request.
+#[test]
+fn the_balancer_gives_up_idle_connections_before_the_instances_do() {
+    let text = text("deploy/haproxy/haproxy.cfg");
+    let kept = text
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("timeout http-keep-alive ")?.strip_suffix('s')?.parse::<u64>().ok());
+    let instances_keep = settings_of(&instances()[0].1).server.keep_alive_ms;
+    assert!(kept.is_some_and(|kept| kept * 1000 + 10_000 <= instances_keep), "{kept:?} s and {instances_keep} ms");
+}
+
+/// A client that cannot set headers sends its nonce in the query.
+#[tokio::test]
+async fn the_balancer_keeps_queries_out_of_its_log() {
+    let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port is free");
+    let folder = Folder::new("balancer");
+    let file = folder.path().join("haproxy.cfg");
+    let text = text("deploy/haproxy/haproxy.cfg").replace(&format!("bind :{PORT}"), &format!("bind {free}"));
+    fs::write(&file, text).expect("the file is written");
+    let mut command = tokio::process::Command::new(BALANCER);
+    command.args(["-db", "-f"]).arg(&file).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
+    let mut process = command.spawn().expect("haproxy is there: scripts/ensure-deployment");
+    // There is no instance, so it answers for itself.
+    eventually("the balancer answers", async || reqwest::get(format!("http://{free}/connect?nonce=s3cret")).await.is_ok()).await;
+    let mut lines = BufReader::new(process.stdout.take().expect("it is piped")).lines();
+    let line = timeout(Duration::from_secs(10), lines.next_line()).await.expect("it logs").expect("it can be read");
+    let line = line.expect("it lives");
+    assert!(line.ends_with("\"GET /connect HTTP/1.1\"") && line.contains(" streams/") && !line.contains("s3cret"), "{line}");
 }
 
 #[test]
 fn everybody_knows_all_instances() {
     let wanted: Vec<String> = instances().iter().map(|(name, _)| format!("{name}:{PORT}")).collect();
-    let balancer = text("deploy/haproxy.cfg");
+    let balancer = text("deploy/haproxy/haproxy.cfg");
     let backends: Vec<&str> = balancer.split("\nbackend ").skip(1).collect();
     assert_eq!(backends.len(), 2);
     for backend in backends {

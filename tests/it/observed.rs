@@ -10,6 +10,7 @@ use tokio::time::timeout;
 
 use crate::harness::{Choices, World, answer_of, session};
 use crate::process::{Caller, Folder, Process};
+use crate::story::sql;
 
 /// The metrics, read by somebody without a credential.
 async fn metrics(world: &World) -> String {
@@ -264,6 +265,24 @@ async fn whoever_drains_answers_but_is_not_ready() {
     socket.closed(1001).await;
     stopping.await.expect("it ends");
     drop(database);
+}
+
+#[tokio::test]
+async fn whoever_gets_no_answer_from_the_database_tells_that_it_is_not_ready() {
+    let world = World::new().await;
+    let told = async || {
+        let text = metrics(&world).await;
+        ["openmpsd_ready", "openmpsd_database_up"].map(|series| value(&text, series) > 0.5)
+    };
+    let asked = async || openmpsd::app::take_statistics(&world.running.directory).await;
+    assert_eq!(told().await, [true, true], "it would not serve otherwise");
+    sql(&world, "alter table connections rename to connections_elsewhere").await;
+    asked().await.expect_err("the question cannot be answered");
+    assert_eq!(told().await, [false, false]);
+    sql(&world, "alter table connections_elsewhere rename to connections").await;
+    asked().await.expect("it can again");
+    assert_eq!(told().await, [true, true]);
+    world.end().await;
 }
 
 #[tokio::test]
