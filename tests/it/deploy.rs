@@ -34,8 +34,10 @@ pub fn text(path: &str) -> String {
 /// A YAML file, its merges done.
 fn yaml(path: &str) -> Value {
     let read = "import json, sys, yaml; json.dump(yaml.safe_load(open(sys.argv[1])), sys.stdout)";
-    let output = Command::new("python3").args(["-c", read, path]).current_dir(root()).output().expect("there is a python3");
-    assert!(output.status.success(), "{path}: {}", String::from_utf8_lossy(&output.stderr));
+    // Debian's package is for Debian's Python, and another one may come first.
+    let run = |python| Command::new(python).args(["-c", read, path]).current_dir(root()).output().ok();
+    let outputs: Vec<_> = ["python3", "/usr/bin/python3"].into_iter().filter_map(run).collect();
+    let output = outputs.iter().find(|output| output.status.success()).unwrap_or_else(|| panic!("{path}: {outputs:?}"));
     serde_json::from_slice(&output.stdout).expect("it is JSON")
 }
 
