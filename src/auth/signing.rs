@@ -20,6 +20,7 @@ use sha2::{Digest, Sha256};
 
 use super::keys::{KeyError, PublicKey};
 use crate::ambient::Ids;
+use crate::settings::make_data_dir;
 
 /// A P-256 key that makes tokens. Its debug form does not show the private half.
 #[derive(Debug)]
@@ -124,7 +125,7 @@ fn parse(jwk: &Value, path: &Path, is_new: bool) -> Option<SigningKey> {
 /// Generates a key and stores it unless there is one by now.
 fn create(folder: &Path, path: &Path) -> io::Result<()> {
     if let Some(data_dir) = folder.parent() {
-        fs::create_dir_all(data_dir)?;
+        make_data_dir(data_dir)?;
     }
     DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     let jwk = generate().map_err(|_| io::Error::other("the cryptographic library could not generate a key"))?;
