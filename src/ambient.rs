@@ -91,6 +91,14 @@ impl Clock {
     }
 }
 
+impl Clock {
+    /// The distance to the database's clock that was taken over last.
+    #[must_use]
+    pub fn database_offset(&self) -> TimeDelta {
+        TimeDelta::microseconds(self.0.database.load(Ordering::Relaxed))
+    }
+}
+
 impl Inner {
     fn real_micros(&self) -> i64 {
         let here = match &self.base {

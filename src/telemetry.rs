@@ -18,7 +18,7 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer, registry};
 
-use crate::settings::{LogFormat, TelemetrySettings};
+use crate::settings::{LogFormat, TelemetrySettings, masked};
 
 /// How long the last spans may take to be sent.
 const LAST_SPANS: Duration = Duration::from_secs(2);
@@ -30,7 +30,9 @@ pub enum TelemetryError {
     #[error("telemetry.filter: {0:?} is no filter such as info,openmpsd=debug: {1}")]
     Filter(String, String),
     /// Spans cannot be sent there.
-    #[error("telemetry.otlp_endpoint: {0}")]
+    #[error(
+        "telemetry.otlp_endpoint: {0} is no address that spans can be sent to: name one such as http://127.0.0.1:4318/v1/traces"
+    )]
     Export(String),
     /// The process has a log already.
     #[error("the log is already set up")]
@@ -47,6 +49,14 @@ impl Drop for Telemetry {
             tracing::warn!(%error, "the last spans were not sent");
         }
     }
+}
+
+/// Whether the settings make a log, without making one.
+///
+/// # Errors
+/// When the filter cannot be read.
+pub fn check(settings: &TelemetrySettings) -> Result<(), TelemetryError> {
+    filter(&settings.filter).map(drop)
 }
 
 /// Sends what the filter lets through to standard error, for the whole process, and spans to the collector, if there is one. Standard
@@ -85,7 +95,8 @@ fn exporter(settings: &TelemetrySettings) -> Result<Option<SdkTracerProvider>, T
     let Some(endpoint) = &settings.otlp_endpoint else { return Ok(None) };
     let exporter = SpanExporter::builder().with_http().with_protocol(Protocol::HttpBinary);
     let exporter = exporter.with_endpoint(endpoint.expose_secret()).build();
-    let exporter = exporter.map_err(|error| TelemetryError::Export(error.to_string()))?;
+    // What the library says shows the address whole, and a login may stand in it.
+    let exporter = exporter.map_err(|_| TelemetryError::Export(masked(endpoint.expose_secret())))?;
     let about = Resource::builder().with_service_name("openmpsd");
     let about = about.with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION"))).build();
     let sampler = Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(settings.otlp_sample_ratio)));

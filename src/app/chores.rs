@@ -9,7 +9,7 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 use tracing::{debug, error, info, warn};
 use uuid::Uuid;
 
-use super::clocks::{LEASE, LEASE_INTERVAL};
+use super::clocks::{CLOCK_INTERVAL, LEASE, LEASE_INTERVAL, follow_clock};
 use crate::directory::Directory;
 use crate::metrics::Table;
 use crate::settings::Settings;
@@ -21,7 +21,9 @@ const CATALOG_INTERVAL: Duration = Duration::from_secs(1);
 const HOUSEKEEPING_INTERVAL: Duration = Duration::from_mins(10);
 
 /// Starts what has to be done again and again. A chore that fails is logged and tried again.
-pub(super) fn start_chores(directory: &Arc<Directory>, settings: &Settings, dev: Option<Uuid>) -> JoinSet<()> {
+///
+/// `private` when the database runs on this machine, by the same clock; `dev` is the instance that may move it.
+pub(super) fn start_chores(directory: &Arc<Directory>, settings: &Settings, private: bool, dev: Option<Uuid>) -> JoinSet<()> {
     let mut chores = JoinSet::new();
     let sweep = Duration::from_millis(settings.timers.sweep_interval_ms);
     chores.spawn(repeat("sweep due timers", sweep, Arc::clone(directory), async |directory| directory.sweep().await.map(drop)));
@@ -41,6 +43,11 @@ pub(super) fn start_chores(directory: &Arc<Directory>, settings: &Settings, dev:
             house.keep(&kept).await;
         }
     });
+    if !private {
+        chores.spawn(repeat("follow the database's clock", CLOCK_INTERVAL, Arc::clone(directory), async |directory| {
+            follow_clock(directory.store(), directory.clock()).await
+        }));
+    }
     if let Some(instance) = dev {
         chores.spawn(repeat(
             "renew the development clock's lease",

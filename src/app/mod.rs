@@ -12,6 +12,7 @@ mod tls;
 mod warnings;
 
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -34,7 +35,7 @@ use chores::start_chores;
 pub use chores::{House, take_statistics};
 use clocks::{follow_clock, take_dev_lease};
 use options::{directory_options, embedded_options, request_rules, social_source, socket_options};
-pub use parts::{Parts, Running};
+pub use parts::{Parts, Running, Seat};
 pub use tls::{Certificate, TlsError, TlsFiles};
 pub use warnings::{Warning, warnings};
 
@@ -50,18 +51,10 @@ const STRAGGLE: Duration = Duration::from_secs(13);
 pub async fn serve(settings: Settings, sources: String, dev: bool) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let outside = settings.database.url.as_ref().map(|url| url.expose_secret().to_owned());
-    let situation = Situation { dev, outside_database: outside.is_some(), listen: settings.server.listen };
-    let keys = KeySet::open(&settings.auth.keys, &settings.embedded.data_dir, &situation)?;
-    let private = match outside {
-        None => {
-            Some(EmbeddedPostgres::start(embedded_options(&settings)).await.context("failed to start the private PostgreSQL")?)
-        }
-        Some(_) => None,
-    };
-    let url = outside.unwrap_or_else(|| private.as_ref().map(|private| private.connection().url()).unwrap_or_default());
+    let prepared = Prepared::new(&settings, dev)?;
+    let mut private = None;
     let served = tokio::select! {
-        served = serve_on(&url, &settings, sources, dev, keys, private.is_some()) => served,
+        served = start(&mut private, &settings, sources, prepared) => served.map(Some),
         _ = terminate.recv() => Ok(None),
         _ = interrupt.recv() => Ok(None),
     };
@@ -80,6 +73,8 @@ pub async fn serve(settings: Settings, sources: String, dev: bool) -> anyhow::Re
                     ended = Err(failed());
                 }
             }
+            // Whoever is still answered is owed what the chores do: timers, new templates, the clock.
+            running.drain().await;
             chores.shutdown().await;
             running.stop().await;
             ended
@@ -94,15 +89,52 @@ pub async fn serve(settings: Settings, sources: String, dev: bool) -> anyhow::Re
     ended
 }
 
-/// Brings the service up on a database that is there.
-async fn serve_on(
-    url: &str,
+/// What is made sure of before any database is touched.
+struct Prepared {
+    dev: bool,
+    situation: Situation,
+    /// The configured keys; the generated one comes with the data directory.
+    keys: Option<KeySet>,
+    certificate: Option<Arc<Certificate>>,
+    seat: Seat,
+}
+
+impl Prepared {
+    fn new(settings: &Settings, dev: bool) -> anyhow::Result<Self> {
+        let Settings { server, auth, .. } = settings;
+        let situation = Situation { dev, outside_database: settings.database.url.is_some(), listen: server.listen };
+        situation.check(auth.keys.is_empty())?;
+        let keys = if auth.keys.is_empty() { None } else { Some(KeySet::load(&auth.keys)?) };
+        let tls = server.tls_cert.clone().zip(server.tls_key.clone());
+        let certificate =
+            tls.map(|(cert, key)| Certificate::open(TlsFiles { cert, key })).transpose().context("failed to prepare TLS")?;
+        Ok(Self { dev, situation, keys, certificate, seat: Seat::take(server.listen)? })
+    }
+}
+
+/// Gets the database and brings the service up on it. The private one stands in `private` from then on, whatever comes after.
+async fn start(
+    private: &mut Option<EmbeddedPostgres>,
     settings: &Settings,
     sources: String,
-    dev: bool,
-    keys: KeySet,
-    private: bool,
-) -> anyhow::Result<Option<(Running, JoinSet<()>)>> {
+    mut prepared: Prepared,
+) -> anyhow::Result<(Running, JoinSet<()>)> {
+    let url = if let Some(url) = &settings.database.url {
+        url.expose_secret().to_owned()
+    } else {
+        let started = EmbeddedPostgres::start(embedded_options(settings)).await;
+        private.insert(started.context("failed to start the private PostgreSQL")?).connection().url()
+    };
+    // Only now: with a private database its lock on the data directory is ours, and nobody else is putting another key there.
+    let keys = match prepared.keys.take() {
+        Some(keys) => keys,
+        None => KeySet::open(&settings.auth.keys, &settings.embedded.data_dir, &prepared.situation)?,
+    };
+    serve_on(&url, settings, sources, keys, prepared).await
+}
+
+/// Brings the database up to date and opens it. Returns the migrations that were applied, too.
+async fn open_store(url: &str, settings: &Settings) -> anyhow::Result<(Store, Vec<String>)> {
     let migrate_url = settings.database.migrate_url.as_ref().map_or(url, |url| url.expose_secret());
     let applied = migrate::migrate(migrate_url).await.context("failed to bring the database up to date")?;
     let connect = PgConnectOptions::from_str(url).context("database.url is no PostgreSQL URL")?;
@@ -114,6 +146,20 @@ async fn serve_on(
     })
     .await
     .context("failed to connect to the database")?;
+    Ok((store, applied))
+}
+
+/// Brings the service up on a database that is there.
+async fn serve_on(
+    url: &str,
+    settings: &Settings,
+    sources: String,
+    keys: KeySet,
+    prepared: Prepared,
+) -> anyhow::Result<(Running, JoinSet<()>)> {
+    let Prepared { dev, situation, certificate, seat, .. } = prepared;
+    let private = !situation.outside_database;
+    let (store, applied) = open_store(url, settings).await?;
     let (clock, ids) = (Clock::system(), Ids::random());
     if !private {
         follow_clock(&store, &clock).await.context("failed to compare clocks with the database")?;
@@ -129,9 +175,6 @@ async fn serve_on(
     imported.with_context(|| format!("failed to import the service configs of {}", settings.services.directory.display()))?;
     let (server, vitals) = banner::ask(&store, clock.real()).await.context("failed to ask the database what it is")?;
 
-    let tls = settings.server.tls_cert.clone().zip(settings.server.tls_key.clone());
-    let certificate =
-        tls.map(|(cert, key)| Certificate::open(TlsFiles { cert, key })).transpose().context("failed to prepare TLS")?;
     let rules = TokenRules {
         issuer: settings.auth.issuer.clone(),
         audience: settings.auth.audience.clone(),
@@ -146,7 +189,7 @@ async fn serve_on(
         options: directory_options(settings),
         rules: request_rules(settings, dev),
         sockets: socket_options(&settings.sockets),
-        listen: settings.server.listen,
+        seat,
         certificate: certificate.clone(),
         workers: settings.server.workers,
         drain: Duration::from_millis(settings.server.drain_ms),
@@ -159,7 +202,7 @@ async fn serve_on(
     };
     let running = parts.start().await?;
     let tls = certificate.is_some();
-    let mut chores = start_chores(&running.directory, settings, dev.then_some(instance));
+    let mut chores = start_chores(&running.directory, settings, private, dev.then_some(instance));
     if let Some(certificate) = certificate {
         chores.spawn(certificate.keep_fresh());
     }
@@ -182,5 +225,5 @@ async fn serve_on(
     }
     let scheme = if tls { "https" } else { "http" };
     info!("openmpsd {} listens on {scheme}://{}", env!("CARGO_PKG_VERSION"), running.address);
-    Ok(Some((running, chores)))
+    Ok((running, chores))
 }

@@ -1,6 +1,6 @@
 //! The rooms put together over a database that is there: what answers requests, and how it ends.
 
-use std::io;
+use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
@@ -51,8 +51,8 @@ pub struct Parts {
     pub rules: Rules,
     /// And about sockets.
     pub sockets: rta::Options,
-    /// Where requests come in; port 0 takes a free one.
-    pub listen: SocketAddr,
+    /// Where requests come in.
+    pub seat: Seat,
     /// What TLS is served with, if it is.
     pub certificate: Option<Arc<Certificate>>,
     /// Worker threads; 0 means one per core.
@@ -102,7 +102,7 @@ impl Parts {
         let draining = Draining::default();
         let directory = Arc::new(Directory::start(self.store, self.clock.clone(), self.ids, self.options));
         directory.ready().await.context("failed to load the service configs")?;
-        let listener = listen(self.listen).with_context(|| format!("failed to listen on {}", self.listen))?;
+        let listener = self.seat.listen()?;
         let address = listener.local_addr()?;
         // Accepted connections inherit it: a client that takes nothing must not hold a connection for ever, however alive it is.
         let stall = Some(self.sockets.idle);
@@ -156,14 +156,18 @@ impl Parts {
 }
 
 impl Running {
-    /// Answers on for a while, but is not ready any more, so that balancers send nothing new; then stops accepting, closes sockets and
-    /// feeds, lets running requests finish, and closes the pool.
-    pub async fn stop(self) {
+    /// Answers on for a while, but is not ready any more, so that balancers send nothing new. Everything else goes on meanwhile.
+    pub async fn drain(&self) {
         self.draining.begin();
         if !self.drain.is_zero() {
             info!("draining for {} ms", self.drain.as_millis());
             sleep(self.drain).await;
         }
+    }
+
+    /// Stops accepting, closes sockets and feeds, lets running requests finish, and closes the pool.
+    pub async fn stop(self) {
+        self.draining.begin();
         self.ending.send_replace(true);
         self.notifier.hub().close_all();
         self.server.stop(true).await;
@@ -178,15 +182,47 @@ impl Running {
     }
 }
 
-/// Listens with room for as many connections as may come at once when clients of another instance, or of this one before, come back.
-/// The standard library leaves room for 128 only, and whoever finds none tries again after a second.
-fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    // As the standard library does: a restart must not wait for connections of before.
-    socket.set_reuse_address(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    Ok(socket.into())
+/// An address that is taken, where nobody is answered yet: whoever comes is refused, as if nothing were there.
+#[derive(Debug)]
+pub struct Seat {
+    socket: Socket,
+    address: SocketAddr,
+}
+
+impl Seat {
+    /// Takes an address; port 0 takes a free one.
+    ///
+    /// # Errors
+    /// When another program has it, or it is none of this machine, with what to do.
+    pub fn take(address: SocketAddr) -> anyhow::Result<Self> {
+        let take = || {
+            let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+            // As the standard library does: a restart must not wait for connections of before.
+            socket.set_reuse_address(true)?;
+            socket.bind(&address.into())?;
+            Ok(socket)
+        };
+        let socket = take().map_err(|error| unusable(address, &error))?;
+        Ok(Self { socket, address })
+    }
+
+    /// Listens with room for as many connections as may come at once when clients of another instance, or of this one before, come back.
+    /// The standard library leaves room for 128 only, and whoever finds none tries again after a second.
+    fn listen(self) -> anyhow::Result<TcpListener> {
+        self.socket.listen(BACKLOG).map_err(|error| unusable(self.address, &error))?;
+        Ok(self.socket.into())
+    }
+}
+
+/// Why an address cannot be listened on, and what to do.
+fn unusable(address: SocketAddr, error: &io::Error) -> anyhow::Error {
+    let remedy = match error.kind() {
+        ErrorKind::AddrInUse => "another program has it: end that one, or choose another address with --listen or server.listen",
+        ErrorKind::PermissionDenied => "take a port above 1023, or let a proxy have the small one",
+        ErrorKind::AddrNotAvailable => "this machine has no such address: take one of its own, or 0.0.0.0 for all of them",
+        _ => "choose another address with --listen or server.listen",
+    };
+    anyhow::anyhow!("failed to listen on {address}: {error}: {remedy}")
 }
 
 /// What only one process at a time can hold: its listening address in the network of a running machine. A process that finds itself
@@ -195,4 +231,16 @@ fn place(address: SocketAddr) -> Option<String> {
     let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
     let network = std::fs::read_link("/proc/self/ns/net").ok()?;
     Some(format!("{}/{}/{address}", boot.trim(), network.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_that_is_taken_is_noticed_with_a_way_out() {
+        let first = Seat::take(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap().listen().unwrap();
+        let error = Seat::take(first.local_addr().unwrap()).unwrap_err().to_string();
+        assert!(error.starts_with("failed to listen on 127.0.0.1:") && error.contains("another program has it"), "{error}");
+    }
 }

@@ -20,6 +20,7 @@ use sha2::{Digest, Sha256};
 
 use super::keys::{KeyError, PublicKey};
 use crate::ambient::Ids;
+use crate::settings::make_data_dir;
 
 /// A P-256 key that makes tokens. Its debug form does not show the private half.
 #[derive(Debug)]
@@ -39,27 +40,32 @@ impl SigningKey {
     /// # Errors
     /// When the files cannot be read or written, belong to another user, or are open to others.
     pub fn open(data_dir: &Path) -> Result<Self, KeyError> {
-        let folder = data_dir.join("keys");
-        let path = folder.join("signing.json");
+        let path = path_in(data_dir);
         let (text, is_new) = match fs::read_to_string(&path) {
             Ok(text) => (text, false),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                create(&folder, &path)
+                create(data_dir, &path)
                     .map_err(|error| KeyError::Unwritable { why: explain(&path, &error), path: path.clone() })?;
                 (fs::read_to_string(&path).map_err(|error| KeyError::unreadable(&path, &error))?, true)
             }
             Err(error) => return Err(KeyError::unreadable(&path, &error)),
         };
-        let mode = fs::metadata(&path).map_err(|error| KeyError::unreadable(&path, &error))?.mode() & 0o777;
-        if mode & 0o077 != 0 {
-            let why = format!("others can read this private key (mode {mode:03o}): run chmod 600 on it");
-            return Err(KeyError::not_a_key(&path, why));
-        }
-        let unusable = "is no signing key of ours: remove it and a new one is generated (tokens made with it are void then)";
-        let jwk: Value = serde_json::from_str(&text).map_err(|_| KeyError::not_a_key(&path, unusable))?;
-        let key = parse(&jwk, &path, is_new).ok_or_else(|| KeyError::not_a_key(&path, unusable))?;
+        let (key, jwk) = take(&path, &text, is_new)?;
         publish(&key.public_path(), jwk)?;
         Ok(key)
+    }
+
+    /// The key of a data directory, if there is one. Nothing is made or changed.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is no key that may be used.
+    pub fn find(data_dir: &Path) -> Result<Option<Self>, KeyError> {
+        let path = path_in(data_dir);
+        match fs::read_to_string(&path) {
+            Ok(text) => take(&path, &text, false).map(|(key, _)| Some(key)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(KeyError::unreadable(&path, &error)),
+        }
     }
 
     /// The id that tokens of this key name.
@@ -95,6 +101,23 @@ impl SigningKey {
     }
 }
 
+fn path_in(data_dir: &Path) -> PathBuf {
+    data_dir.join("keys").join("signing.json")
+}
+
+/// Makes a key of what its file holds, if nobody else can read that.
+fn take(path: &Path, text: &str, is_new: bool) -> Result<(SigningKey, Value), KeyError> {
+    let mode = fs::metadata(path).map_err(|error| KeyError::unreadable(path, &error))?.mode() & 0o777;
+    if mode & 0o077 != 0 {
+        let why = format!("others can read this private key (mode {mode:03o}): run chmod 600 on it");
+        return Err(KeyError::not_a_key(path, why));
+    }
+    let unusable = "is no signing key of ours: remove it and a new one is generated (tokens made with it are void then)";
+    let jwk: Value = serde_json::from_str(text).map_err(|_| KeyError::not_a_key(path, unusable))?;
+    let key = parse(&jwk, path, is_new).ok_or_else(|| KeyError::not_a_key(path, unusable))?;
+    Ok((key, jwk))
+}
+
 /// Writes the public half of a private JWK where there is none yet.
 fn publish(path: &Path, mut jwk: Value) -> Result<(), KeyError> {
     if path.exists() {
@@ -122,11 +145,9 @@ fn parse(jwk: &Value, path: &Path, is_new: bool) -> Option<SigningKey> {
 }
 
 /// Generates a key and stores it unless there is one by now.
-fn create(folder: &Path, path: &Path) -> io::Result<()> {
-    if let Some(data_dir) = folder.parent() {
-        fs::create_dir_all(data_dir)?;
-    }
-    DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+fn create(data_dir: &Path, path: &Path) -> io::Result<()> {
+    make_data_dir(data_dir)?;
+    DirBuilder::new().recursive(true).mode(0o700).create(data_dir.join("keys"))?;
     let jwk = generate().map_err(|_| io::Error::other("the cryptographic library could not generate a key"))?;
     write_new(path, 0o600, &jwk)
 }

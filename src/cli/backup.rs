@@ -11,6 +11,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
 use clap::Args;
+use nix::errno::Errno;
+use nix::sys::signal::kill;
+use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -63,11 +66,17 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
         settings.database.url.is_none(),
         "database.url names a PostgreSQL of your own: back it up as its server is backed up, with pg_dump for one"
     );
+    ensure!(
+        !out.join(MANIFEST).exists(),
+        "{} is a backup itself, and no folder for backups: name the folder it lies in, or another one",
+        out.display()
+    );
     let made_at = Clock::system().real();
     let target = if out.is_dir() { out.join(format!("openmpsd-{}", made_at.format("%Y%m%dT%H%M%SZ"))) } else { out };
     ensure!(!target.exists(), "{} is there already: name another folder", target.display());
     let name = target.file_name().context("--out names no folder")?.to_string_lossy().into_owned();
     let draft = target.with_file_name(format!(".{name}.partial-{}", std::process::id()));
+    remove_abandoned(draft.parent());
     DirBuilder::new().mode(0o700).create(&draft).with_context(|| format!("cannot create {}", draft.display()))?;
     let made = wait_for(fill(&settings, &draft, made_at.to_rfc3339())).and_then(|manifest| {
         fs::rename(&draft, &target).with_context(|| format!("cannot move the backup to {}", target.display()))?;
@@ -81,6 +90,24 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
     eprintln!("backed up the schema {} and everything in it{key}", manifest.schema);
     eprintln!("restore it into an empty data directory: openmpsd restore {} --data-dir DIR", target.display());
     Ok(())
+}
+
+/// Removes what backups left behind in a folder whose process was killed; what cannot be removed stays.
+fn remove_abandoned(folder: Option<&Path>) {
+    let folder = folder.filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let Some((_, pid)) = name.to_str().filter(|name| name.starts_with('.')).and_then(|name| name.rsplit_once(".partial-"))
+        else {
+            continue;
+        };
+        let Ok(pid) = pid.parse::<i32>() else { continue };
+        // A process of another user is alive as well, and says no.
+        let is_gone = pid > 0 && kill(Pid::from_raw(pid), None) == Err(Errno::ESRCH);
+        if is_gone && fs::remove_dir_all(entry.path()).is_ok() {
+            eprintln!("removed {}, which a backup that was killed has left", entry.path().display());
+        }
+    }
 }
 
 /// How the private server is run for a backup or a restore.
@@ -157,7 +184,7 @@ fn create(path: &Path) -> anyhow::Result<File> {
 }
 
 /// Writes a folder's entries to the disk.
-pub fn sync(folder: Option<&Path>) -> anyhow::Result<()> {
+fn sync(folder: Option<&Path>) -> anyhow::Result<()> {
     let folder = folder.filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     File::open(folder).and_then(|folder| folder.sync_all()).with_context(|| format!("cannot sync {}", folder.display()))
 }
@@ -274,6 +301,23 @@ mod tests {
         assert!(whole.refusal().ends_with("manifest.json is damaged"), "{}", whole.refusal());
         fs::remove_file(whole.0.join(MANIFEST)).unwrap();
         assert!(whole.refusal().contains("is no backup"), "{}", whole.refusal());
+    }
+
+    #[test]
+    fn what_a_killed_backup_has_left_is_removed() {
+        let folder = std::env::temp_dir().join(format!("openmpsd-partials-{}", std::process::id()));
+        // No process has so high an id.
+        let (dead, alive) =
+            (folder.join(".backup.partial-2147483647"), folder.join(format!(".x.partial-{}", std::process::id())));
+        let others = [folder.join("backup.partial-2147483647"), folder.join(".backup.partial-"), alive];
+        for path in others.iter().chain([&dead]) {
+            fs::create_dir_all(path.join("sub")).unwrap();
+        }
+        remove_abandoned(Some(&folder));
+        let kept = others.iter().all(|path| path.exists());
+        let removed = !dead.exists();
+        fs::remove_dir_all(&folder).unwrap();
+        assert!(kept && removed);
     }
 
     #[test]

@@ -39,40 +39,53 @@ pub struct Answer {
 /// Prints what the service says; exit code 1 when it is not well, or does not answer.
 pub fn run(arguments: Arguments) -> anyhow::Result<()> {
     let Arguments { url, ready, settings } = arguments;
-    let base = if let Some(url) = url {
-        url
+    let place = if let Some(url) = url {
+        Place::named(url)
     } else {
         let settings = settings.load()?;
         ensure!(settings.server.listen.port() != 0, "server.listen names no port: say where the service is with --url");
-        base_of(&settings)?
+        Place::own(&settings)?
     };
-    let answer = wait_for(ask(&base, ready))?;
+    let answer = wait_for(ask(&place, ready))?;
     writeln!(io::stdout(), "{}", answer.says).context("cannot print the answer")?;
     if answer.well { Ok(()) } else { Err(Exit(1).into()) }
 }
 
-/// Asks the service at `base` how it is.
+/// Where a service is.
+pub struct Place {
+    base: Url,
+    /// Whether it is on this machine: nobody can come between there, and a certificate rarely names the address.
+    is_here: bool,
+}
+
+impl Place {
+    fn named(base: Url) -> Self {
+        Self { is_here: is_here(&base), base }
+    }
+
+    /// Where the service of these settings is reached from its own machine.
+    ///
+    /// # Errors
+    /// When `server.listen` makes no URL.
+    pub fn own(settings: &Settings) -> anyhow::Result<Self> {
+        let scheme = if settings.server.tls_cert.is_some() { "https" } else { "http" };
+        let base = format!("{scheme}://{}", reachable(settings.server.listen)).parse().context("server.listen makes no URL")?;
+        Ok(Self { base, is_here: true })
+    }
+}
+
+/// Asks a service how it is.
 ///
 /// # Errors
 /// When there is no answer in time.
-pub async fn ask(base: &Url, ready: bool) -> anyhow::Result<Answer> {
+pub async fn ask(place: &Place, ready: bool) -> anyhow::Result<Answer> {
     let path = if ready { "health/ready" } else { "health" };
-    let url = format!("{}/{path}", base.as_str().trim_end_matches('/'));
-    // Nobody can come between on the same machine, where a certificate rarely names the address.
-    let client = reqwest::Client::builder().timeout(PATIENCE).no_proxy().danger_accept_invalid_certs(is_here(base)).build()?;
+    let url = format!("{}/{path}", place.base.as_str().trim_end_matches('/'));
+    let client = reqwest::Client::builder().timeout(PATIENCE).no_proxy().danger_accept_invalid_certs(place.is_here).build()?;
     let failed = || format!("no answer from {url}");
     let response = client.get(&url).send().await.with_context(failed)?;
     let well = response.status().is_success();
     Ok(Answer { well, says: response.text().await.with_context(failed)? })
-}
-
-/// Where the service of these settings is reached from its own machine.
-///
-/// # Errors
-/// When `server.listen` makes no URL.
-pub fn base_of(settings: &Settings) -> anyhow::Result<Url> {
-    let scheme = if settings.server.tls_cert.is_some() { "https" } else { "http" };
-    format!("{scheme}://{}", reachable(settings.server.listen)).parse().context("server.listen makes no URL")
 }
 
 /// Where a service that listens on an address is reached from its own machine.
@@ -95,6 +108,7 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
+    use crate::settings::Overrides;
 
     #[rstest]
     #[case("0.0.0.0:8080", "127.0.0.1:8080")]
@@ -102,6 +116,19 @@ mod tests {
     #[case("192.0.2.1:80", "192.0.2.1:80")]
     fn a_service_on_every_address_is_asked_on_loopback(#[case] listen: &str, #[case] asked: &str) {
         assert_eq!(reachable(listen.parse().unwrap()).to_string(), asked);
+    }
+
+    #[test]
+    fn the_service_of_ones_own_settings_is_here_wherever_it_listens() {
+        let variables = [
+            ("OPENMPSD__SERVER__LISTEN", "192.0.2.1:443"),
+            ("OPENMPSD__SERVER__TLS_CERT", "c"),
+            ("OPENMPSD__SERVER__TLS_KEY", "k"),
+        ];
+        let overrides = Overrides { data_dir: Some("/nowhere".into()), ..Overrides::default() };
+        let own = Place::own(&Settings::load(overrides, &variables.iter().collect()).unwrap().settings).unwrap();
+        assert_eq!((own.base.as_str(), own.is_here), ("https://192.0.2.1/", true));
+        assert!(!Place::named(own.base).is_here);
     }
 
     #[rstest]

@@ -84,16 +84,16 @@ impl RemoteArguments {
 fn made(settings: &Settings) -> anyhow::Result<String> {
     let data_dir = &settings.embedded.data_dir;
     let path = data_dir.join("keys").join("signing.json");
-    if !path.exists() {
+    let found = SigningKey::find(data_dir).context(
+        "cannot make a token with the key of the data directory (give one with --token or OPENMPSD_TOKEN, or name another --data-dir)",
+    )?;
+    let Some(key) = found else {
         bail!(
             "there is no token to ask with: give one with --token, set OPENMPSD_TOKEN, or name the --data-dir of the service, whose \
              generated key makes one ({} is not there)",
             path.display()
         );
-    }
-    let key = SigningKey::open(data_dir).context(
-        "cannot make a token with the key of the data directory (give one with --token or OPENMPSD_TOKEN, or name another --data-dir)",
-    )?;
+    };
     let terms = Terms {
         issuer: settings.auth.issuer.clone(),
         audience: settings.auth.audience.clone(),

@@ -1,18 +1,17 @@
 //! `openmpsd restore`: makes the embedded database of a data directory from a backup, whatever major version of PostgreSQL made it.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 use clap::Args;
 
-use super::backup::{DUMP, KEYS, Manifest, failed, options, sync};
+use super::backup::{DUMP, KEYS, Manifest, failed, options};
 use super::database::{SettingsArguments, wait_for};
 use crate::ambient::Clock;
-use crate::embedded::Restoration;
+use crate::embedded::{Aside, Restoration};
 use crate::settings::Settings;
 use crate::store::migrate::{self, Standing};
 use crate::store::{Store, StoreOptions};
@@ -58,18 +57,13 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
             keys.display()
         );
     }
-    let aside = format!("before-{}", Clock::system().real().format("%Y%m%dT%H%M%SZ"));
-    let old = wait_for(put_back(&settings, &backup, replace, verify, &aside))?;
-    if let Some(old) = old {
+    let key_files = if key_changes { read_keys(&backup)? } else { Vec::new() };
+    let old = wait_for(put_back(&settings, &backup, &key_files, replace, verify))?;
+    if let Some(old) = old.cluster {
         eprintln!("the database that was there is in {}: remove it when you are content", old.display());
     }
-    if key_changes {
-        if old_key.is_some() {
-            let old = keys.with_file_name(format!("keys.{aside}"));
-            fs::rename(&keys, &old).with_context(|| format!("cannot move {} aside", keys.display()))?;
-            eprintln!("the key that was there is in {}", old.display());
-        }
-        put_keys(&backup, &keys)?;
+    if let Some(old) = old.beside {
+        eprintln!("the key that was there is in {}", old.display());
     }
     let data_dir = settings.embedded.data_dir.display();
     let Manifest { made_at, schema, .. } = manifest;
@@ -78,26 +72,29 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Makes the cluster, looks at it, and puts it in its place; returns where the old one went.
+/// Makes the cluster, looks at it, and puts it in its place, together with the key; returns where the old ones went.
 async fn put_back(
     settings: &Settings,
     backup: &Path,
+    keys: &[(&str, u32, Vec<u8>)],
     replace: bool,
     verify: bool,
-    aside: &str,
-) -> anyhow::Result<Option<PathBuf>> {
+) -> anyhow::Result<Aside> {
     let path = backup.join(DUMP);
     let dump = File::open(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    let restoration = Restoration::begin(options(settings), replace).await.map_err(failed)?;
-    let sound = match restoration.load(dump).await.map_err(failed) {
-        Ok(()) => check(&restoration.connection().url(), verify).await,
-        Err(error) => Err(error),
-    };
+    let mut restoration = Restoration::begin(options(settings), replace).await.map_err(failed)?;
+    let sound = async {
+        restoration.load(dump).await.map_err(failed)?;
+        check(&restoration.connection().url(), verify).await?;
+        if keys.is_empty() { Ok(()) } else { restoration.put_beside("keys", keys).map_err(failed) }
+    }
+    .await;
     if let Err(error) = sound {
         restoration.abandon().await;
         return Err(error.context("nothing was restored"));
     }
-    restoration.finish(aside).await.map_err(failed)
+    let aside = format!("before-{}", Clock::system().real().format("%Y%m%dT%H%M%SZ"));
+    restoration.finish(&aside).await.map_err(failed)
 }
 
 /// Whether what was restored fits this program, and with `verify` also itself.
@@ -128,21 +125,12 @@ async fn check(url: &str, verify: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Puts the backup's key into the folder `keys`: the private half first readable by nobody else.
-fn put_keys(backup: &Path, keys: &Path) -> anyhow::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(keys).with_context(|| format!("cannot create {}", keys.display()))?;
-    for (name, mode) in KEYS.into_iter().zip([0o600, 0o644]) {
+/// The files of the backup's key, each with its mode: nobody else may read the private half.
+fn read_keys(backup: &Path) -> anyhow::Result<Vec<(&'static str, u32, Vec<u8>)>> {
+    let files = KEYS.into_iter().zip([0o600, 0o644]).filter(|(name, _)| backup.join(name).exists());
+    let read = |(name, mode)| {
         let from = backup.join(name);
-        if !from.exists() {
-            continue;
-        }
-        let text = fs::read(&from).with_context(|| format!("cannot read {}", from.display()))?;
-        let to = keys.join(name);
-        let written = OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(&to).and_then(|mut file| {
-            file.write_all(&text)?;
-            file.sync_all()
-        });
-        written.with_context(|| format!("cannot write {}", to.display()))?;
-    }
-    sync(Some(keys))
+        Ok((name, mode, fs::read(&from).with_context(|| format!("cannot read {}", from.display()))?))
+    };
+    files.map(read).collect()
 }

@@ -42,6 +42,16 @@ impl Account {
             .ok_or_else(|| EmbeddedError::NoAccount("neither `postgres` nor `nobody` exists; create one of them".to_owned()))
     }
 
+    /// Chooses the account for a cluster that shall take the place of the one in `pg`: its owner, else the owner of the data folder,
+    /// which is a service's own account unless it is root, else as [`choose`](Self::choose) does.
+    pub fn inherit(pg: &Path, data_dir: &Path) -> Result<Self, EmbeddedError> {
+        let owner = fs::metadata(data_dir).attempt("look at", data_dir)?.uid();
+        if pg.exists() || owner == 0 || !geteuid().is_root() {
+            return Self::choose(pg);
+        }
+        Self::from_uid(Uid::from_raw(owner), true)
+    }
+
     /// The account of that name, for root to drop to.
     pub fn named(name: &str) -> Option<Self> {
         User::from_name(name).ok().flatten().map(|user| Self::new(user, true))

@@ -1,6 +1,7 @@
 //! Makes a cluster ready to be served: created if there is none, matched with programs of its version.
 
 use std::fs::{self, DirBuilder};
+use std::io::ErrorKind;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -26,8 +27,12 @@ pub(super) struct Cluster {
 
 impl Cluster {
     /// Opens the cluster of `layout`, creating it when there is none. The caller holds the lock of the data folder.
-    pub async fn open(layout: Layout, configured: Option<PathBuf>, durable: bool) -> Result<Self, EmbeddedError> {
-        let account = Account::choose(&layout.pg)?;
+    pub async fn open(
+        layout: Layout,
+        account: Account,
+        configured: Option<PathBuf>,
+        durable: bool,
+    ) -> Result<Self, EmbeddedError> {
         account.check_reach(&layout.data_dir)?;
         let stored = stored_major(&layout.pg)?;
         // `make run` unpacks programs into the default data folder, whatever the folder of this cluster is.
@@ -108,6 +113,14 @@ pub(super) fn stored_major(pg: &Path) -> Result<Option<u32>, EmbeddedError> {
     if !pg.try_exists().attempt("look at", pg)? {
         return Ok(None);
     }
-    let version = fs::read_to_string(pg.join("PG_VERSION")).ok();
-    version.and_then(|text| text.trim().parse().ok()).map(Some).ok_or_else(|| EmbeddedError::NotACluster(pg.to_owned()))
+    match fs::read_to_string(pg.join("PG_VERSION")) {
+        Ok(text) => text.trim().parse().map(Some).map_err(|_| EmbeddedError::NotACluster(pg.to_owned())),
+        Err(error) => Err(match error.kind() {
+            ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::IsADirectory | ErrorKind::InvalidData => {
+                EmbeddedError::NotACluster(pg.to_owned())
+            }
+            ErrorKind::PermissionDenied => EmbeddedError::Foreign(pg.to_owned()),
+            _ => return Err(error).attempt("read PG_VERSION in", pg),
+        }),
+    }
 }

@@ -1,7 +1,10 @@
 //! Every reason why the private PostgreSQL does not come up.
 
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+
+use nix::unistd::{Uid, User};
 
 use super::binaries::OLDEST_MAJOR;
 
@@ -42,6 +45,9 @@ pub enum EmbeddedError {
     /// The folder where the cluster belongs holds something else.
     #[error("open the cluster in {}: the folder has no readable PG_VERSION. Move it away to begin with an empty cluster", .0.display())]
     NotACluster(PathBuf),
+    /// There may be a cluster, which another account owns.
+    #[error("open the cluster in {}: it is closed to this user. Run as the user that owns it: {}", .0.display(), owner_of(.0))]
+    Foreign(PathBuf),
     /// There is no cluster where one is needed.
     #[error("find a database in {}: there is none yet. Name the data folder of the service with --data-dir", .0.display())]
     NoCluster(PathBuf),
@@ -146,6 +152,13 @@ impl From<tokio_postgres::Error> for EmbeddedError {
     fn from(error: tokio_postgres::Error) -> Self {
         Self::Refused(error.as_db_error().map_or_else(|| error.to_string(), ToString::to_string))
     }
+}
+
+/// The name of the account that owns a folder, as far as it can be known.
+fn owner_of(folder: &Path) -> String {
+    let Ok(found) = std::fs::metadata(folder) else { return "unknown".to_owned() };
+    let user = User::from_uid(Uid::from_raw(found.uid())).ok().flatten();
+    user.map_or_else(|| format!("user {}", found.uid()), |user| user.name)
 }
 
 /// Adds what was attempted, and where, to an I/O error.

@@ -12,8 +12,9 @@ use sha2::{Digest, Sha256};
 use super::account::Account;
 use super::error::{Attempt, EmbeddedError};
 use super::{PORT, ROLE, if_there};
+use crate::settings::make_data_dir;
 
-/// The largest server log that is kept at a start, in bytes.
+/// The largest server log that is kept, in bytes.
 const LOG_LIMIT: u64 = 16 << 20;
 
 /// The longest socket path, in bytes, that every system takes.
@@ -40,15 +41,7 @@ pub(super) struct Layout {
 impl Layout {
     /// Creates the data folder if there is none. An existing one keeps its mode.
     pub fn open(data_dir: &Path) -> Result<Self, EmbeddedError> {
-        let mode = if geteuid().is_root() { 0o711 } else { 0o700 };
-        if !data_dir.exists() {
-            if let Some(parent) = data_dir.parent() {
-                fs::create_dir_all(parent).attempt("create", parent)?;
-            }
-            DirBuilder::new().mode(mode).create(data_dir).attempt("create the data folder", data_dir)?;
-            // The umask may have taken away the right to pass through.
-            fs::set_permissions(data_dir, fs::Permissions::from_mode(mode)).attempt("open", data_dir)?;
-        }
+        make_data_dir(data_dir).attempt("create the data folder", data_dir)?;
         Ok(Self::of(fs::canonicalize(data_dir).attempt("resolve", data_dir)?))
     }
 
@@ -117,7 +110,7 @@ impl Layout {
         Ok(())
     }
 
-    /// Opens the server's log for appending, emptied when it has grown large.
+    /// Opens the server's log for appending, emptied when it has grown large. A running server goes on at its new end.
     pub fn open_log(&self) -> Result<File, EmbeddedError> {
         let log = OpenOptions::new().append(true).create(true).mode(0o640).open(&self.log).attempt("open", &self.log)?;
         if log.metadata().attempt("look at", &self.log)?.len() > LOG_LIMIT {

@@ -44,8 +44,9 @@ use tracing::{error, info};
 
 pub use self::error::EmbeddedError;
 pub use self::inspect::{Inspection, inspect};
-pub use self::transfer::{Restoration, dump};
+pub use self::transfer::{Aside, Restoration, dump};
 
+use self::account::Account;
 use self::cluster::Cluster;
 use self::error::Attempt;
 use self::layout::{Layout, socket_in};
@@ -166,10 +167,16 @@ impl EmbeddedPostgres {
     /// # Errors
     /// Whatever keeps the server from coming up, in words for the operator. Once it is up, it is restarted for ever.
     pub async fn start(options: EmbeddedOptions) -> Result<Self, EmbeddedError> {
+        Self::start_as(options, None).await
+    }
+
+    /// The same under an account that is given, if it is.
+    async fn start_as(options: EmbeddedOptions, account: Option<Account>) -> Result<Self, EmbeddedError> {
         let EmbeddedOptions { data_dir, binaries, durable, max_connections, extra } = options;
         let layout = Layout::open(&data_dir)?;
         let lock = DataDirLock::take(&layout.lock).await?;
-        let cluster = Cluster::open(layout, binaries, durable).await?;
+        let account = account.map_or_else(|| Account::choose(&layout.pg), Ok)?;
+        let cluster = Cluster::open(layout, account, binaries, durable).await?;
         let connection = Connection::in_folder(cluster.socket_folder.clone());
         let server = Server { cluster, connection: connection.clone(), durable, max_connections, extra };
         let child = server.launch().await?;

@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use tokio::sync::{oneshot, watch};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Config, NoTls};
 use tracing::{error, info, warn};
@@ -21,6 +21,9 @@ const FIRST_DELAY: Duration = Duration::from_secs(1);
 const LONGEST_DELAY: Duration = Duration::from_secs(30);
 /// A server that lived this long was healthy: its end is news, and the next start need not wait long.
 const HEALTHY_LIFE: Duration = Duration::from_mins(1);
+
+/// How often it is looked whether the server's log has grown large.
+const TIDY_INTERVAL: Duration = Duration::from_mins(10);
 
 /// The steps in which a starting server is asked whether it answers.
 const STEP: Duration = Duration::from_millis(25);
@@ -140,9 +143,17 @@ impl Server {
     pub async fn supervise(self, first: Child, ready: watch::Sender<bool>, mut stop: oneshot::Receiver<()>, lock: DataDirLock) {
         let mut child = first;
         let mut delay = FIRST_DELAY;
+        let mut tidying = interval(TIDY_INTERVAL);
+        tidying.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut begun = Instant::now();
         loop {
-            let begun = Instant::now();
             tokio::select! {
+                _ = tidying.tick() => {
+                    if let Err(error) = self.cluster.layout.open_log() {
+                        warn!("failed to {error}");
+                    }
+                    continue;
+                }
                 status = child.wait() => {
                     error!("PostgreSQL ended with {status}; see {}", self.cluster.layout.log.display());
                     ready.send_replace(false);
@@ -167,6 +178,7 @@ impl Server {
                     break;
                 }
             }
+            begun = Instant::now();
             ready.send_replace(true);
             info!("PostgreSQL is back, process {}", child.pid());
         }

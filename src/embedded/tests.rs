@@ -166,7 +166,8 @@ async fn a_server_that_lost_its_service_is_taken_over() {
     let folder = Folder::new();
     folder.start().await.stop().await;
     let layout = Layout::open(&folder.0).unwrap();
-    let cluster = Cluster::open(layout, None, false).await.unwrap();
+    let account = Account::choose(&layout.pg).unwrap();
+    let cluster = Cluster::open(layout, account, None, false).await.unwrap();
     let connection =
         Connection { socket_dir: cluster.socket_folder.clone(), user: ROLE.to_owned(), database: DATABASE.to_owned() };
     let server = Server { cluster, connection, durable: false, max_connections: 20, extra: vec![] };
@@ -206,6 +207,73 @@ async fn a_service_to_be_killed() {
     if folder.0.exists() {
         let _postgres = folder.start().await;
         std::future::pending::<()>().await;
+    }
+}
+
+/// The first look comes at once; a running server is not disturbed by it.
+#[tokio::test]
+async fn a_log_that_has_grown_large_is_emptied_under_a_running_server() {
+    let folder = Folder::new();
+    let layout = Layout::open(&folder.0).unwrap();
+    let account = Account::choose(&layout.pg).unwrap();
+    let cluster = Cluster::open(layout.clone(), account, None, false).await.unwrap();
+    let connection =
+        Connection { socket_dir: cluster.socket_folder.clone(), user: ROLE.to_owned(), database: DATABASE.to_owned() };
+    let server = Server { cluster, connection, durable: false, max_connections: 20, extra: vec![] };
+    let child = server.launch().await.unwrap();
+    fs::OpenOptions::new().write(true).open(&layout.log).unwrap().set_len(17 << 20).unwrap();
+    let (ready, _) = watch::channel(true);
+    let (stop, stopped) = oneshot::channel();
+    let lock = DataDirLock::take(&layout.lock).await.unwrap();
+    let supervisor = tokio::spawn(server.supervise(child, ready, stopped, lock));
+    let length = || fs::metadata(&layout.log).unwrap().len();
+    eventually("the log is emptied", || length() < 1 << 20).await;
+    drop(stop);
+    supervisor.await.unwrap();
+    assert!(length() > 0, "the server has written on");
+}
+
+#[tokio::test]
+async fn a_cluster_of_another_account_is_no_rubbish() {
+    let folder = Folder::new();
+    let pg = folder.0.join("pg");
+    fs::create_dir_all(&pg).unwrap();
+    assert!(matches!(cluster::stored_major(&pg), Err(EmbeddedError::NotACluster(_))), "there is nothing in it");
+    fs::write(pg.join("PG_VERSION"), "fifteen\n").unwrap();
+    assert!(matches!(cluster::stored_major(&pg), Err(EmbeddedError::NotACluster(_))), "it says nothing");
+    fs::write(pg.join("PG_VERSION"), "15\n").unwrap();
+    fs::set_permissions(&pg, fs::Permissions::from_mode(0o000)).unwrap();
+    // Root reads everything; the account it would drop to does not.
+    let account = Account::choose(Path::new("/nowhere")).unwrap();
+    let says = account.reading(|| cluster::stored_major(&pg)).unwrap_err().to_string();
+    fs::set_permissions(&pg, fs::Permissions::from_mode(0o700)).unwrap();
+    assert!(says.contains("Run as the user that owns it: ") && !says.contains("Move it away"), "{says}");
+    assert_eq!(cluster::stored_major(&pg).unwrap(), Some(15));
+}
+
+#[tokio::test]
+async fn what_root_restores_belongs_to_whoever_had_it() {
+    let folder = Folder::new();
+    let keeper = Account::named("nobody").filter(|_| geteuid().is_root());
+    folder.start().await.stop().await;
+    let pg = folder.0.join("pg");
+    let Some(keeper) = keeper else { return }; // A normal user has one account only.
+    // The data folder of a service that has an account of its own.
+    fs::remove_dir_all(&pg).unwrap();
+    keeper.own(&folder.0).unwrap();
+    for replace in [false, true] {
+        let mut restoration = Restoration::begin(folder.options(), replace).await.unwrap();
+        restoration.put_beside("keys", &[("signing.json", 0o600, b"{}".to_vec())]).unwrap();
+        let aside = restoration.finish("before").await.unwrap();
+        assert_eq!((aside.cluster.is_some(), aside.beside.is_some()), (replace, replace));
+        for path in ["pg", "pg/PG_VERSION", "keys", "keys/signing.json", "lock"] {
+            assert_eq!(fs::metadata(folder.0.join(path)).unwrap().uid(), keeper.uid.as_raw(), "{path}");
+        }
+        // From now on the cluster says whose it is.
+        fs::rename(folder.0.join("keys"), folder.0.join(format!("kept-{replace}"))).unwrap();
+        if !replace {
+            fs::create_dir(folder.0.join("keys")).unwrap();
+        }
     }
 }
 

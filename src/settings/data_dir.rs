@@ -1,5 +1,8 @@
-//! Where data lives when nobody says so.
+//! Where data lives when nobody says so, and how its folder is made.
 
+use std::fs::{self, DirBuilder, Permissions};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use nix::unistd::{Uid, User};
@@ -34,9 +37,48 @@ fn home_of(user: Uid) -> Option<PathBuf> {
     (home.is_absolute() && home != Path::new("/") && home.is_dir()).then_some(home)
 }
 
+/// Makes a data directory where there is none, with its parents. One that is there keeps its mode.
+///
+/// Root lets others pass through, because PostgreSQL runs under another account; anybody else lets in nobody. Whatever the umask is,
+/// it has no say in that.
+///
+/// # Errors
+/// When a folder cannot be made.
+pub fn make_data_dir(data_dir: &Path) -> io::Result<()> {
+    let mode = if Uid::effective().is_root() { 0o711 } else { 0o700 };
+    let mut missing: Vec<&Path> =
+        data_dir.ancestors().take_while(|folder| !folder.as_os_str().is_empty() && !folder.exists()).collect();
+    missing.reverse();
+    for folder in missing {
+        match DirBuilder::new().mode(mode).create(folder) {
+            Ok(()) => fs::set_permissions(folder, Permissions::from_mode(mode))?,
+            // Another process was faster.
+            Err(error) if error.kind() == ErrorKind::AlreadyExists && folder.is_dir() => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_data_directory_is_made_with_its_parents_and_keeps_its_mode() {
+        let scratch = std::env::temp_dir().join(format!("openmpsd-data-dir-{}", std::process::id()));
+        let data_dir = scratch.join("lib/openmpsd");
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        let expected = if Uid::effective().is_root() { 0o711 } else { 0o700 };
+        make_data_dir(&data_dir).unwrap();
+        assert_eq!([mode(&scratch), mode(&data_dir)], [expected; 2]);
+        fs::set_permissions(&data_dir, Permissions::from_mode(0o750)).unwrap();
+        make_data_dir(&data_dir).unwrap();
+        assert_eq!(mode(&data_dir), 0o750);
+        fs::write(data_dir.join("file"), "").unwrap();
+        assert!(make_data_dir(&data_dir.join("file/below")).is_err());
+        fs::remove_dir_all(scratch).unwrap();
+    }
 
     #[test]
     fn a_users_data_stays_at_home() {

@@ -30,7 +30,10 @@ impl Environment {
         let mut variables = HashMap::new();
         for (name, value) in std::env::vars_os() {
             let Some(name) = name.to_str() else { continue };
-            if SHARED.contains(&name) || is_ours(name) {
+            if is_beside(name) {
+                // Only its name is of interest.
+                variables.insert(name.to_owned(), String::new());
+            } else if SHARED.contains(&name) || is_ours(name) {
                 let value = value.into_string().map_err(|_| SettingsError::NotText(name.to_owned()))?;
                 variables.insert(name.to_owned(), value);
             }
@@ -49,6 +52,20 @@ impl Environment {
         self.get(TOKEN)
     }
 
+    /// A sentence about every variable that looks like one of ours and is none, by its underscores. `keys` are those there are, as in
+    /// `SERVER_LISTEN`. Other variables may begin like ours for reasons of their own: a cluster names hosts and ports so.
+    pub(super) fn near_misses(&self, keys: &[String]) -> Vec<String> {
+        let mut near: Vec<&String> = self.0.keys().filter(|name| is_beside(name)).collect();
+        near.retain(|name| {
+            name.contains("__") || name.split_once('_').is_some_and(|(_, key)| keys.iter().any(|known| known == key))
+        });
+        near.sort();
+        let say = |name| {
+            format!("the variable {name} is ignored: a setting is written {PREFIX}__SECTION__KEY, with two underscores each")
+        };
+        near.into_iter().map(say).collect()
+    }
+
     /// Our own variables, for the layer they make.
     pub(super) fn ours(&self) -> HashMap<String, String> {
         self.0.iter().filter(|(name, _)| is_ours(name)).map(|(name, value)| (name.clone(), value.clone())).collect()
@@ -59,6 +76,11 @@ impl<'a> FromIterator<&'a (&'a str, &'a str)> for Environment {
     fn from_iter<I: IntoIterator<Item = &'a (&'a str, &'a str)>>(variables: I) -> Self {
         Self(variables.into_iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
     }
+}
+
+/// Whether a variable begins as ours do, but with one underscore.
+fn is_beside(name: &str) -> bool {
+    name.strip_prefix(PREFIX).is_some_and(|rest| rest.starts_with('_') && !rest.starts_with("__")) && name != TOKEN
 }
 
 fn is_ours(name: &str) -> bool {

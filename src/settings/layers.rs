@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use config::{Config, ConfigError, File, FileFormat, Map, Value, ValueKind};
+use toml::de::DeTable;
 
 use super::environment::{DATABASE_URL, Environment, PREFIX};
 use super::sources::{Source, lines_of};
@@ -51,6 +52,7 @@ pub fn read(file: Option<&Path>, environment: &Environment) -> Result<Layers, Se
         }
     }
 
+    warnings.extend(environment.near_misses(&from_defaults(&defaults.cache)));
     let mut merged = layer(file, Some(variables))?;
     let mut problems = Vec::new();
     let mut unknown = Vec::new();
@@ -86,6 +88,19 @@ pub fn read(file: Option<&Path>, environment: &Environment) -> Result<Layers, Se
         }
     };
     Ok(Layers { settings, problems, warnings, given })
+}
+
+/// Every key as a variable would have it, but with one underscore throughout: `SERVER_LISTEN`.
+fn from_defaults(defaults: &Value) -> Vec<String> {
+    let mut keys = Vec::new();
+    if let ValueKind::Table(sections) = &defaults.kind {
+        for (section, value) in sections {
+            if let ValueKind::Table(names) = &value.kind {
+                keys.extend(names.keys().map(|name| format!("{section}_{name}").to_ascii_uppercase()));
+            }
+        }
+    }
+    keys
 }
 
 /// Calls `note` with every key that was given somewhere, and where.
@@ -135,7 +150,23 @@ fn layer(file: Option<&Path>, variables: Option<Map<String, String>>) -> Result<
         let source = config::Environment::with_prefix(PREFIX).prefix_separator("__").separator("__");
         builder = builder.add_source(source.source(Some(variables)));
     }
-    builder.build().map_err(|error| SettingsError::File(say(&error)))
+    builder.build().map_err(|error| {
+        SettingsError::File(match (&error, file) {
+            (ConfigError::FileParse { .. }, Some(file)) => {
+                slip_in(file).unwrap_or_else(|| format!("{} is no TOML", file.display()))
+            }
+            _ => say(&error),
+        })
+    })
+}
+
+/// What is no TOML in a file, and where. The line itself stays untold: a password may stand in it.
+fn slip_in(file: &Path) -> Option<String> {
+    let text = std::fs::read_to_string(file).ok()?;
+    let error = DeTable::parse(&text).err()?;
+    let before = text.get(..error.span()?.start)?;
+    let (line, column) = (before.matches('\n').count() + 1, before.rsplit('\n').next().unwrap_or_default().chars().count() + 1);
+    Some(format!("{}, line {line}, column {column}: {}", file.display(), error.message()))
 }
 
 /// Takes the keys out of `given` that the defaults do not have, and says each with its origin and the nearest key that exists.

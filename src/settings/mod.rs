@@ -17,7 +17,7 @@ mod validate;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-pub use data_dir::default_data_dir;
+pub use data_dir::{default_data_dir, make_data_dir};
 pub use environment::Environment;
 pub use sections::{
     AccessSettings, AuthSettings, DatabaseSettings, EmbeddedSettings, HandleSettings, LimitSettings, LogFormat, QueueSettings,

@@ -4,6 +4,7 @@
 use std::fmt::Display;
 use std::path::PathBuf;
 
+use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Serialize, Serializer};
 use serde_json::Value;
@@ -36,22 +37,33 @@ pub fn texts<T: Display, S: Serializer>(items: &[T], serializer: S) -> Result<S:
     serializer.collect_seq(items.iter().map(ToString::to_string))
 }
 
-/// A secret as people may see it: of a URL all but its passwords, of anything else nothing.
+/// A secret as people may see it: of a PostgreSQL URL all but passwords and what else is not known to be harmless, of another URL the
+/// place, of anything else nothing.
 ///
 /// Where it is not clear what is the password, more is masked rather than less.
 #[must_use]
 pub fn masked(secret: &str) -> String {
-    let Some((scheme, rest)) = secret.split_once("://") else { return MASK.to_owned() };
+    const HARMLESS: [&str; 8] = ["application_name", "dbname", "host", "hostaddr", "port", "sslmode", "ssl-mode", "user"];
+    let Some((scheme, rest)) = secret.split_once("://").filter(|_| Url::parse(secret).is_ok()) else { return MASK.to_owned() };
+    let is_postgres = matches!(scheme, "postgres" | "postgresql");
     // A password may hold a slash or a question mark that should have been escaped, hence the last @ of all.
     let (login, place) = rest.rsplit_once('@').map_or((None, rest), |(login, place)| (Some(login), place));
-    let login = login.map(|login| match login.split_once(':') {
-        Some((user, _)) => format!("{user}:{MASK}@"),
-        None => format!("{login}@"),
+    let user = login.map(|login| login.split_once(':').map_or((login, false), |(user, _)| (user, true)));
+    // The @ stands in the middle of a parameter.
+    if user.is_some_and(|(user, _)| user.contains(['/', '?', '#'])) {
+        return format!("{scheme}://{MASK}");
+    }
+    let login = user.map(|(user, has_password)| match (is_postgres, has_password) {
+        (true, false) => format!("{user}@"),
+        (true, true) => format!("{user}:{MASK}@"),
+        (false, _) => format!("{MASK}@"),
     });
+    let place = place.split('#').next().unwrap_or_default();
     let (path, query) = place.split_once('?').map_or((place, None), |(path, query)| (path, Some(query)));
     let parameter = |pair: &str| match pair.split_once('=') {
-        Some((name, _)) if name.to_ascii_lowercase().contains("password") => format!("{name}={MASK}"),
-        _ => pair.to_owned(),
+        Some((name, _)) if is_postgres && HARMLESS.contains(&name) => pair.to_owned(),
+        Some((name, _)) => format!("{name}={MASK}"),
+        None => MASK.to_owned(),
     };
     let query = query.map(|query| query.split('&').map(parameter).collect::<Vec<_>>().join("&"));
     let query = query.map(|query| format!("?{query}")).unwrap_or_default();
@@ -78,12 +90,20 @@ mod tests {
     #[case("postgres://ada:hunter2@db.example:5432/x?sslmode=require", "postgres://ada:***@db.example:5432/x?sslmode=require")]
     #[case("postgres://ada@db.example/x", "postgres://ada@db.example/x")]
     #[case("postgres://db.example/x", "postgres://db.example/x")]
-    #[case::slash("postgres://ada:hun/ter?2@db.example/x", "postgres://ada:***@db.example/x")]
+    #[case::slash("postgres://ada:1/ter?2@db.example/x", "postgres://ada:***@db.example/x")]
+    #[case::unreadable("postgres://ada:hun/ter?2@db.example/x", "***")]
     #[case::at("postgres://ada:hun@ter2@db.example/x", "postgres://ada:***@db.example/x")]
     #[case::parameter("postgres:///x?host=%2Frun&PASSWORD=hunter2&user=ada", "postgres:///x?host=%2Frun&PASSWORD=***&user=ada")]
     #[case::key("postgres://h/x?sslpassword=hunter2", "postgres://h/x?sslpassword=***")]
     #[case::hosts("postgres://a:hunter2@one,b:hunter3@two/x", "postgres://a:***@two/x")]
-    #[case::endpoint("https://me:hunter2@people.example/edges", "https://me:***@people.example/edges")]
+    #[case::endpoint("https://me:hunter2@people.example/edges", "https://***@people.example/edges")]
+    #[case::token(
+        "https://hunter2@people.example/edges?key=hunter3&hunter4#hunter5",
+        "https://***@people.example/edges?key=***&***"
+    )]
+    #[case::no_url("not a url://hunter2", "***")]
+    #[case::at_in_a_parameter("postgres://h/x?password=hunter2:a@b", "postgres://***")]
+    #[case::at_in_the_last("postgres://ada:hunter2@h/x?password=hun@ter3", "postgres://ada:***@ter3")]
     fn of_a_url_the_password_is_masked(#[case] secret: &str, #[case] shown: &str) {
         assert_eq!(masked(secret), shown);
     }

@@ -153,6 +153,53 @@ fn passwords_are_never_shown() {
     assert_eq!(refused.to_string(), "database.url: must begin with postgres:// or postgresql://");
 }
 
+#[test]
+fn a_slip_in_a_file_is_placed_and_its_line_is_not_shown() {
+    let file = Scratch::new("slip", "[database]\nurl = \"postgres://u:hunter2@h/x\nmigrate_url = \"\"");
+    let message = file.load(&[]).unwrap_err().to_string();
+    assert!(message.contains("-slip.toml, line 2, column ") && !message.contains("hunter2"), "{message}");
+}
+
+#[rstest]
+#[case("postgres://u:p@h/x?sslpassword=hunter2", "database.url: sslpassword asks for TLS, ")]
+#[case(
+    "postgres://u:p@h/x?sslmode=require",
+    "database.url: sslmode asks for TLS, which connections to the database cannot speak"
+)]
+#[case("postgres://u:p@h/x?ssl-mode=verify-full", "database.url: ssl-mode asks for TLS, ")]
+#[case("postgres://u:p@h/x?passwd=hunter2", "database.url: has a parameter \"passwd\" that no driver knows: leave it out")]
+#[case("postgres://u:p@h/x?Hunter2!", "database.url: has a parameter \"…\" that no driver knows")]
+#[case("postgres://u:hunter2?@h/x", "database.url: cannot be read: ")]
+#[case("postgres://u:p@h/x?sslmode=prefer&host=%2Frun&port=1&options[jit]=off&connect_timeout=3", "")]
+fn what_a_database_url_asks_for_in_vain_is_refused(#[case] url: &str, #[case] starts: &str) {
+    let says = load(&[("DATABASE_URL", url)]).err().map(|error| error.to_string()).unwrap_or_default();
+    assert!(
+        says.starts_with(starts) && says.is_empty() == starts.is_empty() && !says.to_lowercase().contains("hunter2"),
+        "{says}"
+    );
+}
+
+#[test]
+fn a_collector_whose_address_cannot_be_read_is_not_shown() {
+    let refused = load(&[("OPENMPSD__TELEMETRY__OTLP_ENDPOINT", "http://me:hunter2@:x/")]).unwrap_err().to_string();
+    assert!(refused.starts_with("telemetry.otlp_endpoint: is no URL: ") && !refused.contains("hunter2"), "{refused}");
+}
+
+#[test]
+fn a_variable_with_one_underscore_is_warned_about() {
+    let variables = [
+        ("OPENMPSD_SERVER__LISTEN", "x"),
+        ("OPENMPSD_DATABASE_URL", "x"),
+        ("OPENMPSD_TOKEN", "x"),
+        ("OPENMPSD_PORT", "tcp://10.0.0.1:80"),
+        ("OPENMPSD_SERVICE_HOST", "10.0.0.1"),
+    ];
+    let warnings = load(&variables).unwrap().warnings;
+    assert_eq!(warnings.len(), 2, "{warnings:?}");
+    assert!(warnings[0].starts_with("the variable OPENMPSD_DATABASE_URL is ignored"), "{warnings:?}");
+    assert!(warnings[1].starts_with("the variable OPENMPSD_SERVER__LISTEN is ignored"), "{warnings:?}");
+}
+
 #[rstest]
 #[case::key("OPENMPSD__SERVER__LISTN", "x", "unknown settings: server.listn in the environment (did you mean server.listen?)")]
 #[case::section("OPENMPSD__SEVER__LISTEN", "x", "unknown settings: sever in the environment (did you mean server?)")]

@@ -3,6 +3,7 @@
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 
+use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{ServerSettings, Settings, SettingsError, SocialSource, TelemetrySettings, ThrottleSettings};
@@ -124,6 +125,51 @@ fn check_telemetry(problems: &mut Problems, telemetry: &TelemetrySettings) {
     let collector = telemetry.otlp_endpoint.as_ref().map_or("http://", |url| url.expose_secret());
     if !collector.starts_with("http://") && !collector.starts_with("https://") {
         problems.add("telemetry.otlp_endpoint", "must begin with http:// or https://");
+    } else if telemetry.otlp_endpoint.is_some()
+        && let Err(error) = Url::parse(collector)
+    {
+        problems.add("telemetry.otlp_endpoint", &format!("is no URL: {error}"));
+    }
+}
+
+/// What may stand behind the `?` of a PostgreSQL URL. The drivers print what they do not know, with its value.
+const PARAMETERS: [&str; 20] = [
+    "application_name",
+    "channel_binding",
+    "connect_timeout",
+    "dbname",
+    "host",
+    "hostaddr",
+    "keepalives",
+    "keepalives_idle",
+    "keepalives_interval",
+    "keepalives_retries",
+    "load_balance_hosts",
+    "options",
+    "password",
+    "port",
+    "sslmode",
+    "ssl-mode",
+    "statement-cache-capacity",
+    "target_session_attrs",
+    "tcp_user_timeout",
+    "user",
+];
+
+/// Whether a parameter wants TLS, in vain.
+fn is_tls(name: &str, value: &str) -> bool {
+    match name {
+        "sslmode" | "ssl-mode" => !matches!(value, "disable" | "allow" | "prefer"),
+        _ => name.starts_with("ssl"),
+    }
+}
+
+/// The name of a parameter, unless it may be a part of a password that was not escaped.
+fn shown(name: &str) -> &str {
+    if name.len() <= 40 && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_' || byte == b'-') {
+        name
+    } else {
+        "…"
     }
 }
 
@@ -176,8 +222,23 @@ impl Problems {
     /// Never shows the URL: it holds a password.
     fn url(&mut self, key: &str, url: Option<&SecretString>) {
         let is_postgres = |url: &str| url.starts_with("postgres://") || url.starts_with("postgresql://");
-        if url.is_some_and(|url| !is_postgres(url.expose_secret())) {
-            self.add(key, "must begin with postgres:// or postgresql://");
+        let Some(url) = url.map(SecretString::expose_secret) else { return };
+        if !is_postgres(url) {
+            return self.add(key, "must begin with postgres:// or postgresql://");
+        }
+        let parsed = match Url::parse(url) {
+            Ok(parsed) => parsed,
+            Err(error) => {
+                return self.add(key, &format!("cannot be read: {error} (escape special characters of a password, %2F for /)"));
+            }
+        };
+        for (name, value) in parsed.query_pairs() {
+            if is_tls(&name, &value) {
+                let why = "asks for TLS, which connections to the database cannot speak: let only a private network or a tunnel lie between";
+                self.add(key, &format!("{} {why}", shown(&name)));
+            } else if !PARAMETERS.contains(&&*name) && !name.starts_with("options[") {
+                self.add(key, &format!("has a parameter {:?} that no driver knows: leave it out", shown(&name)));
+            }
         }
     }
 }

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use refinery::error::Kind;
 use refinery::{Migration, Target};
 use tokio_postgres::NoTls;
 use tokio_postgres::error::SqlState;
@@ -18,6 +19,19 @@ mod embedded {
 
 /// The advisory lock that migrations and changes of the catalog go through, one after another.
 pub(super) const SCHEMA_LOCK: i64 = 0x6d70_7364;
+
+/// Gives the role for readers what a dump has lost.
+const SETTLE_READERS: &str = include_str!("sql/settle_readers.sql");
+
+/// The schema was made by a program that is newer than this one, or of another line.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "{migration} was applied by a program that is newer than this one, or of another line: run the version that made the schema, or a newer one"
+)]
+struct Foreign {
+    /// The first migration that does not fit.
+    migration: String,
+}
 
 /// Applies the migrations that are missing and returns their names, in order, as their files are called (`V001__sessions`).
 ///
@@ -118,14 +132,19 @@ pub async fn status(url: &str) -> Result<Vec<State>, AskError> {
     Ok(states)
 }
 
-/// Makes of a restored database what migrations would have made: a dump leaves out what not every build of PostgreSQL has.
+/// Makes of a restored database what migrations would have made: a dump leaves out what not every build of PostgreSQL has, and roles
+/// with their rights.
 ///
 /// # Errors
 /// When the database cannot be reached, or has no schema of ours.
 pub async fn settle_restored(url: &str) -> Result<(), AskError> {
     let (client, connection) = tokio_postgres::connect(url, NoTls).await?;
     let driver = tokio::spawn(connection);
-    let settled = client.batch_execute(include_str!("sql/choose_compression.sql")).await;
+    let settled = async {
+        client.batch_execute(include_str!("sql/choose_compression.sql")).await?;
+        client.batch_execute(SETTLE_READERS).await
+    }
+    .await;
     drop(client);
     let _ = driver.await;
     Ok(settled?)
@@ -145,7 +164,14 @@ fn name_of(migration: &Migration) -> String {
 async fn apply(client: &mut tokio_postgres::Client, target: Target) -> Result<Vec<String>, StoreError> {
     client.execute("select pg_advisory_lock($1)", &[&SCHEMA_LOCK]).await.map_err(failed)?;
     let runner = embedded::migrations::runner().set_abort_divergent(true).set_abort_missing(true).set_target(target);
-    let report = runner.run_async(client).await.map_err(failed)?;
+    let report = runner.run_async(client).await.map_err(|error| match error.kind() {
+        Kind::MissingVersion(migration) | Kind::DivergentVersion(migration, _) => {
+            failed(Foreign { migration: name_of(migration) })
+        }
+        _ => failed(error),
+    })?;
+    // Also when nothing was missing: the database may have been restored from a dump by hand.
+    client.batch_execute(SETTLE_READERS).await.map_err(failed)?;
     Ok(report.applied_migrations().iter().map(name_of).collect())
 }
 

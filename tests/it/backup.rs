@@ -4,10 +4,11 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
+use sqlx::{Connection as _, Executor as _, PgConnection, Row as _};
 
 use crate::harness::session;
 use crate::operation::{run, said};
-use crate::process::{Caller, Folder, Process};
+use crate::process::{Caller, Folder, Process, private_url};
 
 const SESSIONS: u64 = 20;
 
@@ -44,6 +45,23 @@ async fn fail(arguments: &[&str]) -> String {
     problems
 }
 
+/// Who may do what in schema `admin`, its owner left out.
+async fn readers_rights(data_dir: &Path) -> Vec<String> {
+    let mut connection = PgConnection::connect(&private_url(data_dir)).await.expect("PostgreSQL serves us too");
+    let asked = "select concat_ws(' ', found.name, acl.privilege_type, acl.grantee::regrole)
+        from (
+            select relname::text, coalesce(relacl, acldefault('r', relowner)), relowner from pg_class
+            where relnamespace = 'admin'::regnamespace and relkind = 'v'
+            union all select proname::text, coalesce(proacl, acldefault('f', proowner)), proowner from pg_proc
+            where pronamespace = 'admin'::regnamespace
+            union all select nspname::text, coalesce(nspacl, acldefault('n', nspowner)), nspowner from pg_namespace
+            where nspname = 'admin'
+        ) found (name, rights, owner), aclexplode(found.rights) acl
+        where acl.grantee <> found.owner order by 1";
+    let rows = connection.fetch_all(asked).await.expect("the catalog can be read");
+    rows.iter().map(|row| row.get(0)).collect()
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_acknowledged_before_a_backup_comes_back_elsewhere() {
     let folder = Folder::new("backup");
@@ -62,6 +80,8 @@ async fn what_was_acknowledged_before_a_backup_comes_back_elsewhere() {
             }
         });
     assert_eq!(made, text(&backup));
+    let rights = readers_rights(folder.path()).await;
+    assert!(rights.contains(&"sessions SELECT openmpsd_readonly".to_owned()), "{rights:?}");
     let running = fail(&["restore", text(&backup), "--replace", "--data-dir", text(folder.path())]).await;
     assert!(running.contains("is using this data folder"), "{running}");
     service.kill().await;
@@ -71,6 +91,7 @@ async fn what_was_acknowledged_before_a_backup_comes_back_elsewhere() {
     for number in 0..SESSIONS {
         assert_eq!(number_of(&ada, &service.base, number).await, Some(number), "the key came along, and every session");
     }
+    assert_eq!(readers_rights(&target).await, rights, "the role for readers has its rights, and nobody else");
     let (code, report, _) = said(
         &run(&["doctor", "--verify", "--json", "--data-dir", text(&target)], &[("OPENMPSD__SERVER__LISTEN", "127.0.0.1:0")])
             .await,
@@ -107,6 +128,9 @@ async fn a_backup_that_is_damaged_costs_nothing() {
     succeed(&["backup", "--out", text(&backup), "--data-dir", text(&data)]).await;
     let twice = fail(&["backup", "--out", text(&backup.join("manifest.json")), "--data-dir", text(&data)]).await;
     assert!(twice.contains("is there already"), "{twice}");
+
+    let into = fail(&["backup", "--out", text(&backup), "--data-dir", text(&data)]).await;
+    assert!(into.contains("is a backup itself"), "{into}");
 
     let dump = backup.join("database.dump");
     let mut bytes = std::fs::read(&dump).expect("it is there");

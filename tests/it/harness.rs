@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use openmpsd::ambient::{Clock, Ids};
-use openmpsd::app::{Parts, Running};
+use openmpsd::app::{Parts, Running, Seat};
 use openmpsd::auth::{KeySet, Rules as TokenRules, SigningKey, Terms, Verifier};
 use openmpsd::directory::Options;
 use openmpsd::domain::limits::Limits;
@@ -144,7 +144,7 @@ impl World {
             options: choices.options,
             rules: choices.rules,
             sockets: choices.sockets,
-            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            seat: Seat::take(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a port is free"),
             certificate: None,
             workers: 1,
             shutdown: choices.shutdown,

@@ -254,7 +254,10 @@ async fn whoever_drains_answers_but_is_not_ready() {
     ada.put(&path, &json!({"members": {"me": {}}})).await.expect(201);
     let mut socket = world.socket(1).await;
     let World { running, database, .. } = world;
-    let stopping = tokio::spawn(running.stop());
+    let stopping = tokio::spawn(async move {
+        running.drain().await;
+        running.stop().await;
+    });
     crate::harness::eventually("it is not ready", async || nobody.get("/health/ready").await.status == 503).await;
     assert!(nobody.get("/health/ready").await.text.contains("draining"));
     nobody.get("/health").await.expect(200);

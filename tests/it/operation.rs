@@ -1,12 +1,15 @@
 //! What an operator types and reads: the start, settings, the doctor, migrations and health, of the program as it is installed.
 
+use std::path::Path;
 use std::process::{Output, Stdio};
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::{Value, json};
-use sqlx::{Connection as _, Executor as _, PgConnection};
+use sqlx::{Connection as _, Executor as _, PgConnection, Row as _};
 use tokio::process::Command;
 
-use crate::harness::session;
+use crate::harness::{eventually, session};
 use crate::process::{Caller, Folder, Process, private_url};
 
 /// Runs the program to its end.
@@ -56,6 +59,76 @@ async fn the_start_says_what_the_service_is_made_of_and_what_is_insecure() {
     assert!(started["configuration"].as_str().is_some_and(|says| says.contains("OPENMPSD__TELEMETRY__FORMAT")), "{started}");
     assert!(lines.iter().any(|line| line["key"] == "auth.keys" && line["level"] == "WARN"), "{lines:?}");
     let (status, _) = again.end().await;
+    assert!(status.success(), "{status}");
+}
+
+/// The program with a data folder, given that address.
+fn serving(data_dir: &Path, listen: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_openmpsd"));
+    command.args(["serve", "--listen", listen, "--data-dir"]).arg(data_dir).current_dir(env!("CARGO_MANIFEST_DIR"));
+    command.env_remove("DATABASE_URL").env_remove("OPENMPSD__DATABASE__URL").stdin(Stdio::null()).kill_on_drop(true);
+    command
+}
+
+#[tokio::test]
+async fn a_start_that_cannot_succeed_touches_nothing() {
+    let folder = Folder::new("vain");
+    let data_dir = folder.path().join("data");
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let address = taken.local_addr().expect("it has an address").to_string();
+    let (code, _, says) = said(&serving(&data_dir, &address).output().await.expect("it runs"));
+    assert!(code == Some(1) && says.contains(&format!("failed to listen on {address}: ")) && says.contains("--listen"), "{says}");
+    assert!(!data_dir.exists(), "the address comes first");
+
+    // Whoever has the data folder may be putting a key there just now.
+    let service = serve(&folder, &[]).await;
+    let keys = folder.path().join("keys");
+    std::fs::remove_dir_all(&keys).expect("there is a key");
+    let (code, _, says) = said(&serving(folder.path(), "127.0.0.1:0").output().await.expect("it runs"));
+    assert!(code == Some(1) && says.contains("is using this data folder"), "{says}");
+    assert!(!keys.exists(), "the lock comes before the key");
+    let (status, _) = service.end().await;
+    assert!(status.success(), "{status}");
+}
+
+#[tokio::test]
+async fn a_first_start_can_be_interrupted() {
+    let folder = Folder::new("interrupted");
+    let data_dir = folder.path().join("data");
+    let child = serving(&data_dir, "127.0.0.1:0").stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it runs");
+    eventually("the cluster is being made", async || data_dir.join("pg.init").exists()).await;
+    let pid = child.id().expect("it runs").cast_signed();
+    kill(Pid::from_raw(pid), Signal::SIGTERM).expect("it is our child");
+    let (code, _, says) = said(&child.wait_with_output().await.expect("it ends"));
+    assert_eq!(code, Some(0), "{says}");
+    assert!(says.contains("ended") && !says.contains(" serves "), "no server is started any more: {says}");
+    let again = Process::start(&data_dir, &[], &[]).await.unwrap_or_else(|said| panic!("it does not start:\n{said}"));
+    let (status, _) = again.end().await;
+    assert!(status.success(), "{status}");
+}
+
+#[tokio::test]
+async fn chores_go_on_while_a_service_drains() {
+    let folder = Folder::new("drains");
+    let service = serve(&folder, &[("OPENMPSD__SERVER__DRAIN_MS", "5000")]).await;
+    let mut connection = PgConnection::connect(&private_url(folder.path())).await.expect("PostgreSQL serves us too");
+    service.signal(Signal::SIGTERM);
+    eventually("it drains", async || service.log().contains("draining for 5000 ms")).await;
+    let mut lease = async || {
+        let row = connection.fetch_one("select expires_at::text from dev_lease").await;
+        row.expect("the service goes on").get::<String, _>(0)
+    };
+    let (first, mut renewed) = (lease().await, 0);
+    let mut last = first;
+    eventually("the lease of the clock is renewed", async || {
+        let now = lease().await;
+        renewed += u32::from(now != last);
+        last = now;
+        // Once may have been under way when the signal came.
+        renewed == 2
+    })
+    .await;
+    let (status, _) = service.end().await;
     assert!(status.success(), "{status}");
 }
 

@@ -22,7 +22,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("directory", &["json", "ambient", "metrics", "domain", "wire", "store"]),
     ("notify", &["json", "ambient", "metrics", "domain", "wire", "store", "directory"]),
     ("rta", &["json", "ambient", "metrics", "domain", "wire", "store", "notify"]),
-    ("auth", &["json", "ambient", "domain"]),
+    ("auth", &["json", "settings", "ambient", "domain"]),
     (
         "http",
         &["json", "ambient", "metrics", "domain", "wire", "store", "services", "social", "directory", "notify", "rta", "auth"],

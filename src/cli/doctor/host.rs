@@ -8,7 +8,7 @@ use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::statvfs::statvfs;
 
 use super::Check;
-use crate::cli::health::{ask, base_of};
+use crate::cli::health::{Place, ask};
 use crate::settings::Settings;
 
 const MIB: u64 = 1024 * 1024;
@@ -25,8 +25,8 @@ pub async fn address(settings: &Settings) -> Check {
     match TcpListener::bind(listen) {
         Ok(_) => Check::fine("address", format!("{listen} is free")),
         Err(error) if error.kind() == ErrorKind::AddrInUse => {
-            let answered = match base_of(settings) {
-                Ok(base) => ask(&base, false).await.is_ok_and(|answer| answer.well && answer.says.contains("\"status\"")),
+            let answered = match Place::own(settings) {
+                Ok(place) => ask(&place, false).await.is_ok_and(|answer| answer.well && answer.says.contains("\"status\"")),
                 Err(_) => false,
             };
             if answered {

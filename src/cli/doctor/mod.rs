@@ -93,6 +93,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
     if let Ok(explained) = &explained {
         let settings = &explained.loaded.settings;
         checks.extend(installation::keys(settings, dev));
+        checks.extend(installation::telemetry_and_tls(settings));
         checks.push(installation::services(settings));
         wait_for(async {
             checks.push(host::address(settings).await);

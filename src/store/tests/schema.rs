@@ -7,7 +7,7 @@ use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, Row as _
 
 use super::Database;
 use super::cluster::empty;
-use crate::store::migrate::{Standing, fingerprint, latest, migrate, migrate_to, status};
+use crate::store::migrate::{Standing, fingerprint, latest, migrate, migrate_to, settle_restored, status};
 use crate::store::pooler;
 
 fn statements() -> Vec<(String, String)> {
@@ -132,6 +132,51 @@ async fn v013_a_role_that_may_not_create_roles_migrates_all_the_same() {
     assert_eq!(connection.fetch_all("select * from admin.backends where pid = pg_backend_pid()").await.unwrap().len(), 1);
 }
 
+/// What may be done by whom in schema `admin`, without what its owner may.
+async fn rights(connection: &mut PgConnection) -> Vec<String> {
+    let asked = "select concat_ws(' ', found.name, acl.grantee::regrole, acl.privilege_type) as right
+        from (
+            select relname::text, coalesce(relacl, acldefault('r', relowner)), relowner from pg_class
+            where relnamespace = 'admin'::regnamespace and relkind = 'v'
+            union all select proname::text, coalesce(proacl, acldefault('f', proowner)), proowner from pg_proc
+            where pronamespace = 'admin'::regnamespace
+            union all select nspname::text, coalesce(nspacl, acldefault('n', nspowner)), nspowner from pg_namespace
+            where nspname = 'admin'
+        ) found (name, rights, owner), aclexplode(found.rights) acl
+        where acl.grantee <> found.owner order by 1";
+    connection.fetch_all(asked).await.unwrap().iter().map(|row| row.get("right")).collect()
+}
+
+/// A dump has no rights: what V013 gave, and took from everybody, is there again after the next start, and after a restore.
+#[tokio::test]
+async fn v013_rights_that_a_dump_has_lost_are_given_again() {
+    let database = Database::new().await;
+    let mut connection = database.connection().await;
+    let given = rights(&mut connection).await;
+    assert!(given.contains(&"sessions openmpsd_readonly SELECT".to_owned()), "{given:?}");
+    assert!(given.contains(&"read_backends openmpsd_readonly EXECUTE".to_owned()), "{given:?}");
+    assert!(!given.contains(&"read_backends - EXECUTE".to_owned()), "everybody may not: {given:?}");
+    let lose = "revoke all on schema admin from openmpsd_readonly;
+        revoke all on all tables in schema admin from openmpsd_readonly;
+        revoke all on function admin.read_backends() from openmpsd_readonly;
+        grant execute on function admin.read_backends() to public";
+    for restored in [true, false] {
+        connection.execute(AssertSqlSafe(lose)).await.unwrap();
+        assert_ne!(rights(&mut connection).await, given);
+        if restored {
+            settle_restored(&database.url).await.unwrap();
+        } else {
+            assert_eq!(migrate(&database.url).await.unwrap(), Vec::<String>::new());
+        }
+        assert_eq!(rights(&mut connection).await, given);
+    }
+    // Where neither the role nor the schema can be touched, a service starts all the same.
+    connection.execute("create role lodger login; grant all on all tables in schema public to lodger").await.unwrap();
+    connection.execute(AssertSqlSafe(lose)).await.unwrap();
+    connection.execute("grant all on schema public to lodger").await.unwrap();
+    assert_eq!(migrate(&database.url.replace("user=postgres", "user=lodger")).await.unwrap(), Vec::<String>::new());
+}
+
 async fn count_of(connection: &mut PgConnection, table: &str) -> i64 {
     connection.fetch_one(AssertSqlSafe(format!("select count(*) from {table}"))).await.unwrap().get(0)
 }
@@ -143,7 +188,8 @@ async fn a_database_of_a_newer_service_is_refused() {
         values (99, 'tomorrow', '2030-01-01T00:00:00Z', '1')";
     database.connection().await.execute(foreign).await.unwrap();
     let error = migrate(&database.url).await.unwrap_err();
-    assert!(error.to_string().starts_with("the schema cannot be migrated: "), "{error}");
+    assert!(error.to_string().starts_with("the schema cannot be migrated: V099__tomorrow was applied by a program"), "{error}");
+    assert!(error.to_string().ends_with("run the version that made the schema, or a newer one"), "{error}");
     let states = status(&database.url).await.unwrap();
     assert_eq!(states.last().map(|state| state.name.as_str()), Some("V099__tomorrow"));
     assert_eq!(states.last().unwrap().standing, Standing::Unknown("2030-01-01T00:00:00Z".into()));
