@@ -12,7 +12,7 @@ use super::super::route::SessionPath;
 use super::super::{Answer, ApiError, Call, reply};
 use super::page;
 use crate::domain::limits::MAX_KEYWORD;
-use crate::domain::names::{MemberIndex, Scid, SessionName, SessionReference, TemplateName};
+use crate::domain::names::{MemberIndex, Scid, SessionName, SessionReference, TemplateName, Xuid};
 use crate::domain::refusal::{Kind, Refusal};
 use crate::domain::session::Visibility;
 use crate::domain::system::render_instant;
@@ -146,12 +146,22 @@ fn named(path: &SessionPath) -> Result<SessionReference, ApiError> {
     })
 }
 
+/// How the audit names a session, however it was typed, and the user of one of its members.
+async fn spelled(
+    call: &Call<'_>,
+    reference: &SessionReference,
+    member: Option<MemberIndex>,
+) -> Result<(String, Option<Xuid>), ApiError> {
+    let (directory, reference) = (Arc::clone(&call.service.directory), reference.clone());
+    Ok(call.service.run(async move { directory.spelled(&reference, member).await }).await?)
+}
+
 /// GET /admin{S}: a session with all there is to see of it.
 pub async fn read(call: Call<'_>, path: &SessionPath) -> Answer {
     let reference = named(path)?;
-    Parameters::read(call.request.query_string(), &[])?;
+    let with_crowd = Parameters::read(call.request.query_string(), &["members"])?.flag("members")?.unwrap_or(true);
     let (directory, principal) = (Arc::clone(&call.service.directory), Arc::clone(&call.principal));
-    let found = call.service.run(async move { directory.inspect(reference.sid(), &principal).await }).await?;
+    let found = call.service.run(async move { directory.inspect(reference.sid(), &principal, with_crowd).await }).await?;
     let text = found.ok_or_else(|| Refusal::new(Kind::Missing, "the session does not exist"))?;
     Ok(reply::json(StatusCode::OK, text).into())
 }
@@ -159,7 +169,9 @@ pub async fn read(call: Call<'_>, path: &SessionPath) -> Answer {
 /// DELETE /admin{S}: ends a session.
 pub async fn close(call: Call<'_>, path: &SessionPath) -> Answer {
     let reference = named(path)?;
-    let deed = Why::needed(&call)?.deed("session.close", reference.path());
+    let why = Why::needed(&call)?;
+    let (target, _) = spelled(&call, &reference, None).await?;
+    let deed = why.deed("session.close", target);
     let (directory, principal) = (Arc::clone(&call.service.directory), Arc::clone(&call.principal));
     audited(&call, deed, async move { directory.close_session(reference, &principal).await }).await?;
     Ok(reply::empty(StatusCode::NO_CONTENT).into())
@@ -173,7 +185,10 @@ pub async fn remove_member(call: Call<'_>, path: &SessionPath, index: &str) -> A
     }
     // A number beyond all indices names nobody, but it is a number.
     let index: MemberIndex = index.parse().unwrap_or(MemberIndex::MAX);
-    let deed = Why::needed(&call)?.deed("member.remove", reference.path()).with(format!("member {index}"));
+    let why = Why::needed(&call)?;
+    let (target, xuid) = spelled(&call, &reference, Some(index)).await?;
+    let who = xuid.map(|xuid| format!(", xuid {xuid}")).unwrap_or_default();
+    let deed = why.deed("member.remove", target).with(format!("member {index}{who}")).about(xuid);
     let (directory, principal) = (Arc::clone(&call.service.directory), Arc::clone(&call.principal));
     audited(&call, deed, async move { directory.remove_member(reference, index, &principal).await }).await?;
     Ok(reply::empty(StatusCode::NO_CONTENT).into())
