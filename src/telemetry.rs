@@ -1,6 +1,7 @@
 //! The log and the traces: where their lines go and what they look like. Metrics are a room of their own (`metrics`).
 
 use std::io::{self, IsTerminal};
+use std::time::Duration;
 
 use opentelemetry::KeyValue;
 use opentelemetry::global;
@@ -18,6 +19,9 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer, registry};
 
 use crate::settings::{LogFormat, TelemetrySettings};
+
+/// How long the last spans may take to be sent.
+const LAST_SPANS: Duration = Duration::from_secs(2);
 
 /// Why there is no log.
 #[derive(Debug, thiserror::Error)]
@@ -39,7 +43,7 @@ pub struct Telemetry(Option<SdkTracerProvider>);
 
 impl Drop for Telemetry {
     fn drop(&mut self) {
-        if let Some(Err(error)) = self.0.as_ref().map(SdkTracerProvider::shutdown) {
+        if let Some(Err(error)) = self.0.as_ref().map(|provider| provider.shutdown_with_timeout(LAST_SPANS)) {
             tracing::warn!(%error, "the last spans were not sent");
         }
     }

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
+use actix_web::middleware::from_fn;
 use actix_web::{App, HttpServer, web};
 use anyhow::Context as _;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
-use tokio::time::sleep;
-use tracing::{error, info};
+use tokio::time::{sleep, timeout};
+use tracing::{error, info, warn};
 
 use super::tls::Certificate;
 use crate::ambient::{Clock, Ids};
@@ -26,6 +27,11 @@ use crate::store::Store;
 
 /// How many connections may wait to be accepted; the system's own limit (net.core.somaxconn) stands above it.
 const BACKLOG: i32 = 4096;
+
+/// How many TLS handshakes of one worker may be under way: clients that begin one and stall must not keep others out for long.
+const HANDSHAKES_MAX: usize = 16_384;
+/// How long connections to the database may take to close, beyond what requests under way may take.
+const CLOSING: Duration = Duration::from_secs(2);
 
 /// What a service is made of once it has a database.
 pub struct Parts {
@@ -78,6 +84,7 @@ pub struct Running {
     /// Says that the service is about to end.
     draining: Draining,
     drain: Duration,
+    shutdown: Duration,
     /// Says to what never ends by itself that the service ends.
     ending: watch::Sender<bool>,
     server: ServerHandle,
@@ -116,11 +123,15 @@ impl Parts {
             sockets: self.sockets,
             draining: draining.clone(),
         });
-        let mut server = HttpServer::new(move || App::new().app_data(service.clone()).configure(http::configure))
-            .disable_signals()
-            .keep_alive(self.keep_alive)
-            .client_request_timeout(self.head_timeout)
-            .shutdown_timeout(self.shutdown.as_secs().max(1));
+        let mut server = HttpServer::new(move || {
+            App::new().wrap(from_fn(http::mind_the_connection)).app_data(service.clone()).configure(http::configure)
+        })
+        .disable_signals()
+        .keep_alive(self.keep_alive)
+        .client_request_timeout(self.head_timeout)
+        .tls_handshake_timeout(self.head_timeout)
+        .max_connection_rate(HANDSHAKES_MAX)
+        .shutdown_timeout(self.shutdown.as_millis().div_ceil(1000).try_into().unwrap_or(u64::MAX));
         if self.workers > 0 {
             server = server.workers(self.workers);
         }
@@ -136,6 +147,7 @@ impl Parts {
             notifier,
             draining,
             drain: self.drain,
+            shutdown: self.shutdown,
             ending,
             server: handle,
             served: tokio::spawn(server),
@@ -159,7 +171,10 @@ impl Running {
             error!(%error, "the server did not end well");
         }
         self.notifier.stop().await;
-        self.directory.store().close().await;
+        // A database that says nothing keeps its connections, and must not keep the process.
+        if timeout(self.shutdown + CLOSING, self.directory.store().close()).await.is_err() {
+            warn!("the database does not answer: leaving its connections as they are");
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! TLS on the listening address: the certificate and its key, read from their files and read again when these change, so that a renewed
 //! certificate is served without a restart.
 
+use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -12,6 +13,7 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
+use sha2::{Digest as _, Sha256};
 use tokio::time::interval;
 use tracing::{info, warn};
 
@@ -46,18 +48,23 @@ pub enum TlsError {
 }
 
 /// The certificate that is served now.
-#[derive(Debug)]
 pub struct Certificate {
     files: TlsFiles,
     provider: Arc<CryptoProvider>,
     served: RwLock<Served>,
 }
 
-#[derive(Debug)]
 struct Served {
     key: Arc<CertifiedKey>,
-    /// The bytes it was made of: files are compared by what they hold, because tools that renew keep their times at will.
-    from: (Vec<u8>, Vec<u8>),
+    /// The digest of what it was made of: files are compared by what they hold, because tools that renew keep their times at will.
+    from: [u8; 32],
+}
+
+impl fmt::Debug for Certificate {
+    /// The files: what is in them is nobody's business.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Certificate").field(&self.files).finish()
+    }
 }
 
 impl Certificate {
@@ -86,7 +93,7 @@ impl Certificate {
     /// What is wrong with them.
     pub fn refresh(&self) -> Result<bool, TlsError> {
         let bytes = (bytes("server.tls_cert", &self.files.cert)?, bytes("server.tls_key", &self.files.key)?);
-        if self.served.read().unwrap_or_else(PoisonError::into_inner).from == bytes {
+        if self.served.read().unwrap_or_else(PoisonError::into_inner).from == digest(&bytes) {
             return Ok(false);
         }
         let fresh = make(&self.files, bytes, &self.provider)?;
@@ -129,6 +136,15 @@ fn wrong(key: &'static str, path: &Path, why: String) -> TlsError {
     TlsError::File { key, path: path.display().to_string(), why }
 }
 
+/// Of a certificate and its key.
+fn digest((cert, key): &(Vec<u8>, Vec<u8>)) -> [u8; 32] {
+    let mut hasher = Sha256::new();
+    hasher.update(cert.len().to_be_bytes());
+    hasher.update(cert);
+    hasher.update(key);
+    hasher.finalize().into()
+}
+
 fn make(files: &TlsFiles, from: (Vec<u8>, Vec<u8>), provider: &CryptoProvider) -> Result<Served, TlsError> {
     let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&from.0).collect();
     let chain = chain.map_err(|error| wrong("server.tls_cert", &files.cert, error.to_string()))?;
@@ -137,7 +153,7 @@ fn make(files: &TlsFiles, from: (Vec<u8>, Vec<u8>), provider: &CryptoProvider) -
     }
     let key = PrivateKeyDer::from_pem_slice(&from.1);
     let key = key.map_err(|error| wrong("server.tls_key", &files.key, format!("there is no private key in it: {error}")))?;
-    Ok(Served { key: Arc::new(CertifiedKey::from_der(chain, key, provider)?), from })
+    Ok(Served { key: Arc::new(CertifiedKey::from_der(chain, key, provider)?), from: digest(&from) })
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use actix_web::http::StatusCode;
 
 use super::audit::{Why, audited};
 use super::extract::body;
+use super::openapi::params::Reason;
 use super::openapi::shapes::{ClockAnswer, ClockRequest};
 use super::{Answer, ApiError, Call, reply};
 use crate::domain::refusal::Refusal;
@@ -29,6 +30,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 ///
 /// It works with `--dev` only: without, 404.
 #[utoipa::path(post, path = "/admin/dev/clock", operation_id = "advanceClock", tag = "administration",
+    params(Reason),
     request_body = ClockRequest,
     responses(
         (status = 200, description = "The time now", body = ClockAnswer),

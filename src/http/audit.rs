@@ -7,6 +7,8 @@ use chrono::DateTime;
 use tracing::error;
 use uuid::Uuid;
 
+use super::openapi::administration::AuditList;
+use super::openapi::params::{AuditFilters, PageParams};
 use super::parameters::Parameters;
 use super::{Answer, ApiError, Call, reply};
 use crate::directory::{Deed, Unaudited};
@@ -84,7 +86,10 @@ where
     }
 }
 
-/// GET /admin/audit: who did what, newest first.
+/// Lists what administrators did, newest first, page by page.
+#[utoipa::path(get, path = "/admin/audit", operation_id = "listAudit", tag = "administration",
+    params(AuditFilters, PageParams),
+    responses((status = 200, description = "A page of the audit", body = AuditList)))]
 pub async fn list(call: Call<'_>) -> Answer {
     let known = &["actor", "action", "target", "xuid", "since", "take", "continuationToken"];
     let parameters = Parameters::read(call.request.query_string(), known)?;

@@ -51,6 +51,9 @@ pub enum ApiError {
     /// As many requests of this kind are under way as the service takes.
     #[error("{0}")]
     Crowded(&'static str),
+    /// The answer takes too long. Without `Retry-After`: what was asked for may be done, so repeating it is the caller's decision (E-06).
+    #[error("the request took longer than this service allows: what it asked for may have been done")]
+    Late,
     /// A socket is opened without what opens one.
     #[error(
         "a websocket is opened here: send Upgrade: websocket, Connection: Upgrade, Sec-WebSocket-Version: 13 and a Sec-WebSocket-Key ({0})"
@@ -60,8 +63,8 @@ pub enum ApiError {
     #[error("the headers are larger than {0} bytes")]
     HeadersTooLarge(usize),
     /// The body did not come in time.
-    #[error("body: nothing came for {0} ms")]
-    SlowBody(u128),
+    #[error("body: it takes too long: {0}")]
+    SlowBody(String),
     /// The body is larger than the installation takes (S-95).
     #[error("the body is larger than {0} bytes")]
     TooLarge(usize),
@@ -111,6 +114,7 @@ impl ApiError {
             Self::WrongVersion(_) => StatusCode::NOT_ACCEPTABLE,
             Self::Gone(_) => StatusCode::GONE,
             Self::Throttled { excess, retry_after_s } => return allowance::refuse(excess, retry_after_s).into(),
+            Self::Late => StatusCode::SERVICE_UNAVAILABLE,
             Self::Crowded(why) => return unavailable(why).into(),
             Self::HeadersTooLarge(_) => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::SlowBody(_) => StatusCode::REQUEST_TIMEOUT,

@@ -1,9 +1,11 @@
 //! What requests carry besides their path: the contract version, conditions and the body.
 
+use std::time::Duration;
+
 use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, IF_MATCH, IF_NONE_MATCH};
 use actix_web::web;
 use futures_util::StreamExt;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use super::Call;
 use super::error::ApiError;
@@ -54,7 +56,9 @@ fn tags(headers: &HeaderMap, name: &HeaderName) -> Option<Tags> {
 /// Reads the whole body (E-10 #8): bounded, and JSON if it says what it is.
 pub async fn body(call: &mut Call<'_>) -> Result<web::Bytes, ApiError> {
     let mut body = web::BytesMut::new();
-    each_chunk(call, call.service.rules.body_bytes, |chunk| {
+    // What is left of the time is for the answer: a client that sends too slowly is to blame itself, and nothing was begun.
+    let whole = call.service.rules.patience.request * 3 / 4;
+    each_chunk(call, call.service.rules.body_bytes, Some(whole), |chunk| {
         body.extend_from_slice(chunk);
         Ok(())
     })
@@ -66,10 +70,11 @@ pub async fn body(call: &mut Call<'_>) -> Result<web::Bytes, ApiError> {
     Ok(body.freeze())
 }
 
-/// Hands on a body of at most so many bytes as it arrives.
+/// Hands on a body of at most so many bytes as it arrives; within a time, if there is one, and always without long pauses.
 pub async fn each_chunk(
     call: &mut Call<'_>,
     most: usize,
+    whole: Option<Duration>,
     mut take: impl FnMut(&[u8]) -> Result<(), ApiError>,
 ) -> Result<(), ApiError> {
     let announced = call.request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
@@ -77,9 +82,16 @@ pub async fn each_chunk(
         return Err(ApiError::TooLarge(most));
     }
     let mut taken = 0;
-    let patience = call.service.rules.patience.body;
-    let slow = |_| ApiError::SlowBody(patience.as_millis());
-    while let Some(chunk) = timeout(patience, call.payload.next()).await.map_err(slow)? {
+    let pause = call.service.rules.patience.body;
+    let deadline = whole.map(|whole| Instant::now() + whole);
+    loop {
+        let silence = Instant::now() + pause;
+        let until = deadline.map_or(silence, |deadline| deadline.min(silence));
+        let slow = |_| match (whole, until < silence) {
+            (Some(whole), true) => ApiError::SlowBody(format!("not complete after {} ms", whole.as_millis())),
+            _ => ApiError::SlowBody(format!("nothing came for {} ms", pause.as_millis())),
+        };
+        let Some(chunk) = timeout_at(until, call.payload.next()).await.map_err(slow)? else { break };
         let chunk = chunk.map_err(|_| ApiError::BadRequest("body: it ended before it was complete".to_owned()))?;
         taken += chunk.len();
         if taken > most {

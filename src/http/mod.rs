@@ -25,13 +25,17 @@ mod route;
 mod sessions;
 mod social;
 mod throttle;
+mod unread;
 
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
 use actix_web::http::header::AUTHORIZATION;
+use actix_web::middleware::Next;
 use actix_web::{HttpRequest, HttpResponse, Resource, web};
 use secrecy::SecretString;
 use tokio::runtime::Handle;
@@ -54,6 +58,7 @@ pub use operations::Draining;
 use reply::Reply;
 use route::Route;
 pub use throttle::{Throttle, ThrottleRules};
+use unread::Held;
 
 /// What the handlers share.
 pub struct Service {
@@ -94,6 +99,8 @@ pub struct Rules {
     pub header_bytes: usize,
     /// How long things may take.
     pub patience: Patience,
+    /// Whether requests may belong to traces that their callers began.
+    pub joins_traces: bool,
     /// What whoever reads the metrics has to bring, if anything.
     pub metrics_bearer: Option<SecretString>,
     /// Users who are refused everything, beside those whom administrators ban.
@@ -132,9 +139,6 @@ impl Service {
     }
 }
 
-/// What a request is told that took too long.
-const LATE: &str = "the request took longer than this service allows: what it asked for may have been done";
-
 type Answer = Result<Reply, ApiError>;
 
 /// One request after the checks that all routes share.
@@ -165,8 +169,9 @@ impl Service {
 
 /// Makes every path go through [`dispatch`], but for what operators ask and the description of what is answered.
 pub fn configure(config: &mut web::ServiceConfig) {
-    config.service(readable("/health").route(web::get().to(operations::live)));
-    config.service(readable("/health/ready").route(web::get().to(operations::ready)));
+    config.service(readable("/health").route(web::get().to(operations::live)).route(web::head().to(operations::live)));
+    let ready = readable("/health/ready").route(web::get().to(operations::ready));
+    config.service(ready.route(web::head().to(operations::ready)));
     config.service(readable("/metrics").route(web::get().to(operations::metrics)));
     config.configure(openapi::page::configure).default_service(web::to(dispatch));
 }
@@ -174,6 +179,27 @@ pub fn configure(config: &mut web::ServiceConfig) {
 /// A path of its own that can only be read: other verbs are answered as everywhere.
 fn readable(path: &str) -> Resource {
     web::resource(path).default_service(web::to(async || ApiError::WrongVerb(&[Method::GET]).answer().render(0)))
+}
+
+/// Closes connections after their answer where they should not go on: those whose request has a body of unknown length that was not read
+/// to its end, and all of them when the service is about to end.
+///
+/// # Errors
+/// Whatever comes from within.
+pub async fn mind_the_connection(
+    mut request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> actix_web::Result<ServiceResponse<BoxBody>> {
+    let held = Held::of(&mut request);
+    let mut response = next.call(request).await?.map_into_boxed_body();
+    if let Some(held) = held {
+        response = response.map_body(|_, body| held.held_by(body));
+    }
+    let service = response.request().app_data::<web::Data<Service>>();
+    if service.is_some_and(|service| service.draining.has_begun()) {
+        say_goodbye(response.response_mut().head_mut());
+    }
+    Ok(response)
 }
 
 /// Answers a request.
@@ -189,13 +215,10 @@ async fn dispatch(service: web::Data<Service>, request: HttpRequest, payload: we
     let answered = if takes_its_time {
         answering.await
     } else {
-        timeout(service.rules.patience.request, answering).await.unwrap_or(Err(ApiError::Crowded(LATE)))
+        timeout(service.rules.patience.request, answering).await.unwrap_or(Err(ApiError::Late))
     };
     let mut answer = observed.span().in_scope(|| answered.unwrap_or_else(ApiError::answer).render(minor));
     allowance::show(&service, &request, &mut answer);
-    if service.draining.has_begun() {
-        say_goodbye(&mut answer);
-    }
     observed.end(&mut answer, service.rules.patience.slow);
     answer
 }
@@ -216,6 +239,7 @@ async fn answer(
         return connect::answer(service, request, payload, route).await;
     }
     let principal = service.verifier.verify(credential, service.clock.real())?;
+    note_caller(&principal);
     service.admit(&principal)?;
     allowance::admit(service, request, &principal, route.as_ref())?;
     let route = route.ok_or_else(|| ApiError::NotFound("there is no such path".to_owned()))?;
@@ -230,13 +254,13 @@ async fn answer(
     } else {
         let minor = version?;
         let principal = acting::principal(principal, request.headers())?;
+        note_caller(&principal);
         service.admit(&principal)?;
         if matches!(*principal, Principal::ServerFor(_)) {
             allowance::admit(service, request, &principal, Some(&route))?;
         }
         (principal, minor)
     };
-    note_caller(&principal);
     if route.asks_for_edges() {
         let users: Vec<Xuid> = principal.users().iter().map(|user| user.xuid).collect();
         service.know(&users).await;

@@ -6,12 +6,13 @@
 use std::time::Duration;
 
 use actix_web::HttpResponse;
+use actix_web::dev::ResponseHead;
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::{ConnectionType, Method};
 use opentelemetry::global;
 use opentelemetry::propagation::Extractor;
 use tokio::time::Instant;
-use tracing::{Span, debug, field, info_span, warn};
+use tracing::{Span, debug, error_span, field, warn};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 use uuid::Uuid;
 
@@ -46,7 +47,8 @@ impl<'a> Observed<'a> {
         let given = headers.get(&CORRELATION_ID).and_then(|value| Uuid::try_parse_ascii(value.as_bytes()).ok());
         let id = given.unwrap_or_else(|| service.directory.ids().uuid());
         let vector = headers.get(&CORRELATION_VECTOR).filter(|value| is_vector(value.as_bytes())).cloned();
-        let span = info_span!(
+        // However little is logged, what is logged says of which request.
+        let span = error_span!(
             "request",
             http.method = operation.method,
             http.route = operation.route,
@@ -56,7 +58,7 @@ impl<'a> Observed<'a> {
             principal.xuid = field::Empty,
             http.status = field::Empty,
         );
-        if headers.contains_key("traceparent") {
+        if service.rules.joins_traces && headers.contains_key("traceparent") {
             // Without an export there is nobody to belong to another trace.
             let _ = span.set_parent(global::get_text_map_propagator(|propagator| propagator.extract(&Carried(headers))));
         }
@@ -116,9 +118,9 @@ pub fn note_caller(principal: &Principal) {
 }
 
 /// Lets the client take its next request elsewhere: the service is about to end.
-pub fn say_goodbye(answer: &mut HttpResponse) {
-    if answer.head().connection_type() != ConnectionType::Upgrade {
-        answer.head_mut().set_connection_type(ConnectionType::Close);
+pub fn say_goodbye(answer: &mut ResponseHead) {
+    if answer.connection_type() != ConnectionType::Upgrade {
+        answer.set_connection_type(ConnectionType::Close);
     }
 }
 

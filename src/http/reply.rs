@@ -10,7 +10,7 @@ use actix_web::http::header::{CACHE_CONTROL, CONTENT_LOCATION, CONTENT_TYPE, ETA
 use actix_web::web::Bytes;
 use chrono::{DateTime, Utc};
 use futures_util::stream::{self, Stream, StreamExt as _};
-use tracing::error;
+use tracing::{Span, error};
 
 use crate::directory::{Document, Written};
 use crate::domain::decide::Outcome;
@@ -103,6 +103,9 @@ pub fn stream<E>(kind: &'static str, first: Bytes, rest: impl Stream<Item = Resu
 where
     E: std::error::Error + 'static,
 {
+    // What goes wrong later is still told as of this request.
+    let (span, mut rest) = (Span::current(), Box::pin(rest));
+    let rest = stream::poll_fn(move |context| span.in_scope(|| rest.as_mut().poll_next(context)));
     let whole = stream::once(async move { Ok(first) }).chain(rest);
     let mut answer = empty(StatusCode::OK).set_body(BoxBody::new(BodyStream::new(whole)));
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));

@@ -110,7 +110,7 @@ pub async fn import(mut call: Call<'_>) -> Answer {
     }
     let mut reader = EdgeReader::new(call.service.rules.json_depth);
     let most = call.service.rules.import_bytes;
-    each_chunk(&mut call, most, |chunk| Ok(reader.feed(chunk)?)).await?;
+    each_chunk(&mut call, most, None, |chunk| Ok(reader.feed(chunk)?)).await?;
     let edges = reader.finish()?;
     let mut counts = Object::with_capacity(2);
     counts.insert("follows".into(), (edges.follows.len() as u64).into());
@@ -138,12 +138,12 @@ fn says_lines(kind: &str) -> bool {
 pub mod documented {
     #![expect(dead_code, reason = "only the description reads these functions")]
 
-    use super::super::openapi::params::EdgeParts;
+    use super::super::openapi::params::{EdgeParts, Reason};
     use super::super::openapi::shapes::{EdgeCounts, FollowRequest};
 
     /// Lets a user follow another.
     #[utoipa::path(put, path = "/admin/social/{xuid}/follows/{other}", operation_id = "follow", tag = "administration",
-        params(EdgeParts),
+        params(EdgeParts, Reason),
         request_body = Option<FollowRequest>,
         responses(
             (status = 204, description = "Done"),
@@ -153,7 +153,7 @@ pub mod documented {
 
     /// Ends that a user follows another.
     #[utoipa::path(delete, path = "/admin/social/{xuid}/follows/{other}", operation_id = "unfollow", tag = "administration",
-        params(EdgeParts),
+        params(EdgeParts, Reason),
         responses(
             (status = 204, description = "Done"),
             (status = 409, description = "Edges come from an endpoint and are not written here"),
@@ -162,7 +162,7 @@ pub mod documented {
 
     /// Lets a user block another.
     #[utoipa::path(put, path = "/admin/social/{xuid}/blocks/{other}", operation_id = "block", tag = "administration",
-        params(EdgeParts),
+        params(EdgeParts, Reason),
         responses(
             (status = 204, description = "Done"),
             (status = 409, description = "Edges come from an endpoint and are not written here"),
@@ -171,7 +171,7 @@ pub mod documented {
 
     /// Ends that a user blocks another.
     #[utoipa::path(delete, path = "/admin/social/{xuid}/blocks/{other}", operation_id = "unblock", tag = "administration",
-        params(EdgeParts),
+        params(EdgeParts, Reason),
         responses(
             (status = 204, description = "Done"),
             (status = 409, description = "Edges come from an endpoint and are not written here"),
@@ -180,6 +180,7 @@ pub mod documented {
 
     /// Adds edges.
     #[utoipa::path(post, path = "/admin/social/edges", operation_id = "importEdges", tag = "administration",
+        params(Reason),
         request_body(content = String, content_type = "application/x-ndjson", description = "An edge each line (docs/social.md)"),
         responses(
             (status = 200, description = "How many edges were given", body = EdgeCounts),
@@ -189,6 +190,7 @@ pub mod documented {
 
     /// Makes the edges of the body the whole graph.
     #[utoipa::path(put, path = "/admin/social/edges", operation_id = "replaceEdges", tag = "administration",
+        params(Reason),
         request_body(content = String, content_type = "application/x-ndjson", description = "An edge each line (docs/social.md)"),
         responses(
             (status = 200, description = "How many edges were given", body = EdgeCounts),

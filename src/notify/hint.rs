@@ -1,7 +1,9 @@
 //! What instances tell each other of a commit: enough for whoever follows the session already to tap without asking the database.
 //!
-//! A message is the sender's id and as many hints as fit, in base64; the largest message of PostgreSQL's NOTIFY is 8,000 bytes.
+//! A message is the sender's id and as many hints as fit, and a seal, in base64; the largest message of PostgreSQL's NOTIFY is 8,000
+//! bytes. The seal is there because every role of the database may notify: what does not bear it is not from an instance.
 
+use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD_NO_PAD;
 use chrono::{DateTime, Utc};
@@ -13,6 +15,38 @@ use crate::domain::names::{Branch, HandleId, MemberIndex, Xuid};
 
 /// The most bytes of a message before they are encoded.
 const MESSAGE_MAX: usize = 5900;
+
+/// How many bytes of the HMAC are sent.
+const SEAL_BYTES: usize = 16;
+
+/// What messages are sealed with; the same for all instances of a database.
+#[derive(Debug, Clone)]
+pub struct SealKey(hmac::Key);
+
+impl SealKey {
+    /// From the bytes that the database keeps.
+    #[must_use]
+    pub fn new(bytes: &[u8]) -> Self {
+        Self(hmac::Key::new(hmac::HMAC_SHA256, bytes))
+    }
+
+    /// The message that says these bytes.
+    fn seal(&self, mut bytes: Vec<u8>) -> String {
+        let seal = hmac::sign(&self.0, &bytes);
+        bytes.extend(&seal.as_ref()[..SEAL_BYTES]);
+        BASE64_STANDARD_NO_PAD.encode(&bytes)
+    }
+
+    /// What a message says, if it bears the seal.
+    fn open(&self, message: &str) -> Option<Vec<u8>> {
+        let mut bytes = BASE64_STANDARD_NO_PAD.decode(message).ok()?;
+        let seal = bytes.split_off(bytes.len().checked_sub(SEAL_BYTES)?);
+        // Compared without telling by the time it takes how much was right.
+        let right = hmac::sign(&self.0, &bytes);
+        let differ = seal.iter().zip(right.as_ref()).fold(0, |differ, (a, b)| differ | (a ^ b));
+        (differ == 0).then_some(bytes)
+    }
+}
 
 /// That something was committed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,7 +126,7 @@ impl Changed {
 
 /// Packs hints into messages.
 #[must_use]
-pub fn pack(sender: Uuid, hints: &[Hint]) -> Vec<String> {
+pub fn pack(key: &SealKey, sender: Uuid, hints: &[Hint]) -> Vec<String> {
     let mut messages = Vec::new();
     let mut bytes = sender.as_bytes().to_vec();
     for hint in hints {
@@ -100,21 +134,21 @@ pub fn pack(sender: Uuid, hints: &[Hint]) -> Vec<String> {
         put(hint, &mut bytes);
         if bytes.len() > MESSAGE_MAX {
             let last = bytes.split_off(start);
-            messages.push(BASE64_STANDARD_NO_PAD.encode(&bytes));
+            messages.push(key.seal(bytes));
             bytes = sender.as_bytes().to_vec();
             bytes.extend(last);
         }
     }
     if bytes.len() > sender.as_bytes().len() {
-        messages.push(BASE64_STANDARD_NO_PAD.encode(&bytes));
+        messages.push(key.seal(bytes));
     }
     messages
 }
 
 /// Unpacks a message: its sender and its hints. `None` when it is not one of ours.
 #[must_use]
-pub fn unpack(message: &str) -> Option<(Uuid, Vec<Hint>)> {
-    let bytes = BASE64_STANDARD_NO_PAD.decode(message).ok()?;
+pub fn unpack(key: &SealKey, message: &str) -> Option<(Uuid, Vec<Hint>)> {
+    let bytes = key.open(message)?;
     let mut bytes = bytes.as_slice();
     let sender = Uuid::from_bytes(take(&mut bytes)?);
     let mut hints = Vec::new();
@@ -181,6 +215,10 @@ mod tests {
 
     const SENDER: Uuid = Uuid::from_u128(7);
 
+    fn key() -> SealKey {
+        SealKey::new(b"of this database")
+    }
+
     fn changed(sid: u128, first: u64, last: u64) -> Changed {
         Changed {
             sid: Uuid::from_u128(sid),
@@ -201,26 +239,27 @@ mod tests {
         for count in [0, 1, 2, 80, 500] {
             let mut hints: Vec<Hint> = (0..count).map(|n| Hint::Changed(changed(n, 1, 2))).collect();
             hints.extend([anybody.clone(), invited(5)]);
-            let messages = pack(SENDER, &hints);
+            let messages = pack(&key(), SENDER, &hints);
             assert!(messages.iter().all(|message| message.len() < 8000), "PostgreSQL takes no more");
             let unpacked: Vec<Hint> = messages
                 .iter()
                 .flat_map(|message| {
-                    let (sender, hints) = unpack(message).expect("it is ours");
+                    let (sender, hints) = unpack(&key(), message).expect("it is ours");
                     assert_eq!(sender, SENDER);
                     hints
                 })
                 .collect();
             assert_eq!(unpacked, hints);
         }
-        assert_eq!(pack(SENDER, &[]), Vec::<String>::new());
+        assert_eq!(pack(&key(), SENDER, &[]), Vec::<String>::new());
     }
 
     #[test]
     fn what_is_not_ours_is_nothing() {
-        let sound = pack(SENDER, &[Hint::Changed(changed(1, 2, 3))]).remove(0);
-        for message in ["", "hello", "AAAA", &sound[..sound.len() - 4], &format!("{sound}{sound}")] {
-            assert_eq!(unpack(message), None, "{message}");
+        let sound = pack(&key(), SENDER, &[Hint::Changed(changed(1, 2, 3))]).remove(0);
+        let forged = pack(&SealKey::new(b"of another"), SENDER, &[Hint::Changed(changed(1, 2, 3))]).remove(0);
+        for message in ["", "hello", "AAAA", &sound[..sound.len() - 4], &format!("{sound}{sound}"), &forged] {
+            assert_eq!(unpack(&key(), message), None, "{message}");
         }
     }
 

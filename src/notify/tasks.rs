@@ -13,7 +13,7 @@ use tracing::{debug, error, warn};
 use uuid::Uuid;
 
 use super::banned;
-use super::hint::{Hint, pack, unpack};
+use super::hint::{Hint, SealKey, pack, unpack};
 use super::hub::Hub;
 use super::losses;
 use super::presence::BEAT;
@@ -67,6 +67,8 @@ pub(super) struct Common {
     pub hub: Arc<Hub>,
     pub directory: Arc<Directory>,
     pub options: Arc<Options>,
+    /// What hints are sealed with.
+    seal: SealKey,
     /// Rung when hints may have been lost.
     compare: Arc<Notify>,
     /// Rung when connections were lost.
@@ -89,6 +91,7 @@ impl Notifier {
             hub: Arc::clone(&hub),
             directory: Arc::clone(directory),
             options: Arc::new(options),
+            seal: SealKey::new(&store.hint_key().await?),
             compare: Arc::default(),
             lost: Arc::default(),
             searching: Arc::default(),
@@ -184,7 +187,7 @@ async fn tell_others(common: Common, mut hints: mpsc::Receiver<Hint>) {
                 }
                 let merged = merged(batch.drain(..));
                 common.hub.metrics().hints_sent.inc_by(u64::try_from(merged.len()).unwrap_or(0));
-                let messages = pack(common.hub.instance(), &merged);
+                let messages = pack(&common.seal, common.hub.instance(), &merged);
                 with_messenger(&common, &mut messenger, async |messenger, _| messenger.send(&messages).await).await;
             }
         }
@@ -279,10 +282,10 @@ async fn listen(common: Common) {
             loop {
                 match hints.next().await? {
                     Heard::Gap => common.compare.notify_one(),
-                    Heard::Hint(message) => match unpack(&message) {
+                    Heard::Hint(message) => match unpack(&common.seal, &message) {
                         Some((sender, _)) if sender == common.hub.instance() => {}
                         Some((_, hints)) => take(&common, hints).await,
-                        None => debug!("a hint of another form came in"),
+                        None => debug!("a hint came in that no instance of this version has sealed"),
                     },
                 }
             }

@@ -356,6 +356,8 @@ pub struct TelemetrySettings {
     /// Where spans are sent by OTLP over HTTP; `None` means nowhere.
     #[serde(deserialize_with = "parse::secret", serialize_with = "show::secret")]
     pub otlp_endpoint: Option<SecretString>,
+    /// Whether traces are continued that callers began.
+    pub otlp_join_callers: bool,
     /// Which part of the traces that begin here is sent, 0 to 1.
     pub otlp_sample_ratio: f64,
 }

@@ -28,6 +28,15 @@ pub enum Heard {
 }
 
 impl Store {
+    /// What hints are sealed with, which only the service can read.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Database`.
+    pub async fn hint_key(&self) -> Result<Vec<u8>, StoreError> {
+        let rows = self.rows(sqlx::query(include_str!("sql/read_hint_key.sql"))).await?;
+        Ok(rows.first().ok_or(sqlx::Error::RowNotFound)?.try_get("key")?)
+    }
+
     /// Opens a connection for hints to others and signs of life.
     ///
     /// # Errors

@@ -198,7 +198,10 @@ impl Store {
     /// `Unavailable` when it does not.
     pub async fn ping(&self) -> Result<(), StoreError> {
         let mut connection = self.pool.acquire().await?;
-        Ok(connection.ping().await?)
+        match timeout(PATIENCE, connection.ping()).await {
+            Ok(answered) => Ok(answered?),
+            Err(_) => Err(given_up(connection).into()),
+        }
     }
 }
 

@@ -16,8 +16,9 @@ use crate::harness::{Actor, Choices, SCID, World, session};
 const ADA: u64 = 2_533_274_800_000_001;
 const BO: u64 = 2_533_274_800_000_002;
 const STRANGER: u64 = 2_533_274_800_000_009;
+const CHEAT: u64 = 2_533_274_800_000_007;
 
-/// What is there before every request: a session of Ada and Bo that a server takes part in, Ada's activity, and Bo's invite for Ada.
+/// What is there before every request: a session of Ada and Bo that a server takes part in, Ada's activity, Bo's invite for Ada, and somebody is banned.
 struct Stage {
     activity: String,
     invite: String,
@@ -39,6 +40,8 @@ impl Stage {
         world.server().put(&format!("{path}/servers/arena"), &json!({})).await.expect(200);
         // What an operation before this one may have set up: blocked users are not invited (H-36).
         world.admin().send(Method::PUT, "/admin/social/edges", &[("Content-Type", "")], None).await.expect(200);
+        let banned = world.admin().put(&format!("/admin/bans/{CHEAT}"), &json!({"reason": "cheats"})).await.status;
+        assert!(matches!(banned, 200 | 201), "{banned}");
         let reference = json!({"scid": SCID, "templateName": "Card", "name": "harbor-1"});
         let make = async |who: &Actor, handle: Value| {
             who.post("/handles", &handle).await.expect(201).json()["id"].as_str().expect("an id").to_owned()

@@ -85,6 +85,7 @@ impl Default for Choices {
                     body: Duration::from_secs(10),
                     slow: Duration::from_secs(5),
                 },
+                joins_traces: false,
                 metrics_bearer: None,
                 banned: Vec::new(),
                 feeds: FeedRules {

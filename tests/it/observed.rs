@@ -153,7 +153,60 @@ async fn a_body_that_does_not_come_is_not_waited_for() {
     let mut stream = ada.dial(&request, &["Content-Length: 20", "Content-Type: application/json"]).await;
     stream.write_all(b"{\"members\"").await.expect("the service reads");
     let answer = timeout(Duration::from_secs(10), answer_of(&mut stream)).await.expect("it is not waited for").expect(408);
-    assert_eq!(answer.text, "body: nothing came for 80 ms");
+    assert_eq!(answer.text, "body: it takes too long: nothing came for 80 ms");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_body_that_drips_is_not_waited_for_either() {
+    let mut choices = Choices::default();
+    choices.rules.patience.request = Duration::from_millis(400);
+    let world = World::with(choices).await;
+    let ada = world.user(1);
+    let request = format!("PUT {}", session("Card", "slow"));
+    let stream = ada.dial(&request, &["Content-Length: 100000", "Content-Type: application/json"]).await;
+    let (mut reading, mut writing) = stream.into_split();
+    let dripping = tokio::spawn(async move {
+        while writing.write_all(b" ").await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+    });
+    let mut bytes = Vec::new();
+    let reading = timeout(Duration::from_secs(10), reading.read_to_end(&mut bytes)).await.expect("it is not waited for");
+    drop(reading);
+    dripping.abort();
+    let text = String::from_utf8_lossy(&bytes);
+    assert!(text.starts_with("HTTP/1.1 408") && text.contains("not complete after 300 ms"), "{text}");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_body_that_nobody_reads_ends_the_connection() {
+    let world = World::new().await;
+    for path in ["/health", "/no/such/path"] {
+        let request = format!("GET {path}");
+        let stream = world.nobody().dial(&request, &["Connection: keep-alive", "Transfer-Encoding: chunked"]).await;
+        let (mut reading, mut writing) = stream.into_split();
+        let feeding = tokio::spawn(async move {
+            while writing.write_all(b"1\r\nx\r\n").await.is_ok() {
+                tokio::task::yield_now().await;
+            }
+        });
+        let mut bytes = Vec::new();
+        // A reset behind the answer is an end, too.
+        let _ = timeout(Duration::from_secs(10), reading.read_to_end(&mut bytes)).await.expect("it comes to an end");
+        feeding.abort();
+    }
+    world.end().await;
+}
+
+#[tokio::test]
+async fn health_can_be_asked_for_its_head_alone() {
+    let world = World::new().await;
+    for path in ["/health", "/health/ready"] {
+        let answer = world.nobody().raw(&format!("HEAD {path}"), &[], b"").await.expect(200);
+        assert_eq!(answer.text, "");
+    }
     world.end().await;
 }
 
@@ -171,7 +224,7 @@ async fn a_request_that_takes_too_long_is_answered_503() {
     client.batch_execute("begin; select * from sessions for update").await.expect("the row is there");
     let answer = ada.put(&path, &json!({"properties": {"custom": {"n": 1}}})).await.expect(503);
     assert!(answer.text.contains("may have been done"), "{answer:?}");
-    assert!(answer.header("retry-after").is_some());
+    assert_eq!(answer.header("retry-after"), None, "repeating it is the caller's decision");
     client.batch_execute("commit").await.expect("it is held no longer");
     drop(client);
     let _ = driver.await;

@@ -15,6 +15,9 @@ use crate::harness::{Actor, Answer, Choices, SCID, World, player};
 const ADA: u64 = 2_533_274_800_000_001;
 const BO: u64 = 2_533_274_800_000_002;
 
+/// Service configs of the story: their ids are the same in every run.
+const SCIDS: [&str; 3] = [SCID, "4fc10100-5f7a-4470-899b-280835760c07", "11111111-2222-3333-4444-555555555555"];
+
 /// Ids that a run makes up, in the order in which they turn up; the story has a number for each.
 #[derive(Default)]
 struct Ids(Vec<String>);
@@ -33,7 +36,7 @@ impl Ids {
             let width = if guid.is_some() { 36 } else { first.len_utf8() };
             let (this, after) = rest.split_at(width);
             match guid {
-                Some(guid) if guid != SCID => {
+                Some(guid) if !SCIDS.contains(&guid) => {
                     let number = self.0.iter().position(|known| known == guid).unwrap_or_else(|| {
                         self.0.push(guid.to_owned());
                         self.0.len() - 1

@@ -29,9 +29,9 @@ pub struct Dialing {
     headers: Vec<(String, String)>,
 }
 
-/// An open socket.
+/// An open socket; it is large, and lives in many futures.
 pub struct Socket {
-    pub stream: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    pub stream: Box<WebSocketStream<MaybeTlsStream<TcpStream>>>,
     /// The sub-protocol that the service chose.
     pub protocol: Option<String>,
     last_seq: u64,
@@ -88,10 +88,10 @@ impl Dialing {
 
     /// Opens the socket.
     pub async fn open(self) -> Socket {
-        let (stream, answer) = self.dial().await.unwrap_or_else(|error| panic!("no socket: {error}"));
+        let (stream, answer) = Box::pin(self.dial()).await.unwrap_or_else(|error| panic!("no socket: {error}"));
         let protocol = answer.headers().get("sec-websocket-protocol");
         let protocol = protocol.map(|value| value.to_str().expect("headers are ASCII").to_owned());
-        Socket { stream, protocol, last_seq: 0 }
+        Socket { stream: Box::new(stream), protocol, last_seq: 0 }
     }
 
     /// Insists on being refused with a status.
@@ -217,7 +217,7 @@ impl Socket {
 
     /// Closes the socket and waits until the service has, too.
     pub async fn leaves(mut self) {
-        let _ = self.stream.close(None).await;
+        let _ = self.stream.as_mut().close(None).await;
         while let Some(Ok(_)) = timeout(PATIENCE, self.stream.next()).await.expect("the service closes") {}
     }
 }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use openmpsd::ambient::{Clock, Ids};
@@ -14,7 +15,6 @@ use tokio::io::copy_bidirectional;
 use tokio::net::{TcpStream, UnixListener, UnixStream};
 use tokio::sync::watch;
 use tokio::time::timeout;
-use uuid::Uuid;
 
 use crate::harness::{Choices, SCID, World, player};
 
@@ -27,21 +27,29 @@ struct Wire {
     folder: PathBuf,
     options: PgConnectOptions,
     silence: watch::Sender<u32>,
+    closed: watch::Sender<bool>,
 }
 
 impl Wire {
     fn to(url: &str) -> Self {
-        let folder = std::env::temp_dir().join(format!("openmpsd-silent-{}", Uuid::from_u128(std::process::id().into())));
+        static WIRES: AtomicU32 = AtomicU32::new(0);
+        let number = WIRES.fetch_add(1, Ordering::Relaxed);
+        let folder = std::env::temp_dir().join(format!("openmpsd-silent-{}-{number}", std::process::id()));
         std::fs::create_dir_all(&folder).expect("a folder for the socket");
         let listener = UnixListener::bind(folder.join(".s.PGSQL.5432")).expect("the socket is ours");
         let server: PgConnectOptions = url.parse().expect("the URL is well-formed");
         let options = server.clone().socket(&folder).port(5432).ssl_mode(PgSslMode::Disable);
         let silence = watch::Sender::new(0);
         let silent = silence.clone();
+        let closed = watch::Sender::new(false);
+        let is_closed = closed.subscribe();
         tokio::spawn(async move {
             while let Ok((mut client, _)) = listener.accept().await {
                 let (server, mut falls_silent) = (server.clone(), silent.subscribe());
                 falls_silent.mark_unchanged();
+                if *is_closed.borrow() {
+                    falls_silent.mark_changed();
+                }
                 tokio::spawn(async move {
                     let carried = async {
                         if let Some(socket) = server.get_socket() {
@@ -62,7 +70,13 @@ impl Wire {
                 });
             }
         });
-        Self { folder, options, silence }
+        Self { folder, options, silence, closed }
+    }
+
+    /// Nothing carries anything any more, now or later.
+    fn close(&self) {
+        self.closed.send_replace(true);
+        self.fall_silent();
     }
 
     /// What is open by now carries nothing any more.
@@ -106,6 +120,13 @@ async fn a_connection_that_says_nothing_is_given_up_and_the_next_one_serves() {
             assert!(failures <= POOL, "no connection serves any more");
         }
         wire.fall_silent();
+        let ping = async || timeout(patience, store.ping()).await.expect("readiness does not hang");
+        let mut failures = 0;
+        while ping().await.is_err() {
+            failures += 1;
+            assert!(failures <= POOL, "no connection serves any more");
+        }
+        wire.fall_silent();
         let asks = [LoadAsk::plain(reference.sid())];
         let load = async || timeout(patience, store.load_sessions(&asks, Clock::system().now())).await.expect("it does not hang");
         let mut failures = 0;
@@ -115,5 +136,27 @@ async fn a_connection_that_says_nothing_is_given_up_and_the_next_one_serves() {
             assert!(failures <= POOL, "no connection serves any more");
         }
     }
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_service_whose_database_says_nothing_is_not_ready_and_can_end() {
+    let world = World::new().await;
+    let wire = Wire::to(world.database.url());
+    let options = StoreOptions {
+        connect: wire.options.clone(),
+        pool_max: 2,
+        statement_timeout: Duration::from_millis(200),
+        acquire_timeout: Duration::from_millis(500),
+    };
+    let store = Store::connect(options).await.expect("the database is there");
+    let beside = World::over(Arc::clone(&world.database), store, Clock::system(), Choices::default()).await;
+    let nobody = beside.nobody();
+    nobody.get("/health/ready").await.expect(200);
+    wire.close();
+    let patience = Duration::from_secs(20);
+    let ready = timeout(patience, nobody.get("/health/ready")).await.expect("whoever asks is answered");
+    ready.expect(503);
+    timeout(patience, beside.running.stop()).await.expect("it ends all the same");
     world.end().await;
 }

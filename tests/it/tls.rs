@@ -2,9 +2,13 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use reqwest::{Certificate, Client};
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 use crate::process::{Folder, Process};
 
@@ -33,6 +37,35 @@ async fn a_configured_certificate_is_served_and_nothing_in_the_clear() {
     assert!(Client::new().get(&health).send().await.is_err(), "nobody else trusts it");
     let clear = health.replacen("https", "http", 1);
     assert!(trusting.get(clear).send().await.is_err());
+    assert!(process.end().await.0.success());
+}
+
+#[tokio::test]
+async fn clients_that_stall_in_the_handshake_keep_nobody_out() {
+    let folder = Folder::new("tls-stalled");
+    let certificate = certify(folder.path());
+    let (cert, key) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
+    let (cert, key) = (cert.display().to_string(), key.display().to_string());
+    let variables = [
+        ("OPENMPSD__SERVER__TLS_CERT", cert.as_str()),
+        ("OPENMPSD__SERVER__TLS_KEY", key.as_str()),
+        ("OPENMPSD__SERVER__WORKERS", "1"),
+        ("OPENMPSD__SERVER__HEAD_TIMEOUT_MS", "600000"),
+    ];
+    let process = Process::start(&folder.path().join("data"), &[], &variables).await.expect("it starts");
+    let address = process.base.trim_start_matches("https://").to_owned();
+    let mut stalled = Vec::new();
+    // More than the library's own limit of 256.
+    for _ in 0..400 {
+        let mut stream = TcpStream::connect(&address).await.expect("it listens");
+        stream.write_all(&[22, 3, 1]).await.expect("it reads");
+        stalled.push(stream);
+    }
+    let trusting = Client::builder().tls_certs_only([Certificate::from_pem(certificate.as_bytes()).expect("it is PEM")]).build();
+    let asked = trusting.expect("a client can be made").get(format!("{}/health", process.base)).send();
+    let answer = timeout(Duration::from_secs(20), asked).await.expect("nobody is kept out").expect("it answers");
+    assert_eq!(answer.status(), 200);
+    drop(stalled);
     assert!(process.end().await.0.success());
 }
 

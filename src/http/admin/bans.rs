@@ -6,6 +6,8 @@ use actix_web::http::StatusCode;
 
 use super::super::audit::{Why, audited};
 use super::super::extract::body;
+use super::super::openapi::administration::{Ban, BanList, BanRequest};
+use super::super::openapi::params::{BanPart, NeededReason, PageParams};
 use super::super::parameters::{Parameters, read_instant};
 use super::super::{Answer, ApiError, Call, reply};
 use super::page;
@@ -20,7 +22,12 @@ use crate::wire::request::read_body;
 /// What is said of users who are not on the list; the settings may ban them all the same.
 const NOT_BANNED: &str = "the user is not banned by an administrator";
 
-/// GET /admin/bans: who is banned, those whose ban has expired too, page by page.
+/// Lists who is banned, page by page.
+///
+/// Those whose ban has expired are listed, too; users in `access.banned_xuids` of the settings are not.
+#[utoipa::path(get, path = "/admin/bans", operation_id = "listBans", tag = "administration",
+    params(PageParams),
+    responses((status = 200, description = "A page of bans, by xuid", body = BanList)))]
 pub async fn list(call: Call<'_>) -> Answer {
     let given = Parameters::read(call.request.query_string(), &["take", "continuationToken"])?;
     let after = given.continuation(|token| Xuid::parse(token).ok())?.map(|xuid| xuid.0);
@@ -31,7 +38,13 @@ pub async fn list(call: Call<'_>) -> Answer {
     Ok(reply::value(StatusCode::OK, &page(found.items.iter().map(|ban| render(ban).into()), next)).into())
 }
 
-/// GET /admin/bans/{xuid}: the ban of a user, and whether it has expired.
+/// Reads the ban of a user, one that has expired, too.
+#[utoipa::path(get, path = "/admin/bans/{xuid}", operation_id = "readBan", tag = "administration",
+    params(BanPart),
+    responses(
+        (status = 200, description = "The ban, and whether it has expired", body = Ban),
+        (status = 404, description = "The user is not banned by an administrator"),
+    ))]
 pub async fn read(call: Call<'_>, xuid: &str) -> Answer {
     let xuid = Xuid::parse(xuid)?;
     Parameters::read(call.request.query_string(), &[])?;
@@ -59,7 +72,17 @@ fn render(ban: &BanRow) -> Object {
     fields
 }
 
-/// PUT /admin/bans/{xuid}: bans a user.
+/// Bans a user.
+///
+/// The user is answered 403 on every route from now on, open sockets and feeds are closed; sessions are not touched.
+#[utoipa::path(put, path = "/admin/bans/{xuid}", operation_id = "banUser", tag = "administration",
+    params(BanPart),
+    request_body = BanRequest,
+    responses(
+        (status = 200, description = "Banned; this ban replaces another", body = Ban),
+        (status = 201, description = "Banned", body = Ban),
+        (status = 409, description = "As many users are banned as can be"),
+    ))]
 pub async fn put(mut call: Call<'_>, xuid: &str) -> Answer {
     let xuid = Xuid::parse(xuid)?;
     Parameters::read(call.request.query_string(), &[])?;
@@ -112,7 +135,13 @@ fn read_end(call: &Call, value: &Json) -> Result<chrono::DateTime<chrono::Utc>, 
     Ok(at)
 }
 
-/// DELETE /admin/bans/{xuid}: ends a ban.
+/// Ends a ban.
+#[utoipa::path(delete, path = "/admin/bans/{xuid}", operation_id = "unbanUser", tag = "administration",
+    params(BanPart, NeededReason),
+    responses(
+        (status = 204, description = "Done"),
+        (status = 404, description = "The user is not banned by an administrator"),
+    ))]
 pub async fn delete(call: Call<'_>, xuid: &str) -> Answer {
     let xuid = Xuid::parse(xuid)?;
     let deed = Why::needed(&call)?.deed("ban.delete", xuid.to_string()).about([xuid]);

@@ -8,6 +8,9 @@ use actix_web::http::StatusCode;
 
 use super::super::audit::{Why, audited};
 use super::super::extract::body;
+use super::super::openapi::administration::{Published, PublishedService, ServiceConfigList, ServiceConfigRequest};
+use super::super::openapi::params::{DryRun, Reason, ServiceParts, TemplateParts};
+use super::super::openapi::shapes::Template;
 use super::super::parameters::Parameters;
 use super::super::{Answer, ApiError, Call, reply};
 use super::page;
@@ -26,7 +29,12 @@ const BODY: &str = "body";
 /// The longest name of a platform or package, in characters.
 const NAME_MAX: usize = 256;
 
-/// GET /admin/serviceconfigs: all service configs with the names of their templates.
+/// Lists all service configs with the names of their templates.
+#[utoipa::path(get, path = "/admin/serviceconfigs", operation_id = "listServiceConfigs", tag = "administration",
+    responses(
+        (status = 200, description = "All of them, on one page", body = ServiceConfigList),
+        (status = 400, description = "There are no parameters here"),
+    ))]
 pub fn list(call: &Call) -> Answer {
     Parameters::read(call.request.query_string(), &[])?;
     let catalog = call.service.directory.catalog();
@@ -46,7 +54,14 @@ fn about(scid: &str, service: &Service) -> Json {
     fields.into()
 }
 
-/// PUT /admin/serviceconfigs/{scid}: makes a service config, or changes who may use it.
+/// Makes a service config, or changes who may use it.
+#[utoipa::path(put, path = "/admin/serviceconfigs/{scid}", operation_id = "publishServiceConfig", tag = "administration",
+    params(ServiceParts, Reason),
+    request_body = ServiceConfigRequest,
+    responses(
+        (status = 200, description = "Changed", body = PublishedService),
+        (status = 201, description = "Made", body = PublishedService),
+    ))]
 pub async fn put_service(mut call: Call<'_>, scid: &str) -> Answer {
     let scid = Scid::parse(scid)?;
     let deed = Why::optional(&call)?.deed("service.put", service_path(&scid));
@@ -175,7 +190,14 @@ fn is_short(text: &str) -> bool {
     text.chars().count() <= NAME_MAX && !text.contains('\0')
 }
 
-/// GET /admin/serviceconfigs/{scid}/sessiontemplates/{template}: a template as it was published.
+/// Reads a template of any service config, as it was published.
+#[utoipa::path(get, path = "/admin/serviceconfigs/{scid}/sessiontemplates/{template}", operation_id = "readPublishedTemplate",
+    tag = "administration",
+    params(TemplateParts),
+    responses(
+        (status = 200, description = "The template (T-02)", body = Template),
+        (status = 400, description = "There are no parameters here"),
+    ))]
 pub fn read_template(call: &Call, scid: &str, name: &str) -> Answer {
     let (scid, name) = (Scid::parse(scid)?, TemplateName::parse(name)?);
     Parameters::read(call.request.query_string(), &[])?;
@@ -188,7 +210,17 @@ fn find(call: &Call, scid: &Scid) -> Result<Arc<Service>, ApiError> {
     Ok(found.ok_or_else(|| DirectoryError::UnknownService(scid.as_str().to_owned()))?)
 }
 
-/// PUT /admin/serviceconfigs/{scid}/sessiontemplates/{template}: publishes a template, or judges it only (`?dryRun=true`).
+/// Publishes a template, or only judges it.
+///
+/// It is used from then on for sessions that are made; those that exist keep what they were made from.
+#[utoipa::path(put, path = "/admin/serviceconfigs/{scid}/sessiontemplates/{template}", operation_id = "publishTemplate",
+    tag = "administration",
+    params(TemplateParts, DryRun, Reason),
+    request_body = Template,
+    responses(
+        (status = 200, description = "It can be served, and is unless it was only judged", body = Published),
+        (status = 400, description = "It cannot be served: the findings, one a line (T-08); or a parameter is wrong"),
+    ))]
 pub async fn put_template(mut call: Call<'_>, scid: &str, name: &str) -> Answer {
     let (scid, name) = (Scid::parse(scid)?, TemplateName::parse(name)?);
     let given = Parameters::read(call.request.query_string(), &["reason", "dryRun"])?;

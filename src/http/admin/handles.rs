@@ -5,6 +5,8 @@ use std::sync::Arc;
 use actix_web::http::StatusCode;
 use uuid::Uuid;
 
+use super::super::openapi::administration::HandleList;
+use super::super::openapi::params::{HandleFilters, PageParams};
 use super::super::parameters::Parameters;
 use super::super::{Answer, Call, reply};
 use super::page;
@@ -22,7 +24,12 @@ const TYPES: [(i16, &str); 4] = [
     (handle_code::TRANSFER, "transfer"),
 ];
 
-/// GET /admin/handles: handles of all types, page by page.
+/// Lists handles of all types and service configs, page by page.
+///
+/// Those that have expired and are not removed yet are listed, too.
+#[utoipa::path(get, path = "/admin/handles", operation_id = "listHandles", tag = "administration",
+    params(HandleFilters, PageParams),
+    responses((status = 200, description = "A page of handles, by id", body = HandleList)))]
 pub async fn list(call: Call<'_>) -> Answer {
     let given = Parameters::read(call.request.query_string(), &["type", "xuid", "scid", "take", "continuationToken"])?;
     let kind = |word: &str| TYPES.into_iter().find(|(_, name)| name.eq_ignore_ascii_case(word)).map(|(code, _)| code);

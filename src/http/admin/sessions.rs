@@ -7,6 +7,8 @@ use chrono::DateTime;
 use uuid::Uuid;
 
 use super::super::audit::{Why, audited};
+use super::super::openapi::administration::{InspectedSession, SessionList};
+use super::super::openapi::params::{IndexPart, NeededReason, PageParams, SessionFilters, SessionParts, WithMembers};
 use super::super::parameters::Parameters;
 use super::super::route::SessionPath;
 use super::super::{Answer, ApiError, Call, reply};
@@ -23,7 +25,12 @@ use crate::store::{ListedSession, SessionKey, SessionsAsk, projection};
 /// The longest beginning of a name that is asked for.
 const NAME_MAX: usize = 100;
 
-/// GET /admin/sessions: sessions of all service configs, page by page.
+/// Lists sessions of all service configs, page by page.
+///
+/// Parameters may be combined. A page is bounded in what it looks at, so it may hold fewer than `take` and still have a token.
+#[utoipa::path(get, path = "/admin/sessions", operation_id = "listSessions", tag = "administration",
+    params(SessionFilters, PageParams),
+    responses((status = 200, description = "A page of sessions", body = SessionList)))]
 pub async fn list(call: Call<'_>) -> Answer {
     let ask = read_ask(call.request.query_string())?;
     let directory = Arc::clone(&call.service.directory);
@@ -156,7 +163,17 @@ async fn spelled(
     Ok(call.service.run(async move { directory.spelled(&reference, member).await }).await?)
 }
 
-/// GET /admin{S}: a session with all there is to see of it.
+/// Reads a session with all there is to see of it, whatever its visibility.
+///
+/// Of a large session all members are shown, or with `members=false` none. Timers that are due are evaluated before. A session whose
+/// stored texts cannot be read is shown as it is stored.
+#[utoipa::path(get, path = "/admin/serviceconfigs/{scid}/sessiontemplates/{template}/sessions/{name}",
+    operation_id = "inspectSession", tag = "administration",
+    params(SessionParts, WithMembers),
+    responses(
+        (status = 200, description = "The session, and what only the service knows of it", body = InspectedSession),
+        (status = 404, description = "The session does not exist"),
+    ))]
 pub async fn read(call: Call<'_>, path: &SessionPath) -> Answer {
     let reference = named(path)?;
     let with_crowd = Parameters::read(call.request.query_string(), &["members"])?.flag("members")?.unwrap_or(true);
@@ -166,7 +183,14 @@ pub async fn read(call: Call<'_>, path: &SessionPath) -> Answer {
     Ok(reply::json(StatusCode::OK, text).into())
 }
 
-/// DELETE /admin{S}: ends a session.
+/// Ends a session.
+#[utoipa::path(delete, path = "/admin/serviceconfigs/{scid}/sessiontemplates/{template}/sessions/{name}",
+    operation_id = "closeSession", tag = "administration",
+    params(SessionParts, NeededReason),
+    responses(
+        (status = 204, description = "It has ended, for others as any session does (W-62)"),
+        (status = 404, description = "The session does not exist"),
+    ))]
 pub async fn close(call: Call<'_>, path: &SessionPath) -> Answer {
     let reference = named(path)?;
     let why = Why::needed(&call)?;
@@ -177,7 +201,16 @@ pub async fn close(call: Call<'_>, path: &SessionPath) -> Answer {
     Ok(reply::empty(StatusCode::NO_CONTENT).into())
 }
 
-/// DELETE /admin{S}/members/{index}: takes a member out.
+/// Takes a member out of a session.
+///
+/// Who may remove whom does not matter, and it works in large sessions, too. The user may join again.
+#[utoipa::path(delete, path = "/admin/serviceconfigs/{scid}/sessiontemplates/{template}/sessions/{name}/members/{index}",
+    operation_id = "removeMember", tag = "administration",
+    params(SessionParts, IndexPart, NeededReason),
+    responses(
+        (status = 204, description = "Done"),
+        (status = 404, description = "The session does not exist, or has no such member"),
+    ))]
 pub async fn remove_member(call: Call<'_>, path: &SessionPath, index: &str) -> Answer {
     let reference = named(path)?;
     if index.is_empty() || !index.bytes().all(|byte| byte.is_ascii_digit()) {

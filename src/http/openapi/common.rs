@@ -1,7 +1,7 @@
 //! What operations share: the ways to say who calls, the refusals that any of them may answer (errors.md), and the headers of answers.
 
 use utoipa::openapi::header::HeaderBuilder;
-use utoipa::openapi::path::Operation;
+use utoipa::openapi::path::{Operation, Parameter, ParameterIn};
 use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{Content, OpenApi, Ref, RefOr, Response, ResponseBuilder};
@@ -53,6 +53,8 @@ fn refuse(path: &str, operation: &mut Operation) {
     let administrative = path.starts_with("/admin/");
     let contract = !administrative && !matches!(path, "/connect" | "/nonce");
     let body = operation.request_body.is_some();
+    let asked = |parameter: &_| matches!(parameter, RefOr::T(Parameter { parameter_in: ParameterIn::Query, .. }));
+    let query = operation.parameters.iter().flatten().any(asked);
     let mut may = |status: &str, why: &str| {
         let response = || RefOr::T(ResponseBuilder::new().description(why).build());
         operation.responses.responses.entry(status.to_owned()).or_insert_with(response);
@@ -63,16 +65,20 @@ fn refuse(path: &str, operation: &mut Operation) {
     } else {
         may("403", "The caller may not do this (E-12)");
     }
-    may("429", "Too many requests (E-20)");
+    if !administrative {
+        may("429", "Too many requests (E-20)");
+    }
+    may("431", "The headers are too large");
     may("500", "The service failed; its log says why");
-    may("503", "Not possible just now: the database is away, or the service is busy");
+    may("503", "Not possible just now: the database is away, the service is busy, or the request took too long");
     if contract {
         may("406", "The contract version is not supported (R-03)");
     }
-    if contract || body {
+    if contract || body || (administrative && query) {
         may("400", "The request is malformed: the text names the field (E-11)");
     }
     if body {
+        may("408", "The body did not come in time");
         may("413", "The body is too large (S-95)");
     }
     if path.contains('{') || (contract && body) {
@@ -82,7 +88,8 @@ fn refuse(path: &str, operation: &mut Operation) {
 
 /// Completes an answer: refusals are text (E-02), and sessions come with their headers.
 fn fill(path: &str, status: &str, response: &mut Response) {
-    let on_session = (path.contains("/sessions/{name}") && !path.ends_with("/changes")) || path.ends_with("/session");
+    let below_session = path.starts_with("/serviceconfigs/") && path.contains("/sessions/{name}") && !path.ends_with("/changes");
+    let on_session = below_session || path.ends_with("/session");
     let refusal = matches!(status.as_bytes().first(), Some(b'4' | b'5'));
     if refusal && response.content.is_empty() {
         if status == "429" {
@@ -90,10 +97,14 @@ fn fill(path: &str, status: &str, response: &mut Response) {
         } else {
             add_content(response, TEXT, ObjectBuilder::new().schema_type(SchemaType::Type(Type::String)));
         }
-        if on_session && matches!(status, "403" | "412") {
+        let about_session = on_session || (path.starts_with("/handles") && path != "/handles/query");
+        if about_session && matches!(status, "403" | "412") {
             // Whoever may read the session is shown it (A-11, E-04).
             add_content(response, JSON, Ref::from_schema_name("Session"));
         }
+    }
+    if status == "412" {
+        response.description.push_str("; the body is the session as it is, or there is none (W-42, W-43)");
     }
     let shows_session = is_session(response);
     let mut add = |name: &str, why: &str| {

@@ -1,6 +1,6 @@
 //! The two sides of the session document, from one description: what answers say, and what requests may (W-10).
 //!
-//! In an answer nothing is `null`. In a request nothing is required, `null` takes a field away, unknown fields are refused (S-09),
+//! In an answer nothing is `null`, but for the end of an administrators' list. In a request nothing is required, `null` takes a field away, unknown fields are refused (S-09),
 //! and so is what only the service writes (S-10).
 
 use utoipa::openapi::path::Operation;
@@ -38,6 +38,13 @@ const MAPS: &[(&str, &str)] = &[
     ("MemberPropertiesSystem", "secondarySubscriptions"),
 ];
 
+/// Schemas in which `null` is a value that means something.
+pub const WITH_NULL: &[&str] = &["BanRequest", "ContinuationToken", "ServiceConfigRequest"];
+
+/// Administrators' schemas that know no other fields.
+const CLOSED: &[&str] =
+    &["BanRequest", "ClockRequest", "FollowRequest", "PublishedGameType", "ServiceConfigRequest", "ThrottleNumbers"];
+
 /// Takes away who writes a field, however deep: where each side is described by itself, that is said.
 fn forget_writer(schema: &mut RefOr<Schema>) {
     match schema {
@@ -52,6 +59,11 @@ fn forget_writer(schema: &mut RefOr<Schema>) {
 /// Makes both sides of the schemas in [`DELTAS`]; the side of requests is named `…Delta`.
 pub fn split(document: &mut OpenApi) {
     let Some(components) = &mut document.components else { return };
+    for name in CLOSED {
+        if let Some(RefOr::T(Schema::Object(object))) = components.schemas.get_mut(*name) {
+            object.additional_properties = Some(Box::new(AdditionalProperties::FreeForm(false)));
+        }
+    }
     let mut deltas = Vec::new();
     for name in DELTAS {
         let Some(RefOr::T(Schema::Object(object))) = components.schemas.get_mut(*name) else {
@@ -60,7 +72,8 @@ pub fn split(document: &mut OpenApi) {
         deltas.push((delta_name(name), RefOr::T(Schema::Object(delta(name, object.clone())))));
         drop_fields(object, |field| field.write_only);
     }
-    components.schemas.values_mut().for_each(without_null);
+    let never_null = components.schemas.iter_mut().filter(|(name, _)| !WITH_NULL.contains(&name.as_str()));
+    never_null.for_each(|(_, schema)| without_null(schema));
     components.schemas.extend(deltas);
     components.schemas.values_mut().for_each(forget_writer);
     document.paths.paths.values_mut().flat_map(operations_of).for_each(|operation| {

@@ -4,6 +4,8 @@
 //! answers and headers ([`common`]), the two sides of the session document ([`halves`]) and examples ([`examples`]). A new route is an
 //! attribute at its handler and a line in [`Description`]; tests hold the document and the table of routes together.
 
+#[expect(dead_code, reason = "the fields describe JSON and are never read")]
+pub mod administration;
 mod common;
 mod examples;
 mod halves;
@@ -21,7 +23,7 @@ use utoipa::OpenApi;
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::{OpenApi as Document, PathItem};
 
-use super::{admin, connect, elements, feed, handles, operations, queries, sessions, social};
+use super::{admin, audit, connect, elements, feed, handles, operations, queries, sessions, social};
 
 /// What openmpsd answers, to whom, and how.
 #[derive(OpenApi)]
@@ -81,6 +83,20 @@ use super::{admin, connect, elements, feed, handles, operations, queries, sessio
         social::documented::import_edges,
         social::documented::replace_edges,
         admin::advance_clock,
+        admin::sessions::list,
+        admin::sessions::read,
+        admin::sessions::close,
+        admin::sessions::remove_member,
+        admin::handles::list,
+        admin::bans::list,
+        admin::bans::read,
+        admin::bans::put,
+        admin::bans::delete,
+        admin::catalog::list,
+        admin::catalog::put_service,
+        admin::catalog::read_template,
+        admin::catalog::put_template,
+        audit::list,
         operations::live,
         operations::ready,
         operations::metrics,

@@ -2,7 +2,8 @@
 
 use utoipa::IntoParams;
 
-use super::shapes::{Guid, Name, ReportedVisibility, Xuid};
+use super::session::Visibility;
+use super::shapes::{Guid, HandleKind, Name, ReportedVisibility, Timestamp, Xuid};
 
 /// Where a session is.
 #[derive(IntoParams)]
@@ -77,6 +78,125 @@ pub struct EdgeParts {
     /// Who is followed or blocked.
     #[param(example = "2533274800000002")]
     other: Xuid,
+}
+
+/// Where a member is, for administrators.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+pub struct IndexPart {
+    /// The member's index.
+    #[param(pattern = "^[0-9]{1,10}$", example = "0")]
+    index: String,
+}
+
+/// Who is banned.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+pub struct BanPart {
+    /// The user.
+    #[param(example = "2533274800000007")]
+    xuid: Xuid,
+}
+
+/// Why an administrator does something, if that is said.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Reason {
+    /// Why; it is written to the audit.
+    #[param(min_length = 1, max_length = 500)]
+    reason: Option<String>,
+}
+
+/// Why an administrator does something that needs a reason.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct NeededReason {
+    /// Why; it is written to the audit.
+    #[param(min_length = 1, max_length = 500, example = "complaints")]
+    reason: String,
+}
+
+/// Whether the members of a large session are shown.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct WithMembers {
+    /// `false`: a large session comes without its members. Others come whole.
+    members: Option<bool>,
+}
+
+/// Whether a template is published.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query, rename_all = "camelCase")]
+pub struct DryRun {
+    /// `true`: the template is only judged.
+    dry_run: Option<bool>,
+}
+
+/// Which page of an administrators' list is wanted.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query, rename_all = "camelCase")]
+pub struct PageParams {
+    /// At most so many entries; 50 if it is not given.
+    #[param(minimum = 1, maximum = 200)]
+    take: Option<u32>,
+    /// From the answer before: the same question goes on behind it.
+    continuation_token: Option<String>,
+}
+
+/// Which sessions an administrator wants to see.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query, rename_all = "camelCase")]
+pub struct SessionFilters {
+    /// With this member, reservations included.
+    xuid: Option<Xuid>,
+    /// With this keyword, in any case.
+    #[param(min_length = 1, max_length = 64)]
+    keyword: Option<String>,
+    /// Of this service config.
+    scid: Option<Guid>,
+    /// Of this template, in any case.
+    template: Option<Name>,
+    /// Whose name begins so, in any case.
+    #[param(min_length = 1, max_length = 100)]
+    name: Option<String>,
+    visibility: Option<Visibility>,
+    closed: Option<bool>,
+    large: Option<bool>,
+    /// Without any member.
+    empty: Option<bool>,
+    /// Whose document changed then or later, as far back as the change log reaches.
+    updated_since: Option<Timestamp>,
+}
+
+/// Which handles an administrator wants to see.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct HandleFilters {
+    #[param(rename = "type")]
+    kind: Option<HandleKind>,
+    /// That this user owns or is invited by.
+    xuid: Option<Xuid>,
+    /// Of this service config.
+    scid: Option<Guid>,
+}
+
+/// Which actions an administrator wants to see.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct AuditFilters {
+    /// Of this administrator, as in `admin:ada`.
+    #[param(min_length = 1, max_length = 500)]
+    actor: Option<String>,
+    /// As in `session.close`.
+    #[param(min_length = 1, max_length = 500)]
+    action: Option<String>,
+    /// What it was done to, in any case: a user, or a path without `/admin`.
+    #[param(min_length = 1, max_length = 500)]
+    target: Option<String>,
+    /// About this user: banned, taken out of a session, at an end of an edge.
+    xuid: Option<Xuid>,
+    /// Then or later, in real time.
+    since: Option<Timestamp>,
 }
 
 /// What every request of the contract carries.

@@ -94,8 +94,7 @@ pub struct MembersInfo {
 pub struct Constants {
     system: Option<ConstantsSystem>,
     /// The title's own constants: any JSON (S-01).
-    #[schema(value_type = Option<Object>)]
-    custom: Option<()>,
+    custom: Option<serde_json::Value>,
 }
 
 /// `constants.system`: written by the template, and by the creator where that is silent (T-20).
@@ -251,8 +250,7 @@ pub struct OwnershipPolicies {
 pub struct Properties {
     system: Option<PropertiesSystem>,
     /// The title's own properties: any JSON (S-01). A field given replaces the one that is there, `null` removes it (W-10, W-11).
-    #[schema(value_type = Option<Object>)]
-    custom: Option<()>,
+    custom: Option<serde_json::Value>,
 }
 
 /// `properties.system`: written by members, in sessions with owners by those (M-92).

@@ -138,8 +138,7 @@ pub struct Handle {
     search_attributes: Option<SearchAttributes>,
     related_info: Option<RelatedInfo>,
     /// `properties.custom` of the session; with `include=customProperties` (H-72).
-    #[schema(value_type = Option<Object>)]
-    custom_properties: Option<()>,
+    custom_properties: Option<serde_json::Value>,
     role_info: Option<RoleInfo>,
     activity_info: Option<ActivityInfo>,
 }

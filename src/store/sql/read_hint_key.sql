@@ -1,0 +1,1 @@
+select key from hint_key

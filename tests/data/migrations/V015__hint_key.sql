@@ -1,0 +1,2 @@
+-- The key is there already.
+select key from hint_key;
