@@ -6,6 +6,7 @@ use super::database::wait_for;
 use super::remote::{AskArguments, Query};
 use super::session::Page;
 use super::table::{self, Column, at};
+use crate::domain::names::Xuid;
 
 /// What can be typed after `openmpsd audit`.
 #[derive(Debug, Args)]
@@ -19,6 +20,9 @@ pub struct Arguments {
     /// Only to this: the path of a session, a xuid, a template
     #[arg(long, value_name = "TARGET")]
     target: Option<String>,
+    /// Only about this user: banned, taken out of a session, at an end of an edge
+    #[arg(long, value_name = "NUMBER", value_parser = Xuid::parse)]
+    xuid: Option<Xuid>,
     /// Only since an instant like 2031-04-05T18:00:00Z
     #[arg(long, value_name = "INSTANT")]
     since: Option<String>,
@@ -40,10 +44,11 @@ const COLUMNS: &[Column] = &[
 
 /// Does what was typed.
 pub fn run(arguments: Arguments) -> anyhow::Result<()> {
-    let Arguments { actor, action, target, since, page, ask } = arguments;
+    let Arguments { actor, action, target, xuid, since, page, ask } = arguments;
     let json = ask.json;
     let remote = ask.open()?;
-    let given = [("actor", actor), ("action", action), ("target", target), ("since", since)];
+    let xuid = xuid.map(|xuid| xuid.to_string());
+    let given = [("actor", actor), ("action", action), ("target", target), ("xuid", xuid), ("since", since)];
     let query: Query = given.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
     wait_for(async { table::list(page.gather(&remote, "/admin/audit", &query).await?, COLUMNS, json) })
 }
@@ -60,5 +65,6 @@ mod tests {
         let Command::Audit(arguments) = Cli::try_parse_from(line.split_whitespace()).unwrap().command else { panic!("{line}") };
         assert_eq!((arguments.actor.as_deref(), arguments.page.take), (Some("admin:ada"), 5));
         assert!(Cli::try_parse_from(["openmpsd", "audit", "everything"]).is_err());
+        assert!(Cli::try_parse_from(["openmpsd", "audit", "--xuid", "me"]).is_err());
     }
 }

@@ -26,6 +26,12 @@ enum Action {
         #[command(flatten)]
         page: Page,
     },
+    /// Show the ban of a user
+    Show {
+        /// The user
+        #[arg(value_name = "XUID", value_parser = Xuid::parse)]
+        xuid: Xuid,
+    },
     /// Ban a user, or change a ban
     Add {
         /// The user
@@ -64,14 +70,14 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
     wait_for(async {
         match arguments.action {
             Action::List { page } => table::list(page.gather(&remote, "/admin/bans", &Vec::new()).await?, COLUMNS, json),
+            Action::Show { xuid } => {
+                let ban = remote.send(Method::GET, &format!("/admin/bans/{xuid}"), &Vec::new(), None).await?;
+                show(ban, json)
+            }
             Action::Add { xuid, reason, expires_at } => {
                 let body = body(reason, expires_at).to_string();
                 let ban = remote.send(Method::PUT, &format!("/admin/bans/{xuid}"), &Vec::new(), Some(body)).await?;
-                if json {
-                    println!("{ban}");
-                    return Ok(());
-                }
-                table::list(Gathered { items: vec![ban], next: None }, COLUMNS, false)
+                show(ban, json)
             }
             Action::Remove { xuid, reason } => {
                 remote.send(Method::DELETE, &format!("/admin/bans/{xuid}"), &vec![("reason", reason)], None).await?;
@@ -80,6 +86,19 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
             }
         }
     })
+}
+
+/// Prints one ban; the table says of one that was looked up whether it has expired.
+fn show(ban: Json, json: bool) -> anyhow::Result<()> {
+    if json {
+        println!("{ban}");
+        return Ok(());
+    }
+    let mut columns = COLUMNS.to_vec();
+    if ban.get("expired").is_some() {
+        columns.insert(2, ("EXPIRED", |item| at(item, &["expired"])));
+    }
+    table::list(Gathered { items: vec![ban], next: None }, &columns, false)
 }
 
 fn body(reason: String, expires_at: Option<String>) -> Json {
@@ -113,6 +132,8 @@ mod tests {
     #[case("openmpsd ban add 25")]
     #[case("openmpsd ban add me --reason x")]
     #[case("openmpsd ban remove 25")]
+    #[case("openmpsd ban show")]
+    #[case("openmpsd ban show me")]
     fn what_is_missing_or_malformed_is_refused(#[case] line: &str) {
         assert!(Cli::try_parse_from(line.split_whitespace()).is_err());
     }

@@ -60,11 +60,16 @@ const COLUMNS: &[Column] = &[
 pub fn run(arguments: Arguments) -> anyhow::Result<()> {
     let json = arguments.ask.json;
     let remote = arguments.ask.open()?;
-    let Action::List { kind, xuid, scid, page } = arguments.action;
-    let kind = kind.and_then(|kind| Some(kind.to_possible_value()?.get_name().to_owned()));
-    let given = [("type", kind), ("xuid", xuid.map(|xuid| xuid.to_string())), ("scid", scid.map(|scid| scid.to_string()))];
-    let query: Query = given.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
+    let (query, page) = arguments.action.into();
     wait_for(async { table::list(page.gather(&remote, "/admin/handles", &query).await?, COLUMNS, json) })
+}
+
+impl From<Action> for (Query, Page) {
+    fn from(Action::List { kind, xuid, scid, page }: Action) -> Self {
+        let kind = kind.and_then(|kind| Some(kind.to_possible_value()?.get_name().to_owned()));
+        let given = [("type", kind), ("xuid", xuid.map(|xuid| xuid.to_string())), ("scid", scid.map(|scid| scid.to_string()))];
+        (given.into_iter().filter_map(|(name, value)| Some((name, value?))).collect(), page)
+    }
 }
 
 #[cfg(test)]
@@ -73,11 +78,15 @@ mod tests {
     use rstest::rstest;
 
     use super::super::{Cli, Command};
+    use super::*;
 
     #[test]
     fn handles_are_filtered() {
         let line = "openmpsd handle list --type invite --xuid 5 --take 3";
-        let Command::Handle(_) = Cli::try_parse_from(line.split_whitespace()).unwrap().command else { panic!("{line}") };
+        let Command::Handle(arguments) = Cli::try_parse_from(line.split_whitespace()).unwrap().command else { panic!("{line}") };
+        let (query, page): (Query, Page) = arguments.action.into();
+        assert_eq!(query, [("type", "invite".to_owned()), ("xuid", "5".to_owned())]);
+        assert_eq!((page.take, page.from), (3, None));
     }
 
     #[rstest]

@@ -74,9 +74,7 @@ impl RemoteArguments {
             Some(token) => token,
             None => made(settings)?,
         };
-        // Answers come from the service that was named and from nowhere else.
-        let client = Client::builder().timeout(PATIENCE).redirect(reqwest::redirect::Policy::none()).build();
-        Ok(Remote { base, authorization: format!("Bearer {token}"), client: client.context("cannot make an HTTP client")? })
+        Remote::new(base, &token)
     }
 }
 
@@ -110,6 +108,16 @@ pub struct Remote {
     client: Client,
 }
 
+/// What a service answers that does not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+#[error("{text}")]
+pub struct Refused {
+    /// The status.
+    pub status: u16,
+    /// What it says.
+    pub text: String,
+}
+
 /// Parameters of a query string.
 pub type Query = Vec<(&'static str, String)>;
 
@@ -132,6 +140,18 @@ impl Gathered {
 }
 
 impl Remote {
+    fn new(base: String, token: &str) -> anyhow::Result<Self> {
+        let client = Client::builder()
+            .timeout(PATIENCE)
+            // The token goes to the service that was named and to nobody else: to no other address that it answers with, and to no
+            // proxy that the environment names.
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .build()
+            .context("cannot make an HTTP client")?;
+        Ok(Self { base, authorization: format!("Bearer {token}"), client })
+    }
+
     /// What to call it before people.
     pub fn title(&self) -> &str {
         &self.base
@@ -140,7 +160,7 @@ impl Remote {
     /// Sends a request and returns what is answered: JSON, or null for an empty answer.
     ///
     /// # Errors
-    /// What the service says when it refuses, as it says it.
+    /// `Refused` with what the service says when it refuses, as it says it; that it cannot be reached, or is no such service.
     pub async fn send(&self, method: Method, path: &str, query: &Query, body: Option<String>) -> anyhow::Result<Json> {
         let mut url = format!("{}{path}", self.base);
         if !query.is_empty() {
@@ -159,8 +179,10 @@ impl Remote {
             (true, text) => json::parse(text.as_bytes(), STORED_DEPTH).map_err(|error| {
                 anyhow::anyhow!("{url} answers with something else than JSON ({}): is this an openmpsd service?", error.why)
             }),
-            (false, "") => bail!("{url} answers {status}"),
-            (false, text) => bail!("{text}"),
+            (false, text) => {
+                let text = if text.is_empty() { format!("{url} answers {status}") } else { text.to_owned() };
+                Err(Refused { status: status.as_u16(), text }.into())
+            }
         }
     }
 
@@ -172,11 +194,61 @@ impl Remote {
             query.push(("take", (most - gathered.items.len()).min(PAGE).to_string()));
             query.extend(gathered.next.take().map(|token| ("continuationToken", token)));
             let answer = self.send(Method::GET, path, &query, None).await?;
-            gathered.items.extend(answer.get("items").and_then(Json::as_array).unwrap_or_default().iter().cloned());
+            let Some(items) = answer.get("items").and_then(Json::as_array) else {
+                bail!("{}{path} answers without a list of items: is this an openmpsd service?", self.base);
+            };
+            gathered.items.extend(items.iter().cloned());
             gathered.next = answer.get("continuationToken").and_then(Json::as_str).map(std::borrow::Cow::into_owned);
             if gathered.next.is_none() || gathered.items.len() >= most {
                 return Ok(gathered);
             }
         }
+    }
+}
+
+#[cfg(test)]
+pub mod tests {
+    use std::io::{BufRead as _, BufReader, Write as _};
+    use std::net::TcpListener;
+
+    use super::*;
+
+    /// A service that answers one request after another with these statuses and bodies, and closes each connection.
+    pub fn answering(answers: &'static [(&'static str, &'static str)]) -> Remote {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        std::thread::spawn(move || {
+            for ((status, body), stream) in answers.iter().zip(listener.incoming()) {
+                let mut stream = stream.unwrap();
+                let mut length = 0;
+                let mut reader = BufReader::new(stream.try_clone().unwrap());
+                for line in (&mut reader).lines().map(Result::unwrap).take_while(|line| !line.is_empty()) {
+                    if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+                        length = value.trim().parse().unwrap();
+                    }
+                }
+                std::io::copy(&mut std::io::Read::take(reader, length), &mut std::io::sink()).unwrap();
+                let length = body.len();
+                write!(stream, "HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}").unwrap();
+            }
+        });
+        Remote::new(base, "secret").unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_list_has_items() {
+        let remote = answering(&[("200 OK", r#"{"items":[7],"continuationToken":null}"#), ("200 OK", r#"{"status":"ok"}"#)]);
+        let gathered = remote.gather("/admin/bans", &Vec::new(), 5, None).await.unwrap();
+        assert_eq!((gathered.items.len(), gathered.next), (1, None));
+        let refused = remote.gather("/admin/bans", &Vec::new(), 5, None).await.map(Gathered::into_json).unwrap_err();
+        assert!(refused.to_string().contains("answers without a list of items"), "{refused}");
+    }
+
+    #[tokio::test]
+    async fn a_refusal_has_its_status() {
+        let remote = answering(&[("403 Forbidden", "only an administrator may do this")]);
+        let refused = remote.send(Method::GET, "/admin/bans", &Vec::new(), None).await.unwrap_err();
+        assert_eq!(refused.to_string(), "only an administrator may do this");
+        assert_eq!(refused.downcast_ref::<Refused>().map(|refused| refused.status), Some(403));
     }
 }

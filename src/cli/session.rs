@@ -26,7 +26,7 @@ pub struct Arguments {
 enum Action {
     /// List sessions of all service configs
     List(List),
-    /// Show one session with all its members, and what only the service knows of it
+    /// Show one session with its members, and what only the service knows of it; those of a large one with --json only
     Show(Named),
     /// End a session: it is gone for everybody, with its handles
     Close {
@@ -167,7 +167,9 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
             }
             Action::Show(named) => {
                 let path = format!("/admin{}", SessionReference::from(named).path());
-                let shown = remote.send(Method::GET, &path, &Vec::new(), None).await?;
+                // A table of thousands of members is no overview.
+                let query = if json { Vec::new() } else { vec![("members", "false".to_owned())] };
+                let shown = remote.send(Method::GET, &path, &query, None).await?;
                 let text = if json { format!("{shown}\n") } else { overview(&shown) };
                 write!(io::stdout(), "{text}").context("cannot print the session")
             }
@@ -190,6 +192,11 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
 /// What people want to know first about a session: its facts, and a line per member.
 fn overview(shown: &Json) -> String {
     let mut out = String::new();
+    if shown.get("unreadable").is_some() {
+        let _ = writeln!(out, "the session is stored and cannot be read: {}", at(shown, &["unreadable"]));
+        let _ = writeln!(out, "--json shows what is stored; `openmpsd session close` deletes it");
+        return out;
+    }
     for (name, path) in [
         ("correlationId", &["session", "correlationId"] as &[&str]),
         ("branch", &["session", "branch"]),
@@ -205,6 +212,7 @@ fn overview(shown: &Json) -> String {
         ("keywords", &["session", "properties", "system", "keywords"]),
         ("large", &["service", "large"]),
         ("maxMembersCount", &["session", "constants", "system", "maxMembersCount"]),
+        ("membersCount", &["session", "membersInfo", "count"]),
         ("handles", &["service", "handles"]),
         ("timerFailures", &["service", "timerFailures"]),
     ] {
@@ -212,7 +220,11 @@ fn overview(shown: &Json) -> String {
     }
     out.push('\n');
     let members = shown.get("service").and_then(|service| service.get("members")).and_then(Json::as_object);
-    let entries = members.into_iter().flatten().map(|(index, known)| {
+    let Some(members) = members else {
+        out.push_str("--json shows the members\n");
+        return out;
+    };
+    let entries = members.iter().map(|(index, known)| {
         let mut entry = crate::json::Object::new();
         let index = index.to_string();
         let document = shown.get("session").and_then(|session| session.get("members")?.get(&index));
@@ -292,5 +304,15 @@ mod tests {
         let text = overview(&json::parse(shown.as_bytes(), 8).unwrap());
         assert!(text.contains("changeNumber     7\n"), "{text}");
         assert!(text.ends_with("2      25    Ada       active  -      -     lost\n"), "{text}");
+    }
+
+    #[test]
+    fn an_overview_of_a_large_or_unreadable_session_says_where_the_rest_is() {
+        let large = r#"{"session":{"membersInfo":{"count":9000}},"service":{"large":true}}"#;
+        let text = overview(&json::parse(large.as_bytes(), 8).unwrap());
+        assert!(text.contains("membersCount     9000\n") && text.ends_with("\n\n--json shows the members\n"), "{text}");
+        let broken = r#"{"session":null,"unreadable":"private.large","stored":{"body":"{}"}}"#;
+        let text = overview(&json::parse(broken.as_bytes(), 8).unwrap());
+        assert!(text.starts_with("the session is stored and cannot be read: private.large\n"), "{text}");
     }
 }

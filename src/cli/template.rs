@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::database::{Database, SettingsArguments, wait_for};
 use super::difference::{Published, about};
-use super::remote::{Remote, RemoteArguments};
+use super::remote::{Refused, Remote, RemoteArguments};
 use crate::domain::names::{Scid, TemplateName};
 use crate::domain::template::Template;
 use crate::json::Json;
@@ -265,8 +265,16 @@ async fn judged_by_service(remote: &Remote, templates: &[TemplateRow]) -> anyhow
     let mut refusals = Vec::new();
     for template in templates {
         let dry = vec![("dryRun", "true".to_owned())];
-        if let Err(refusal) = remote.send(Method::PUT, &template_path(template), &dry, Some(template.document.clone())).await {
-            refusals.push(format!("{} refuses {}: {refusal}", remote.title(), template.name));
+        let Err(error) = remote.send(Method::PUT, &template_path(template), &dry, Some(template.document.clone())).await else {
+            continue;
+        };
+        // Only 400 is about the template.
+        match error.downcast::<Refused>() {
+            Ok(refused) if refused.status == 400 => {
+                refusals.push(format!("{} refuses {}: {refused}", remote.title(), template.name));
+            }
+            Ok(refused) => bail!("{} does not judge {}: {refused}", remote.title(), template.name),
+            Err(error) => return Err(error),
         }
     }
     Ok(refusals)
@@ -312,6 +320,7 @@ mod tests {
     use clap::Parser;
     use rstest::rstest;
 
+    use super::super::remote::tests::answering;
     use super::super::{Cli, Command};
     use super::*;
 
@@ -356,6 +365,25 @@ mod tests {
     #[case("openmpsd template diff --scid all d.json")]
     fn what_is_missing_or_malformed_is_refused(#[case] line: &str) {
         assert!(parse(line).is_err());
+    }
+
+    #[test]
+    fn only_400_of_a_service_is_a_mistake_of_the_template() {
+        let file = std::env::temp_dir().join(format!("openmpsd-judged-{}.json", std::process::id()));
+        fs::write(&file, r#"{"constants":{"system":{},"custom":{}}}"#).unwrap();
+        let judged = |answers| {
+            let mut out = Vec::new();
+            let verdict =
+                lint(std::slice::from_ref(&file), Some(&answering(answers)), &mut out).map_err(|error| error.to_string());
+            (String::from_utf8(out).unwrap(), verdict.unwrap_err())
+        };
+        let (report, verdict) = judged(&[("200 OK", "{}"), ("400 Bad Request", "mistake: body: no")]);
+        assert!(report.contains(": mistake: body: no\n"), "{report}");
+        assert_eq!(verdict, "0 valid templates, 1 mistake, 0 remarks");
+        let (report, verdict) = judged(&[("200 OK", "{}"), ("503 Service Unavailable", "try again in a moment")]);
+        fs::remove_file(&file).unwrap();
+        assert_eq!(report, "");
+        assert!(verdict.contains(" does not judge ") && verdict.ends_with(": try again in a moment"), "{verdict}");
     }
 
     #[test]

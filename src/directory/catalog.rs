@@ -34,6 +34,8 @@ type Services = HashMap<Uuid, Arc<Service>>;
 #[derive(Debug, Default)]
 pub struct Catalog {
     current: RwLock<(i64, Arc<Services>)>,
+    /// One at a time reads it: what was read later is never replaced by what was read earlier.
+    reading: tokio::sync::Mutex<()>,
 }
 
 impl Service {
@@ -133,6 +135,7 @@ impl Catalog {
     /// # Errors
     /// `Unavailable`, `Database`.
     pub async fn refresh(&self, store: &Store) -> Result<(), StoreError> {
+        let _alone = self.reading.lock().await;
         let known = self.current.read().expect("nobody panics while holding the catalog").0;
         if store.catalog_revision().await? == known {
             return Ok(());

@@ -24,6 +24,7 @@ mod sessions;
 mod social;
 mod sweeper;
 mod tickets;
+mod unreadable;
 mod writer;
 
 use std::sync::Arc;
@@ -127,6 +128,8 @@ pub struct Directory {
     outlet: Outlet,
     sweeping: tokio::sync::Mutex<()>,
     searching: tokio::sync::Semaphore,
+    /// Whoever reads all members of a large session.
+    inspecting: tokio::sync::Semaphore,
     started: OnceCell<()>,
 }
 
@@ -181,6 +184,7 @@ impl Directory {
             bans: Bans::default(),
             sweeping: tokio::sync::Mutex::default(),
             searching: tokio::sync::Semaphore::new(searches),
+            inspecting: tokio::sync::Semaphore::new(1),
             started: OnceCell::new(),
             store,
             clock,

@@ -153,6 +153,12 @@ impl Plan {
         self.document.as_ref().map(|document| shown(session, document, viewer))
     }
 
+    /// How many bytes the document has that all readers share.
+    fn size(&self) -> usize {
+        let rendered = || self.record.as_ref().map_or(0, |session| stored::render(session).body.len());
+        self.document.as_ref().map_or_else(rendered, |document| document.body.len())
+    }
+
     /// What is known about the callers. Who was a member of a session that ended in this very plan was none of the one after it.
     pub fn facts(&self) -> Facts {
         let same_life = self.before.as_ref().zip(self.record.as_ref()).is_some_and(|(one, two)| one.branch == two.branch);
@@ -190,7 +196,7 @@ impl Plan {
                 _ => None,
             };
             let size = rendered.as_ref().map_or(0, |texts| texts.body.len());
-            if size > house.limits.session_bytes {
+            if size > house.limits.session_bytes && size > self.size() {
                 let most = house.limits.session_bytes;
                 return Err(Refusal::invalid(
                     "session",
@@ -394,4 +400,55 @@ fn shown(session: &Session, document: &Document, viewer: Option<Xuid>) -> Docume
 /// A rendered session with what its headers say.
 pub(super) fn document(session: &Session, body: String) -> Document {
     Document { location: session.reference.path(), etag: session.etag(), next_timer_at: timers::next(session), body }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::command::{Preconditions, Target, Write};
+    use crate::domain::names::{Scid, SessionName, TemplateName};
+    use crate::domain::template::Form;
+    use crate::wire::request;
+
+    fn asked(principal: Principal, command: Command) -> Asked {
+        let template = TemplateName::parse("Open").unwrap();
+        Asked {
+            reference: SessionReference {
+                scid: Scid::from(Uuid::nil()),
+                template: template.clone(),
+                name: SessionName::parse("s").unwrap(),
+            },
+            template: Arc::new(Template::blank(template)),
+            principal: Arc::new(principal),
+            command,
+            handle: None,
+            pass: Pass::Nothing,
+            nocommit: false,
+        }
+    }
+
+    fn write(body: &str) -> Asked {
+        let server = crate::domain::principal::Server { name: "s".to_owned(), scids: vec![Scid::from(Uuid::nil())] };
+        let delta = request::read_delta(body.as_bytes(), 32).unwrap();
+        let write = Write { delta, preconditions: Preconditions::default(), target: Target::Session, form: Form::New };
+        asked(Principal::Server(server), Command::Write(Box::new(write)))
+    }
+
+    #[test]
+    fn s95_a_document_above_the_limit_may_shrink_but_not_grow() {
+        let wide = Limits::default();
+        let mut plan = Plan::new(None, Facts::default(), DateTime::UNIX_EPOCH);
+        let reserved = r#"{"members":{"reserve_0":{"constants":{"system":{"xuid":"1"}}},
+            "reserve_1":{"constants":{"system":{"xuid":"2"}}}}}"#;
+        assert!(plan.run(&write(reserved), House { limits: &wide }, Uuid::from_u128(1)).unwrap().is_ok());
+        let (narrow, before) = (Limits { session_bytes: 100, ..Limits::default() }, plan.size());
+        assert!(before > narrow.session_bytes);
+
+        let house = House { limits: &narrow };
+        let grown = plan.run(&write(r#"{"properties":{"custom":{"map":"harbor"}}}"#), house, Uuid::nil()).unwrap();
+        assert!(grown.unwrap_err().to_string().contains("at most 100 can be stored"));
+        let remove = asked(Principal::Admin { name: "op".to_owned() }, Command::Remove(0));
+        assert!(plan.run(&remove, house, Uuid::nil()).unwrap().is_ok());
+        assert!(plan.size() < before);
+    }
 }

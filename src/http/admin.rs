@@ -40,6 +40,7 @@ pub async fn advance_clock(mut call: Call<'_>) -> Answer {
     if !call.service.rules.dev {
         return Err(ApiError::NotFound("the development clock needs --dev".to_owned()));
     }
+    let why = Why::optional(&call)?;
     let fields = read_body(&body(&mut call).await?, call.service.rules.json_depth)?;
     if let Some(name) = fields.keys().find(|name| name.to_string() != "advanceMs") {
         return Err(Refusal::invalid(name.to_string(), "this field does not exist").into());
@@ -49,7 +50,7 @@ pub async fn advance_clock(mut call: Call<'_>) -> Answer {
         let why = format!("a whole number of milliseconds from 0 to {ADVANCE_MAX_MS} is expected");
         return Err(Refusal::invalid("advanceMs", why).into());
     };
-    let deed = Why::optional(&call)?.deed("clock.advance", "clock").with(format!("advanceMs: {advance}"));
+    let deed = why.deed("clock.advance", "clock").with(format!("advanceMs: {advance}"));
     let directory = Arc::clone(&call.service.directory);
     let hub = Arc::clone(&call.service.hub);
     let work = async move {

@@ -24,11 +24,14 @@ const REASON_MAX: usize = 500;
 pub struct Why(Option<String>);
 
 impl Why {
-    /// From `?reason=`, where it may be left out; other parameters are nobody's business here.
+    /// From `?reason=`, which may be left out, and is the only parameter.
     pub fn optional(call: &Call) -> Result<Self, Refusal> {
-        let mut pairs = form_urlencoded::parse(call.request.query_string().as_bytes());
-        let reason = pairs.find(|(name, _)| name.eq_ignore_ascii_case("reason")).map(|(_, reason)| reason);
-        Ok(Self(reason.map(|reason| checked(&reason)).transpose()?))
+        Self::among(&Parameters::read(call.request.query_string(), &["reason"])?)
+    }
+
+    /// From `reason` among other parameters, where it may be left out.
+    pub fn among(parameters: &Parameters) -> Result<Self, Refusal> {
+        Ok(Self(parameters.get("reason").map(checked).transpose()?))
     }
 
     /// From `?reason=`, which must be given, and is the only parameter.
@@ -45,7 +48,7 @@ impl Why {
 
     /// An action for this reason.
     pub fn deed(self, action: &'static str, target: impl Into<String>) -> Deed {
-        Deed { action, target: target.into(), reason: self.0, detail: None }
+        Deed { action, target: target.into(), reason: self.0, detail: None, xuids: Vec::new() }
     }
 }
 
@@ -88,11 +91,12 @@ where
     params(AuditFilters, PageParams),
     responses((status = 200, description = "A page of the audit", body = AuditList)))]
 pub async fn list(call: Call<'_>) -> Answer {
-    let known = &["actor", "action", "target", "since", "take", "continuationToken"];
+    let known = &["actor", "action", "target", "xuid", "since", "take", "continuationToken"];
     let parameters = Parameters::read(call.request.query_string(), known)?;
     let ask = AuditAsk {
         after: parameters.continuation(read_key)?,
         target: parameters.text("target")?,
+        xuid: parameters.xuid()?,
         since: parameters.instant("since")?,
         actor: parameters.text("actor")?,
         action: parameters.text("action")?,
@@ -119,6 +123,9 @@ fn action(row: &AuditRow) -> Json {
         if let Some(value) = value {
             fields.insert(name.into(), value.as_str().into());
         }
+    }
+    if !row.xuids.is_empty() {
+        fields.insert("xuids".into(), row.xuids.iter().map(|xuid| Json::from(xuid.to_string())).collect());
     }
     fields.into()
 }

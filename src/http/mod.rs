@@ -295,6 +295,7 @@ async fn answer(
         (Route::AdminMember(path, index), _) => admin::sessions::remove_member(call, &path, &index).await,
         (Route::AdminHandles, _) => admin::handles::list(call).await,
         (Route::Bans, _) => admin::bans::list(call).await,
+        (Route::Ban(xuid), &Method::GET) => admin::bans::read(call, &xuid).await,
         (Route::Ban(xuid), &Method::PUT) => admin::bans::put(call, &xuid).await,
         (Route::Ban(xuid), _) => admin::bans::delete(call, &xuid).await,
         (Route::Audit, _) => audit::list(call).await,

@@ -26,8 +26,11 @@ impl<'a> Parameters<'a> {
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
             let Some(known) = known.iter().find(|known| known.eq_ignore_ascii_case(&name)) else {
                 let short: String = name.chars().take(40).collect();
-                let all = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-                return Err(Refusal::invalid(short, format!("there is no such parameter here, only {all}")));
+                let why = match known {
+                    [] => "there are no parameters here".to_owned(),
+                    known => format!("there is no such parameter here, only {}", known.join(", ")),
+                };
+                return Err(Refusal::invalid(short, why));
             };
             if found.iter().any(|(other, _)| other == known) {
                 return Err(Refusal::invalid(known, "is given twice"));

@@ -169,7 +169,7 @@ impl Route {
             Self::Session(_) | Self::HandleSession(_) | Self::Element(_, Part::Properties) | Self::AdminTemplate(..) => {
                 &[Method::GET, Method::PUT]
             }
-            Self::Element(_, Part::Member(_) | Part::Server(_)) => &[Method::GET, Method::PUT, Method::DELETE],
+            Self::Element(_, Part::Member(_) | Part::Server(_)) | Self::Ban(_) => &[Method::GET, Method::PUT, Method::DELETE],
             Self::Templates(_)
             | Self::Template(..)
             | Self::Sessions(..)
@@ -187,7 +187,7 @@ impl Route {
             Self::AdminService(_) => &[Method::PUT],
             Self::Batch(..) | Self::Handles | Self::HandlesQuery | Self::DevClock => &[Method::POST],
             Self::Handle(_) | Self::AdminSession(_) => &[Method::GET, Method::DELETE],
-            Self::Edge(..) | Self::Ban(_) => &[Method::PUT, Method::DELETE],
+            Self::Edge(..) => &[Method::PUT, Method::DELETE],
             Self::Edges => &[Method::GET, Method::POST, Method::PUT],
         }
     }

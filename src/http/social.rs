@@ -10,6 +10,7 @@ use tracing::warn;
 
 use super::audit::{Why, audited};
 use super::extract::{body, each_chunk, says_json};
+use super::parameters::Parameters;
 use super::route::EdgeKind;
 use super::{Answer, ApiError, Call, Service, reply};
 use crate::directory::{Deed, DirectoryError, ExportKey};
@@ -33,7 +34,7 @@ pub async fn edge(mut call: Call<'_>, kind: EdgeKind, xuid: &str, other: &str) -
         (EdgeKind::Block, true) => "block.put",
         (EdgeKind::Block, false) => "block.delete",
     };
-    let deed = Why::optional(&call)?.deed(action, format!("{xuid}/{other}"));
+    let deed = Why::optional(&call)?.deed(action, format!("{xuid}/{other}")).about([Xuid(xuid), Xuid(other)]);
     let deed = writable(&call, deed).await?;
     let favorite = if put { edge_body(&mut call, kind).await? } else { false };
     let directory = Arc::clone(&call.service.directory);
@@ -76,6 +77,7 @@ async fn edge_body(call: &mut Call<'_>, kind: EdgeKind) -> Result<bool, ApiError
 #[utoipa::path(get, path = "/admin/social/edges", operation_id = "exportEdges", tag = "administration",
     responses((status = 200, description = "JSON lines (docs/social.md)", body = String, content_type = "application/x-ndjson")))]
 pub async fn export(call: Call<'_>) -> Answer {
+    Parameters::read(call.request.query_string(), &[])?;
     let service = call.service.clone();
     // Before the first page is there, failing still has a status of its own.
     let (first, next) = page(&service, ExportKey::FIRST).await?;

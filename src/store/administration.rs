@@ -7,8 +7,9 @@ use sqlx::postgres::PgRow;
 use tracing::instrument;
 use uuid::Uuid;
 
-use super::rows::{HandleRow, MemberRow, ReferenceRow, StoredSession, xuid_to_column};
+use super::rows::{HandleRow, MemberRow, ReferenceRow, StoredSession, xuid_from_column, xuid_to_column};
 use super::{Store, StoreError};
+use crate::domain::names::{MemberIndex, Xuid};
 
 /// The most entries of a page.
 pub const TAKE_MAX: usize = 200;
@@ -158,8 +159,10 @@ pub struct AuditKey {
 pub struct AuditAsk {
     /// Where the page begins.
     pub after: Option<AuditKey>,
-    /// Done to this.
+    /// Done to this, in any case.
     pub target: Option<String>,
+    /// About this user.
+    pub xuid: Option<Xuid>,
     /// Begun at this instant or later.
     pub since: Option<DateTime<Utc>>,
     /// By this actor.
@@ -189,6 +192,8 @@ pub struct AuditRow {
     pub outcome: Option<String>,
     /// What else there is to say.
     pub detail: Option<String>,
+    /// The users it was about.
+    pub xuids: Vec<Xuid>,
 }
 
 impl Store {
@@ -281,24 +286,46 @@ impl Store {
         page(&rows, "id", (LOOKED_MAX, ask.take), read, |listed| listed.handle.id, |row| row.try_get("last_id"))
     }
 
-    /// Reads a session with all its members and what else is kept of it, as of one instant.
+    /// Reads a session with what else is kept of it, as of one instant: with all its members, or, if it is large, on demand without.
     ///
     /// # Errors
     /// `Unavailable`, `Database`; `Corrupt` for members without what belongs to them.
     #[instrument(name = "db.admin.inspect", level = "debug", skip_all)]
-    pub async fn inspect_session(&self, sid: Uuid) -> Result<Option<Inspected>, StoreError> {
+    pub async fn inspect_session(&self, sid: Uuid, with_crowd: bool) -> Result<Option<Inspected>, StoreError> {
         let mut snapshot = self.pool.begin_with("begin isolation level repeatable read read only").await?;
         let row = sqlx::query(include_str!("sql/inspect_session.sql")).bind(sid).fetch_optional(&mut *snapshot).await?;
         let Some(row) = row else { return Ok(None) };
-        let rows = sqlx::query(include_str!("sql/inspect_members.sql")).bind(sid).fetch_all(&mut *snapshot).await?;
-        snapshot.commit().await?;
         let Some(mut stored) = StoredSession::read(&row)? else { return Ok(None) };
+        let rows = if with_crowd || !stored.session.large {
+            sqlx::query(include_str!("sql/inspect_members.sql")).bind(sid).fetch_all(&mut *snapshot).await?
+        } else {
+            Vec::new()
+        };
+        snapshot.commit().await?;
         let member = |row: &PgRow| Ok((MemberRow::read(row)?, row.try_get("alive")?));
         let members: Vec<(MemberRow, Option<bool>)> = rows.iter().map(member).collect::<Result<_, sqlx::Error>>()?;
         if stored.session.large {
             stored.members = members.iter().filter_map(|(member, _)| member.loaded()).collect();
+            stored.next_due = stored.session.next_timer_at.filter(|_| !with_crowd);
         }
         Ok(Some(Inspected { stored, members, failures: row.try_get("failures")?, handles: row.try_get("handles")? }))
+    }
+
+    /// How a session is spelled, if it is there, and the user of one of its members, if that is.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Database`.
+    #[instrument(name = "db.admin.name", level = "debug", skip_all)]
+    pub async fn name_session(
+        &self,
+        sid: Uuid,
+        member: Option<MemberIndex>,
+    ) -> Result<Option<(ReferenceRow, Option<Xuid>)>, StoreError> {
+        let index = member.and_then(|index| i32::try_from(index).ok());
+        let rows = self.rows(sqlx::query(include_str!("sql/name_session.sql")).bind(sid).bind(index)).await?;
+        let Some(row) = rows.first() else { return Ok(None) };
+        let xuid = row.try_get::<Option<i64>, _>("xuid")?.map(|xuid| Xuid(xuid_from_column(xuid)));
+        Ok(Some((ReferenceRow::read(row)?, xuid)))
     }
 
     /// Writes down what an administrator is about to do. Its outcome is not known yet.
@@ -314,7 +341,8 @@ impl Store {
             .bind(&row.action)
             .bind(row.target.as_deref())
             .bind(row.reason.as_deref())
-            .bind(row.detail.as_deref());
+            .bind(row.detail.as_deref())
+            .bind(Some(row.xuids.iter().map(ToString::to_string).collect::<Vec<_>>()).filter(|xuids| !xuids.is_empty()));
         self.touched(query).await?;
         Ok(())
     }
@@ -338,13 +366,16 @@ impl Store {
         let query = sqlx::query(include_str!("sql/list_audit.sql"))
             .bind(ask.after.map(|key| key.at))
             .bind(ask.after.map(|key| key.id))
-            .bind(ask.target.as_deref())
+            .bind(ask.target.as_ref().map(|target| target.to_ascii_lowercase()))
             .bind(ask.since)
             .bind(ask.actor.as_deref())
-            .bind(ask.action.as_deref());
+            .bind(ask.action.as_deref())
+            .bind(ask.xuid.map(|xuid| xuid.to_string()));
         let rows = self.rows(query).await?;
         let read = |row: &PgRow| {
+            let xuids: Vec<String> = row.try_get::<Option<_>, _>("xuids")?.unwrap_or_default();
             Ok(AuditRow {
+                xuids: xuids.iter().filter_map(|xuid| Xuid::parse(xuid).ok()).collect(),
                 id: row.try_get("id")?,
                 at: row.try_get("at")?,
                 actor: row.try_get("actor")?,

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use sqlx::Row as _;
+use sqlx::postgres::PgRow;
 use tracing::instrument;
 
 use super::administration::Paged;
@@ -35,15 +36,27 @@ pub struct BanList {
     pub until: Vec<(u64, Option<DateTime<Utc>>)>,
 }
 
-/// What became of a ban.
+/// What became of a ban. The revision is that of the list afterwards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BanPut {
     /// The user was not on the list.
-    Created,
+    Created(i64),
     /// It replaces one.
-    Replaced,
+    Replaced(i64),
     /// So many are banned that there is no room.
     NoRoom,
+}
+
+impl BanRow {
+    fn read(row: &PgRow) -> Result<Self, sqlx::Error> {
+        Ok(Self {
+            xuid: xuid_from_column(row.try_get("xuid")?),
+            reason: row.try_get("reason")?,
+            expires_at: row.try_get("expires_at")?,
+            created_at: row.try_get("created_at")?,
+            created_by: row.try_get("created_by")?,
+        })
+    }
 }
 
 impl Store {
@@ -81,19 +94,7 @@ impl Store {
     pub async fn list_bans(&self, after: Option<u64>, take: usize) -> Result<Paged<BanRow, u64>, StoreError> {
         let query = sqlx::query(include_str!("sql/list_bans.sql")).bind(after.map(xuid_to_column));
         let rows = self.rows(query).await?;
-        let items: Vec<BanRow> = rows
-            .iter()
-            .take(take)
-            .map(|row| {
-                Ok(BanRow {
-                    xuid: xuid_from_column(row.try_get("xuid")?),
-                    reason: row.try_get("reason")?,
-                    expires_at: row.try_get("expires_at")?,
-                    created_at: row.try_get("created_at")?,
-                    created_by: row.try_get("created_by")?,
-                })
-            })
-            .collect::<Result<_, sqlx::Error>>()?;
+        let items: Vec<BanRow> = rows.iter().take(take).map(BanRow::read).collect::<Result<_, sqlx::Error>>()?;
         let next = items.last().filter(|_| rows.len() > take).map(|ban| ban.xuid);
         Ok(Paged { items, next })
     }
@@ -112,21 +113,28 @@ impl Store {
             .bind(ban.created_by.as_deref())
             .bind(most);
         let rows = self.rows(query).await?;
-        let created = rows.first().map(|row| row.try_get("created")).transpose()?;
-        Ok(match created {
-            Some(true) => BanPut::Created,
-            Some(false) => BanPut::Replaced,
-            None => BanPut::NoRoom,
-        })
+        let Some(row) = rows.first() else { return Ok(BanPut::NoRoom) };
+        let revision = row.try_get("revision")?;
+        Ok(if row.try_get("created")? { BanPut::Created(revision) } else { BanPut::Replaced(revision) })
     }
 
-    /// Ends a ban and says whether there was one.
+    /// Ends a ban and returns the revision of the list afterwards; `None` when there was none.
     ///
     /// # Errors
     /// `Unavailable`, `Database`.
     #[instrument(name = "db.ban.delete", level = "debug", skip_all)]
-    pub async fn delete_ban(&self, xuid: u64) -> Result<bool, StoreError> {
+    pub async fn delete_ban(&self, xuid: u64) -> Result<Option<i64>, StoreError> {
         let rows = self.rows(sqlx::query(include_str!("sql/delete_ban.sql")).bind(xuid_to_column(xuid))).await?;
-        Ok(!rows.is_empty())
+        Ok(rows.first().map(|row| row.try_get("revision")).transpose()?)
+    }
+
+    /// Finds the ban of a user, one that has expired too.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Database`.
+    #[instrument(name = "db.ban.find", level = "debug", skip_all)]
+    pub async fn find_ban(&self, xuid: u64) -> Result<Option<BanRow>, StoreError> {
+        let rows = self.rows(sqlx::query(include_str!("sql/find_ban.sql")).bind(xuid_to_column(xuid))).await?;
+        Ok(rows.first().map(BanRow::read).transpose()?)
     }
 }

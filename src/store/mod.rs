@@ -70,7 +70,7 @@ pub use search::{Beside, SearchAsk, Searched};
 pub use sessions::{FactsAsk, HandleAsk, LoadAsk, ReadAsk};
 pub use social::{EdgeKey, EdgeRow, EdgeTable, Neighbourhood};
 pub use statistics::Statistics;
-pub use templates::{Catalog, Import, Publication};
+pub use templates::{Catalog, Import, Publication, ServicePublication, ServicePut};
 
 /// The most requests that share one statement (design: a batch is what queued up, never more than this).
 pub const BATCH_MAX: usize = 64;

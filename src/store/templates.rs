@@ -33,6 +33,28 @@ pub enum Import {
     Imported(i64),
 }
 
+/// A service config as an administrator puts it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServicePut {
+    /// Its id.
+    pub scid: Uuid,
+    /// The titles that may use it; none means any.
+    pub titles: Vec<u32>,
+    /// What its title is called by platform, as JSON, or nothing of that; not given, it stays.
+    pub game_types: Option<Option<String>>,
+    /// Rate limits of its own, as JSON, or none; not given, they stay.
+    pub throttle: Option<Option<String>>,
+}
+
+/// What became of a service config that was put.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ServicePublication {
+    /// The catalog has this revision now.
+    pub revision: i64,
+    /// Whether there was none.
+    pub created: bool,
+}
+
 /// What became of a publication.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Publication {
@@ -130,6 +152,31 @@ impl Store {
         put_templates(&mut transaction, templates, revision).await?;
         transaction.commit().await?;
         Ok(revision)
+    }
+
+    /// Makes a service config, or changes one: what is not given stays as it is stored.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Database`.
+    #[instrument(name = "db.catalog.publish_service", level = "debug", skip_all)]
+    pub async fn publish_service(&self, put: &ServicePut) -> Result<ServicePublication, StoreError> {
+        let mut transaction = self.pool.begin().await?;
+        sqlx::query(include_str!("sql/lock_catalog.sql")).bind(SCHEMA_LOCK).execute(&mut *transaction).await?;
+        let known =
+            sqlx::query(include_str!("sql/find_service_config.sql")).bind(put.scid).fetch_optional(&mut *transaction).await?;
+        let revision = raise_revision(&mut transaction, None).await?;
+        sqlx::query(include_str!("sql/put_service_config.sql"))
+            .bind(put.scid)
+            .bind(put.titles.iter().copied().map(i64::from).collect::<Vec<_>>())
+            .bind(revision)
+            .bind(put.game_types.is_some())
+            .bind(put.game_types.iter().flatten().next())
+            .bind(put.throttle.is_some())
+            .bind(put.throttle.iter().flatten().next())
+            .execute(&mut *transaction)
+            .await?;
+        transaction.commit().await?;
+        Ok(ServicePublication { revision, created: known.is_none() })
     }
 
     /// Publishes one template, in place of the former one of that name.

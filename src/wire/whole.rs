@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use super::large;
 use super::stored::body_of;
 use crate::domain::names::Xuid;
 use crate::domain::session::{Member, MemberState, Session};
@@ -25,19 +26,24 @@ pub struct Kept {
     pub alive: Vec<(u32, Option<bool>)>,
 }
 
-/// Renders `{"session": …, "service": …}`; a large session must have come with all its members.
+/// Renders `{"session": …, "service": …}`; a large session must have come with all its members, or is shown without any.
 #[must_use]
-pub fn render(session: &Session, kept: &Kept) -> String {
+pub fn render(session: &Session, kept: &Kept, with_crowd: bool) -> String {
     let is_large = session.is_large();
+    if is_large && !with_crowd {
+        let mut known = service(session, true, kept);
+        known.shift_remove("members");
+        return format!("{{\"session\":{},\"service\":{}}}", large::document(session, None), Json::from(known));
+    }
     // Rendered like any other, which shows its members.
     let shown = Session { crowd: None, ..session.clone() };
     let mut out = String::from("{\"session\":");
     out.push_str(&body_of(&shown));
-    let _ = write!(out, ",\"service\":{}}}", service(&shown, is_large, kept));
+    let _ = write!(out, ",\"service\":{}}}", Json::from(service(&shown, is_large, kept)));
     out
 }
 
-fn service(session: &Session, is_large: bool, kept: &Kept) -> Json {
+fn service(session: &Session, is_large: bool, kept: &Kept) -> Object {
     let mut fields = Object::new();
     fields.insert("revision".into(), kept.revision.cast_unsigned().into());
     fields.insert("large".into(), is_large.into());
@@ -50,7 +56,7 @@ fn service(session: &Session, is_large: bool, kept: &Kept) -> Json {
     fields.insert("formerMembers".into(), kept.former.iter().map(|xuid| Json::from(xuid.to_string())).collect());
     let one = |member: &Arc<Member>| (member.index.to_string().as_str().into(), of_member(session, member, kept).into());
     fields.insert("members".into(), session.members.iter().map(one).collect::<Object>().into());
-    fields.into()
+    fields
 }
 
 fn of_member(session: &Session, member: &Member, kept: &Kept) -> Object {

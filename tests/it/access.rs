@@ -428,6 +428,7 @@ async fn r70_administration_is_for_administrators() {
         (Method::DELETE, "/admin/serviceconfigs/x/sessiontemplates/Card/sessions/s/members/0?reason=x"),
         (Method::GET, "/admin/handles"),
         (Method::GET, "/admin/bans"),
+        (Method::GET, "/admin/bans/1"),
         (Method::PUT, "/admin/bans/1"),
         (Method::DELETE, "/admin/bans/1?reason=x"),
         (Method::GET, "/admin/audit"),

@@ -15,7 +15,7 @@ use crate::taps::STAYS;
 const OTHER: &str = "4fc10100-5f7a-4470-899b-280835760c07";
 
 /// The administrators' path of a session.
-fn admin(path: &str) -> String {
+pub fn admin(path: &str) -> String {
     format!("/admin{path}")
 }
 
@@ -51,7 +51,7 @@ async fn all_pages(admin: &Actor, query: &str) -> (Vec<String>, usize) {
 }
 
 /// The audit, newest first, as actions, targets, outcomes and reasons.
-async fn audit(admin: &Actor, query: &str) -> Vec<[String; 4]> {
+pub async fn audit(admin: &Actor, query: &str) -> Vec<[String; 4]> {
     let answer = admin.get(&format!("/admin/audit?{query}")).await.expect(200).json();
     let items = answer["items"].as_array().expect("items is an array").clone();
     let field = |item: &Value, name: &str| item[name].as_str().unwrap_or("-").to_owned();
@@ -168,6 +168,8 @@ async fn r70_lists_are_read_page_by_page_and_nothing_is_missed() {
 #[case("/admin/audit?continuationToken=1~2", "continuationToken: ")]
 #[case("/admin/bans?xuid=1", "xuid: ")]
 #[case("/admin/serviceconfigs?take=1", "take: ")]
+#[case("/admin/social/edges?take=1", "take: ")]
+#[case("/admin/audit?xuid=me", "xuid: ")]
 #[tokio::test]
 async fn r70_e11_a_bad_parameter_is_named(#[case] path: &str, #[case] start: &str) {
     let world = World::new().await;
@@ -310,6 +312,11 @@ async fn m95_m97_an_administrator_sees_all_members_of_a_large_session_and_takes_
     assert_eq!(shown["session"]["members"]["7"]["gamertag"], "Player8");
     assert_eq!((&shown["service"]["large"], &shown["service"]["members"]["7"]["state"]), (&json!(true), &json!("active")));
     assert_eq!(shown["session"]["changeNumber"], ada.get(&path).await.expect(200).json()["changeNumber"]);
+    // Without them it is what somebody sees who is no member.
+    let short = op.get(&format!("{}?members=false", admin(&path))).await.expect(200).json();
+    assert_eq!(short["session"], world.user(99).get(&path).await.expect(200).json());
+    assert_eq!((&short["service"]["members"], &short["service"]["revision"]), (&Value::Null, &shown["service"]["revision"]));
+    op.get(&format!("{}?members=some", admin(&path))).await.expect(400);
 
     op.delete(&format!("{}/members/7?reason=rude", admin(&path))).await.expect(204);
     op.delete(&format!("{}/members/7?reason=rude", admin(&path))).await.expect(404);

@@ -147,10 +147,63 @@ async fn a43_bans_are_listed_page_by_page_and_known_from_the_start() {
 }
 
 #[tokio::test]
+async fn a43_bans_of_a_database_that_was_restored_are_taken_over() {
+    let world = World::new().await;
+    let (ada, bo, op) = (world.user(1), world.user(2), world.admin());
+    for xuid in [1, 3, 4] {
+        op.put(&format!("/admin/bans/{xuid}"), &json!({"reason": "cheats"})).await.expect(201);
+    }
+    ada.get(&open("x")).await.expect(403);
+    // An earlier state of the database, with an earlier revision.
+    crate::story::sql(&world, "update bans set xuid = 2 where xuid = 1; update ban_list set revision = 2").await;
+    eventually("the earlier list holds", async || bo.get(&open("x")).await.status == 403).await;
+    ada.get(&open("x")).await.expect(204);
+    op.put("/admin/bans/1", &json!({"reason": "cheats"})).await.expect(201);
+    ada.get(&open("x")).await.expect(403);
+    op.delete("/admin/bans/2?reason=mistaken").await.expect(204);
+    bo.get(&open("x")).await.expect(204);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a43_many_bans_at_once_all_hold_when_they_are_answered() {
+    let world = World::new().await;
+    let bans = (1..=40).map(|xuid| {
+        let (op, user) = (world.admin(), world.user(xuid));
+        async move {
+            op.put(&format!("/admin/bans/{xuid}"), &json!({"reason": "cheats"})).await.expect(201);
+            user.get(&open("x")).await.expect(403);
+            op.delete(&format!("/admin/bans/{xuid}?reason=mistaken")).await.expect(204);
+            user.get(&open("x")).await.expect(204);
+        }
+    });
+    futures_util::future::join_all(bans).await;
+    assert!(world.running.directory.bans().is_empty());
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a43_one_ban_is_looked_up() {
+    let world = World::new().await;
+    let op = world.admin();
+    op.put("/admin/bans/1", &json!({"reason": "a day off", "expiresAt": "2031-04-05T18:10:00Z"})).await.expect(201);
+    let ban = op.get("/admin/bans/1").await.expect(200).json();
+    assert_eq!((&ban["xuid"], &ban["reason"], &ban["expired"]), (&json!("1"), &json!("a day off"), &json!(false)));
+    world.clock.advance_real(Duration::from_mins(10));
+    assert_eq!(op.get("/admin/bans/1").await.expect(200).json()["expired"], json!(true));
+    op.get("/admin/bans/2").await.expect(404);
+    op.get("/admin/bans/x").await.expect(404);
+    let refused = op.get("/admin/bans/1?take=1").await.expect(400);
+    assert!(refused.text.starts_with("take: there are no parameters here"), "{refused:?}");
+    world.end().await;
+}
+
+#[tokio::test]
 async fn a43_there_is_an_end_to_bans() {
     let world = World::new().await;
     world.pass(1);
-    let fill = "insert into bans (xuid, reason) select n, 'many' from generate_series(1, 200000) n";
+    let fill = "insert into bans (xuid, reason) select n, 'many' from generate_series(1, 200000) n;
+        update ban_list set revision = revision + 1";
     crate::story::sql(&world, fill).await;
     let refused = world.admin().put("/admin/bans/200001", &json!({"reason": "one more"})).await.expect(409);
     assert!(refused.text.starts_with("bans: "), "{refused:?}");

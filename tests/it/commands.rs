@@ -171,6 +171,21 @@ async fn whoever_asks_needs_a_token_and_hears_how_to_get_one() {
 }
 
 #[tokio::test]
+async fn a_token_goes_to_no_proxy_of_the_environment() {
+    let world = World::new().await;
+    let url = format!("http://{}", world.running.address);
+    let token = world.token(&Principal::Admin { name: "op".into() }, 3600);
+    // Nothing listens there: whoever asks it hears nothing.
+    let nobody = "http://127.0.0.1:9";
+    let names = ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"];
+    let mut variables: Vec<(&str, &str)> = names.iter().map(|name| (*name, nobody)).collect();
+    variables.extend([("NO_PROXY", ""), ("no_proxy", ""), ("OPENMPSD_TOKEN", token.as_str())]);
+    let listed = run(&["ban", "list", "--url", &url], &variables).await.expect();
+    assert!(listed.starts_with("XUID "), "{listed}");
+    world.end().await;
+}
+
+#[tokio::test]
 async fn a_service_on_this_machine_is_asked_with_its_own_key() {
     let folder = Folder::new("own-key");
     let world = World::new().await;

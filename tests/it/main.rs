@@ -5,6 +5,7 @@ mod acting;
 mod admin_sql;
 mod admin_sql_page;
 mod administration;
+mod administration_corners;
 mod audience;
 mod authority;
 mod backup;

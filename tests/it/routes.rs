@@ -193,7 +193,7 @@ async fn r08_a_wrong_verb_is_405_with_allow_and_an_unknown_path_404() {
         (format!("/admin{card}/members/0"), "DELETE"),
         ("/admin/handles".to_owned(), "GET"),
         ("/admin/bans".to_owned(), "GET"),
-        ("/admin/bans/1".to_owned(), "PUT, DELETE"),
+        ("/admin/bans/1".to_owned(), "GET, PUT, DELETE"),
         ("/admin/audit".to_owned(), "GET"),
         ("/admin/serviceconfigs".to_owned(), "GET"),
         (format!("/admin/serviceconfigs/{SCID}"), "PUT"),

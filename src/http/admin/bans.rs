@@ -19,6 +19,9 @@ use crate::json::{Json, Object};
 use crate::store::{BanPut, BanRow};
 use crate::wire::request::read_body;
 
+/// What is said of users who are not on the list; the settings may ban them all the same.
+const NOT_BANNED: &str = "the user is not banned by an administrator";
+
 /// Lists who is banned, page by page.
 ///
 /// Those whose ban has expired are listed, too; users in `access.banned_xuids` of the settings are not.
@@ -32,10 +35,28 @@ pub async fn list(call: Call<'_>) -> Answer {
     let directory = Arc::clone(&call.service.directory);
     let found = call.service.run(async move { directory.store().list_bans(after, take).await }).await?;
     let next = found.next.map(|xuid| xuid.to_string());
-    Ok(reply::value(StatusCode::OK, &page(found.items.iter().map(render), next)).into())
+    Ok(reply::value(StatusCode::OK, &page(found.items.iter().map(|ban| render(ban).into()), next)).into())
 }
 
-fn render(ban: &BanRow) -> Json {
+/// Reads the ban of a user, one that has expired, too.
+#[utoipa::path(get, path = "/admin/bans/{xuid}", operation_id = "readBan", tag = "administration",
+    params(BanPart),
+    responses(
+        (status = 200, description = "The ban, and whether it has expired", body = Ban),
+        (status = 404, description = "The user is not banned by an administrator"),
+    ))]
+pub async fn read(call: Call<'_>, xuid: &str) -> Answer {
+    let xuid = Xuid::parse(xuid)?;
+    Parameters::read(call.request.query_string(), &[])?;
+    let (directory, now) = (Arc::clone(&call.service.directory), call.service.clock.real());
+    let found = call.service.run(async move { directory.store().find_ban(xuid.0).await }).await?;
+    let ban = found.ok_or_else(|| Refusal::new(Kind::Missing, NOT_BANNED))?;
+    let mut fields = render(&ban);
+    fields.insert("expired".into(), ban.expires_at.is_some_and(|until| until <= now).into());
+    Ok(reply::value(StatusCode::OK, &fields.into()).into())
+}
+
+fn render(ban: &BanRow) -> Object {
     let mut fields = Object::with_capacity(5);
     fields.insert("xuid".into(), ban.xuid.to_string().into());
     fields.insert("reason".into(), ban.reason.as_str().into());
@@ -48,7 +69,7 @@ fn render(ban: &BanRow) -> Json {
             fields.insert(name.into(), value.into());
         }
     }
-    fields.into()
+    fields
 }
 
 /// Bans a user.
@@ -75,7 +96,7 @@ pub async fn put(mut call: Call<'_>, xuid: &str) -> Answer {
         }
     }
     let why = Why::given(&reason.ok_or_else(|| Refusal::invalid("reason", "is missing: say why"))?)?;
-    let deed = why.deed("ban.put", xuid.to_string());
+    let deed = why.deed("ban.put", xuid.to_string()).about([xuid]);
     let deed = match expires_at {
         Some(until) => deed.with(format!("expiresAt: {}", render_instant(until))),
         None => deed,
@@ -101,8 +122,8 @@ pub async fn put(mut call: Call<'_>, xuid: &str) -> Answer {
         Ok(put)
     };
     let put = audited(&call, deed, work).await?;
-    let status = if put == BanPut::Created { StatusCode::CREATED } else { StatusCode::OK };
-    Ok(reply::value(status, &shown).into())
+    let status = if matches!(put, BanPut::Created(_)) { StatusCode::CREATED } else { StatusCode::OK };
+    Ok(reply::value(status, &shown.into()).into())
 }
 
 fn read_end(call: &Call, value: &Json) -> Result<chrono::DateTime<chrono::Utc>, ApiError> {
@@ -123,13 +144,13 @@ fn read_end(call: &Call, value: &Json) -> Result<chrono::DateTime<chrono::Utc>, 
     ))]
 pub async fn delete(call: Call<'_>, xuid: &str) -> Answer {
     let xuid = Xuid::parse(xuid)?;
-    let deed = Why::needed(&call)?.deed("ban.delete", xuid.to_string());
+    let deed = Why::needed(&call)?.deed("ban.delete", xuid.to_string()).about([xuid]);
     let directory = Arc::clone(&call.service.directory);
     let work = async move {
         if directory.unban(xuid).await? {
             return Ok(());
         }
-        Err(DirectoryError::from(Refusal::new(Kind::Missing, "the user is not banned by an administrator")))
+        Err(DirectoryError::from(Refusal::new(Kind::Missing, NOT_BANNED)))
     };
     audited(&call, deed, work).await?;
     Ok(reply::empty(StatusCode::NO_CONTENT).into())

@@ -1,5 +1,6 @@
 //! Service configs and session templates, as administrators see and publish them.
 
+use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -20,7 +21,7 @@ use crate::domain::refusal::Refusal;
 use crate::domain::throttle::Key;
 use crate::json::{Json, Object};
 use crate::services::{self, Finding};
-use crate::store::rows::ServiceConfigRow;
+use crate::store::ServicePut;
 use crate::wire::request::read_body;
 
 /// What findings call the document that was sent.
@@ -63,8 +64,7 @@ fn about(scid: &str, service: &Service) -> Json {
     ))]
 pub async fn put_service(mut call: Call<'_>, scid: &str) -> Answer {
     let scid = Scid::parse(scid)?;
-    let deed = Why::optional(&call)?.deed("service.put", format!("/serviceconfigs/{scid}"));
-    Parameters::read(call.request.query_string(), &["reason"])?;
+    let deed = Why::optional(&call)?.deed("service.put", service_path(&scid));
     let (mut titles, mut game_types, mut throttle) = (None, None, None);
     for (name, value) in &read_body(&body(&mut call).await?, call.service.rules.json_depth)? {
         match name.to_string().as_str() {
@@ -78,23 +78,32 @@ pub async fn put_service(mut call: Call<'_>, scid: &str) -> Answer {
     }
     let why = "is missing: a list of title ids is expected, an empty one for any title";
     let titles = titles.ok_or_else(|| Refusal::invalid("titles", why))?;
-    let deed = deed.with(format!("titles: {titles:?}"));
-    let known = call.service.directory.catalog().find(scid.id());
-    // What is not given stays.
-    let kept = || known.as_ref().map(|service| service.game_types().clone()).unwrap_or_default();
-    let game_types = game_types.unwrap_or_else(kept);
-    let game_types = (!game_types.is_empty()).then(|| Json::Object(game_types).to_string());
-    let kept = || known.as_ref().map(|service| service.throttle().render()).unwrap_or_default();
-    let throttle = throttle.unwrap_or_else(kept);
-    let throttle = (!throttle.is_empty()).then(|| Json::Object(throttle).to_string());
-    let row = ServiceConfigRow { scid: scid.id(), titles, game_types, throttle };
+    let text = |object: Object| (!object.is_empty()).then(|| Json::Object(object).to_string());
+    let put = ServicePut { scid: scid.id(), titles, game_types: game_types.map(text), throttle: throttle.map(text) };
+    let deed = deed.with(detail(&put));
     let directory = Arc::clone(&call.service.directory);
-    let revision = audited(&call, deed, async move { directory.publish_service(row).await }).await?;
-    let status = if known.is_some() { StatusCode::OK } else { StatusCode::CREATED };
+    let published = audited(&call, deed, async move { directory.publish_service(&put).await }).await?;
+    let status = if published.created { StatusCode::CREATED } else { StatusCode::OK };
     let mut fields = Object::with_capacity(2);
     fields.insert("scid".into(), scid.as_str().into());
-    fields.insert("revision".into(), revision.cast_unsigned().into());
+    fields.insert("revision".into(), published.revision.cast_unsigned().into());
     Ok(reply::value(status, &fields.into()).into())
+}
+
+/// How the audit names a service config.
+fn service_path(scid: &Scid) -> String {
+    format!("/serviceconfigs/{}", scid.id())
+}
+
+/// What was given, for the audit; `null` where something is cleared.
+fn detail(put: &ServicePut) -> String {
+    let mut detail = format!("titles: {:?}", put.titles);
+    for (name, given) in [("gameTypes", &put.game_types), ("throttle", &put.throttle)] {
+        if let Some(value) = given {
+            let _ = write!(detail, ", {name}: {}", value.as_deref().unwrap_or("null"));
+        }
+    }
+    detail
 }
 
 fn read_titles(value: &Json) -> Result<Vec<u32>, Refusal> {
@@ -214,8 +223,9 @@ fn find(call: &Call, scid: &Scid) -> Result<Arc<Service>, ApiError> {
     ))]
 pub async fn put_template(mut call: Call<'_>, scid: &str, name: &str) -> Answer {
     let (scid, name) = (Scid::parse(scid)?, TemplateName::parse(name)?);
-    let deed = Why::optional(&call)?.deed("template.put", format!("/serviceconfigs/{scid}/sessiontemplates/{name}"));
-    let dry = Parameters::read(call.request.query_string(), &["reason", "dryRun"])?.flag("dryRun")?.unwrap_or(false);
+    let given = Parameters::read(call.request.query_string(), &["reason", "dryRun"])?;
+    let deed = Why::among(&given)?.deed("template.put", format!("{}/sessiontemplates/{name}", service_path(&scid)));
+    let dry = given.flag("dryRun")?.unwrap_or(false);
     let text = body(&mut call).await?;
     let (template, report) = services::read_template(Path::new(BODY), name, &text);
     let lines: Vec<String> = report.iter().map(line).collect();

@@ -8,13 +8,13 @@ use uuid::Uuid;
 
 use super::super::audit::{Why, audited};
 use super::super::openapi::administration::{InspectedSession, SessionList};
-use super::super::openapi::params::{IndexPart, NeededReason, PageParams, SessionFilters, SessionParts};
+use super::super::openapi::params::{IndexPart, NeededReason, PageParams, SessionFilters, SessionParts, WithMembers};
 use super::super::parameters::Parameters;
 use super::super::route::SessionPath;
 use super::super::{Answer, ApiError, Call, reply};
 use super::page;
 use crate::domain::limits::MAX_KEYWORD;
-use crate::domain::names::{MemberIndex, Scid, SessionName, SessionReference, TemplateName};
+use crate::domain::names::{MemberIndex, Scid, SessionName, SessionReference, TemplateName, Xuid};
 use crate::domain::refusal::{Kind, Refusal};
 use crate::domain::session::Visibility;
 use crate::domain::system::render_instant;
@@ -153,22 +153,32 @@ fn named(path: &SessionPath) -> Result<SessionReference, ApiError> {
     })
 }
 
+/// How the audit names a session, however it was typed, and the user of one of its members.
+async fn spelled(
+    call: &Call<'_>,
+    reference: &SessionReference,
+    member: Option<MemberIndex>,
+) -> Result<(String, Option<Xuid>), ApiError> {
+    let (directory, reference) = (Arc::clone(&call.service.directory), reference.clone());
+    Ok(call.service.run(async move { directory.spelled(&reference, member).await }).await?)
+}
+
 /// Reads a session with all there is to see of it, whatever its visibility.
 ///
-/// Of a large session all members are shown. Timers that are due are evaluated before.
+/// Of a large session all members are shown, or with `members=false` none. Timers that are due are evaluated before. A session whose
+/// stored texts cannot be read is shown as it is stored.
 #[utoipa::path(get, path = "/admin/serviceconfigs/{scid}/sessiontemplates/{template}/sessions/{name}",
     operation_id = "inspectSession", tag = "administration",
-    params(SessionParts),
+    params(SessionParts, WithMembers),
     responses(
         (status = 200, description = "The session, and what only the service knows of it", body = InspectedSession),
-        (status = 400, description = "There are no parameters here"),
         (status = 404, description = "The session does not exist"),
     ))]
 pub async fn read(call: Call<'_>, path: &SessionPath) -> Answer {
     let reference = named(path)?;
-    Parameters::read(call.request.query_string(), &[])?;
+    let with_crowd = Parameters::read(call.request.query_string(), &["members"])?.flag("members")?.unwrap_or(true);
     let (directory, principal) = (Arc::clone(&call.service.directory), Arc::clone(&call.principal));
-    let found = call.service.run(async move { directory.inspect(reference.sid(), &principal).await }).await?;
+    let found = call.service.run(async move { directory.inspect(reference.sid(), &principal, with_crowd).await }).await?;
     let text = found.ok_or_else(|| Refusal::new(Kind::Missing, "the session does not exist"))?;
     Ok(reply::json(StatusCode::OK, text).into())
 }
@@ -183,7 +193,9 @@ pub async fn read(call: Call<'_>, path: &SessionPath) -> Answer {
     ))]
 pub async fn close(call: Call<'_>, path: &SessionPath) -> Answer {
     let reference = named(path)?;
-    let deed = Why::needed(&call)?.deed("session.close", reference.path());
+    let why = Why::needed(&call)?;
+    let (target, _) = spelled(&call, &reference, None).await?;
+    let deed = why.deed("session.close", target);
     let (directory, principal) = (Arc::clone(&call.service.directory), Arc::clone(&call.principal));
     audited(&call, deed, async move { directory.close_session(reference, &principal).await }).await?;
     Ok(reply::empty(StatusCode::NO_CONTENT).into())
@@ -206,7 +218,10 @@ pub async fn remove_member(call: Call<'_>, path: &SessionPath, index: &str) -> A
     }
     // A number beyond all indices names nobody, but it is a number.
     let index: MemberIndex = index.parse().unwrap_or(MemberIndex::MAX);
-    let deed = Why::needed(&call)?.deed("member.remove", reference.path()).with(format!("member {index}"));
+    let why = Why::needed(&call)?;
+    let (target, xuid) = spelled(&call, &reference, Some(index)).await?;
+    let who = xuid.map(|xuid| format!(", xuid {xuid}")).unwrap_or_default();
+    let deed = why.deed("member.remove", target).with(format!("member {index}{who}")).about(xuid);
     let (directory, principal) = (Arc::clone(&call.service.directory), Arc::clone(&call.principal));
     audited(&call, deed, async move { directory.remove_member(reference, index, &principal).await }).await?;
     Ok(reply::empty(StatusCode::NO_CONTENT).into())

@@ -47,8 +47,15 @@ pub struct ListedSession {
 /// A session, and what only the service knows of it.
 #[derive(ToSchema)]
 pub struct InspectedSession {
-    session: Session,
-    service: SessionService,
+    /// `null` where what is stored cannot be read.
+    session: Option<Session>,
+    /// Absent where what is stored cannot be read.
+    service: Option<SessionService>,
+    /// What is wrong with what is stored.
+    unreadable: Option<String>,
+    /// What is stored, where it cannot be read: columns, the texts `body` and `private`, and members by index.
+    #[schema(value_type = Option<Object>)]
+    stored: Option<()>,
 }
 
 /// What only the service knows of a session.
@@ -65,8 +72,8 @@ pub struct SessionService {
     handles: HandleCounts,
     /// Who has been a member, where `locked` asks for it.
     former_members: Vec<Xuid>,
-    /// Members by index.
-    members: BTreeMap<String, KnownMember>,
+    /// Members by index; absent where those of a large session are not asked for.
+    members: Option<BTreeMap<String, KnownMember>>,
 }
 
 /// How many handles of each type lead to a session.
@@ -168,6 +175,8 @@ pub struct Ban {
     created_at: Option<Timestamp>,
     /// By whom, as in `admin:ada`.
     created_by: Option<String>,
+    /// Whether it has ended by itself; told where one ban is read.
+    expired: Option<bool>,
 }
 
 /// A page of bans.
@@ -292,7 +301,9 @@ pub struct AuditEntry {
     /// What it was done to.
     target: Option<String>,
     reason: Option<String>,
-    /// `done`, or what refused it; absent where the process ended in between.
+    /// `done`, or what refused it; absent where the process ended in between, or could not write it.
     outcome: Option<String>,
     detail: Option<String>,
+    /// The users it was about.
+    xuids: Option<Vec<Xuid>>,
 }

@@ -116,6 +116,14 @@ pub struct NeededReason {
     reason: String,
 }
 
+/// Whether the members of a large session are shown.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct WithMembers {
+    /// `false`: a large session comes without its members. Others come whole.
+    members: Option<bool>,
+}
+
 /// Whether a template is published.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query, rename_all = "camelCase")]
@@ -182,9 +190,11 @@ pub struct AuditFilters {
     /// As in `session.close`.
     #[param(min_length = 1, max_length = 500)]
     action: Option<String>,
-    /// What it was done to: a user, or a path without `/admin`.
+    /// What it was done to, in any case: a user, or a path without `/admin`.
     #[param(min_length = 1, max_length = 500)]
     target: Option<String>,
+    /// About this user: banned, taken out of a session, at an end of an edge.
+    xuid: Option<Xuid>,
     /// Then or later, in real time.
     since: Option<Timestamp>,
 }

@@ -1,28 +1,44 @@
--- Actions after a key, newest first. At most 5000 are looked at: `looked` says how many, and the key of the last one where the next
--- page goes on.
-with looked as materialized (
+-- Actions after a key, newest first: all of them, those done to a target, or those about a user. At most 5000 are looked at: `looked`
+-- says how many, and the key of the last one where the next page goes on.
+with of_user as materialized (
+    select id, at, actor, action, target, reason, outcome, detail, xuids
+    from audit
+    where $3::text is null and xuids @> array[$7::text]
+),
+looked as materialized (
     (
-        select id, at, actor, action, target, reason, outcome, detail
+        select id, at, actor, action, target, reason, outcome, detail, xuids
         from audit
-        where $3::text is null and at <= coalesce($1::timestamptz, 'infinity') and at >= coalesce($4::timestamptz, '-infinity')
+        where $3::text is null and $7::text is null
+            and at <= coalesce($1::timestamptz, 'infinity') and at >= coalesce($4::timestamptz, '-infinity')
             and ($1::timestamptz is null or at < $1 or id < $2::uuid)
         order by at desc, id desc
         limit 5000
     )
     union all
     (
-        select id, at, actor, action, target, reason, outcome, detail
+        select id, at, actor, action, target, reason, outcome, detail, xuids
         from audit
-        where target = $3::text and at <= coalesce($1::timestamptz, 'infinity') and at >= coalesce($4::timestamptz, '-infinity')
+        where lower(target collate "C") = $3::text
+            and at <= coalesce($1::timestamptz, 'infinity') and at >= coalesce($4::timestamptz, '-infinity')
+            and ($1::timestamptz is null or at < $1 or id < $2::uuid)
+        order by at desc, id desc
+        limit 5000
+    )
+    union all
+    (
+        select id, at, actor, action, target, reason, outcome, detail, xuids
+        from of_user
+        where at <= coalesce($1::timestamptz, 'infinity') and at >= coalesce($4::timestamptz, '-infinity')
             and ($1::timestamptz is null or at < $1 or id < $2::uuid)
         order by at desc, id desc
         limit 5000
     )
 ),
 found as (
-    select *
+    select id, at, actor, action, target, reason, outcome, detail, xuids
     from looked
-    where ($5::text is null or actor = $5) and ($6::text is null or action = $6)
+    where ($5::text is null or actor = $5) and ($6::text is null or action = $6) and ($7::text is null or xuids @> array[$7::text])
     order by at desc, id desc
     limit 201
 ),

@@ -18,9 +18,13 @@ found as (
     from looked l
     join sessions s on s.sid = l.sid
     where ($3::uuid is null or s.scid = $3)
-        and ($4::text is null or lower(s.template) = $4)
-        and ($5::text is null or starts_with(lower(s.name), $5))
-        and ($6::text is null or exists (select from unnest(s.keywords) as k (word) where lower(k.word) = $6))
+        and ($4::text is null or lower(s.template collate "C") = $4)
+        and ($5::text is null or starts_with(lower(s.name collate "C"), $5))
+        and ($6::text is null or exists (
+            select
+            from keywords k
+            where k.scid = s.scid and k.keyword = $6 and k.start_time = s.start_time and k.name = s.name and k.sid = s.sid
+        ))
         and ($7::smallint is null or s.visibility = $7)
         and ($8::boolean is null or s.closed = $8)
         and ($9::boolean is null or s.large = $9)

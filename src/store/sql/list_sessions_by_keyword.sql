@@ -22,7 +22,7 @@ found as (
         octet_length(s.body) as body_bytes
     from looked l
     join sessions s on s.sid = l.sid
-    where ($4::text is null or starts_with(lower(s.name), $4))
+    where ($4::text is null or starts_with(lower(s.name collate "C"), $4))
         and ($5::smallint is null or s.visibility = $5)
         and ($6::boolean is null or s.closed = $6)
         and ($7::boolean is null or s.large = $7)

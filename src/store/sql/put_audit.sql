@@ -1,2 +1,2 @@
 -- An administrator's action, before it is done.
-insert into audit (id, at, actor, action, target, reason, detail) values ($1, $2, $3, $4, $5, $6, $7)
+insert into audit (id, at, actor, action, target, reason, detail, xuids) values ($1, $2, $3, $4, $5, $6, $7, $8)

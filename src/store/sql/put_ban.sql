@@ -1,4 +1,4 @@
--- Bans a user, in place of an earlier ban, unless so many others are banned; no row then.
+-- Bans a user, in place of an earlier ban, unless so many others are banned; no row then. `revision` is that of the list afterwards.
 with room as (
     select from (
         select count(*) as others from bans where xuid <> $1 and (expires_at is null or expires_at > $4)
@@ -14,6 +14,6 @@ put as (
     returning xmax = 0 as created
 ),
 raised as (
-    update ban_list set revision = revision + 1 where exists (select from put)
+    update ban_list set revision = revision + 1 where exists (select from put) returning revision
 )
-select created from put
+select put.created, raised.revision from put, raised

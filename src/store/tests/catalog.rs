@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::store::rows::{ServiceConfigRow, TemplateRow};
-use crate::store::{Import, Publication};
+use crate::store::{Import, Publication, ServicePut};
 
 fn template(name: &str, document: &str) -> TemplateRow {
     TemplateRow { scid: SCID, name: name.into(), contract_version: 107, document: document.into() }
@@ -49,6 +49,30 @@ async fn a_publication_needs_its_service_config_and_moves_the_revision() {
         .unwrap();
     assert_eq!(store.publish_template(&template("Lobby", "{}")).await.unwrap(), Publication::Published(2));
     assert_eq!(store.load_catalog().await.unwrap().source_hash.as_deref(), Some("a"));
+}
+
+#[tokio::test]
+async fn what_is_not_given_of_a_service_config_stays() {
+    let store = Database::new().await.store;
+    let put = |titles: &[u32], game_types: Option<Option<&str>>, throttle: Option<Option<&str>>| ServicePut {
+        scid: SCID,
+        titles: titles.to_vec(),
+        game_types: game_types.map(|text| text.map(str::to_owned)),
+        throttle: throttle.map(|text| text.map(str::to_owned)),
+    };
+    let kept = async || {
+        let service = store.load_catalog().await.unwrap().services.remove(0);
+        (service.titles, service.game_types, service.throttle)
+    };
+    let text = |text: &str| Some(text.to_owned());
+    let first = store.publish_service(&put(&[1], Some(Some("{1}")), None)).await.unwrap();
+    assert!(first.created);
+    assert_eq!(kept().await, (vec![1], text("{1}"), None));
+    let second = store.publish_service(&put(&[], None, Some(Some("{2}")))).await.unwrap();
+    assert_eq!((second.created, second.revision), (false, first.revision + 1));
+    assert_eq!(kept().await, (vec![], text("{1}"), text("{2}")));
+    store.publish_service(&put(&[], Some(None), None)).await.unwrap();
+    assert_eq!(kept().await, (vec![], None, text("{2}")));
 }
 
 #[tokio::test]
