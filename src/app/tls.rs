@@ -96,7 +96,7 @@ impl Certificate {
         if self.served.read().unwrap_or_else(PoisonError::into_inner).from == digest(&bytes) {
             return Ok(false);
         }
-        let fresh = make(&self.files, bytes, &self.provider)?;
+        let fresh = make(&self.files, &bytes, &self.provider)?;
         *self.served.write().unwrap_or_else(PoisonError::into_inner) = fresh;
         Ok(true)
     }
@@ -125,7 +125,7 @@ impl ResolvesServerCert for Certificate {
 }
 
 fn read(files: &TlsFiles, provider: &CryptoProvider) -> Result<Served, TlsError> {
-    make(files, (bytes("server.tls_cert", &files.cert)?, bytes("server.tls_key", &files.key)?), provider)
+    make(files, &(bytes("server.tls_cert", &files.cert)?, bytes("server.tls_key", &files.key)?), provider)
 }
 
 fn bytes(key: &'static str, path: &Path) -> Result<Vec<u8>, TlsError> {
@@ -145,7 +145,7 @@ fn digest((cert, key): &(Vec<u8>, Vec<u8>)) -> [u8; 32] {
     hasher.finalize().into()
 }
 
-fn make(files: &TlsFiles, from: (Vec<u8>, Vec<u8>), provider: &CryptoProvider) -> Result<Served, TlsError> {
+fn make(files: &TlsFiles, from: &(Vec<u8>, Vec<u8>), provider: &CryptoProvider) -> Result<Served, TlsError> {
     let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&from.0).collect();
     let chain = chain.map_err(|error| wrong("server.tls_cert", &files.cert, error.to_string()))?;
     if chain.is_empty() {
@@ -153,7 +153,7 @@ fn make(files: &TlsFiles, from: (Vec<u8>, Vec<u8>), provider: &CryptoProvider) -
     }
     let key = PrivateKeyDer::from_pem_slice(&from.1);
     let key = key.map_err(|error| wrong("server.tls_key", &files.key, format!("there is no private key in it: {error}")))?;
-    Ok(Served { key: Arc::new(CertifiedKey::from_der(chain, key, provider)?), from: digest(&from) })
+    Ok(Served { key: Arc::new(CertifiedKey::from_der(chain, key, provider)?), from: digest(from) })
 }
 
 #[cfg(test)]
