@@ -10,6 +10,7 @@ use refinery::error::Kind;
 use refinery::{Migration, Target};
 use tokio_postgres::NoTls;
 use tokio_postgres::error::SqlState;
+use tracing::info;
 
 use super::{AskError, StoreError};
 
@@ -162,7 +163,13 @@ fn name_of(migration: &Migration) -> String {
 }
 
 async fn apply(client: &mut tokio_postgres::Client, target: Target) -> Result<Vec<String>, StoreError> {
-    client.execute("select pg_advisory_lock($1)", &[&SCHEMA_LOCK]).await.map_err(failed)?;
+    let free = client.query_one("select pg_try_advisory_lock($1)", &[&SCHEMA_LOCK]).await.map_err(failed)?;
+    if !free.get::<_, bool>(0) {
+        info!(
+            "waiting for whoever holds the lock of migrations (advisory lock {SCHEMA_LOCK} in pg_locks): another start, or a migration"
+        );
+        client.execute("select pg_advisory_lock($1)", &[&SCHEMA_LOCK]).await.map_err(failed)?;
+    }
     let runner = embedded::migrations::runner().set_abort_divergent(true).set_abort_missing(true).set_target(target);
     let report = runner.run_async(client).await.map_err(|error| match error.kind() {
         Kind::MissingVersion(migration) | Kind::DivergentVersion(migration, _) => {
