@@ -156,9 +156,7 @@ impl Service {
     async fn run<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> T {
         self.runtime.spawn(work.in_current_span()).await.expect("use cases do not panic and are not aborted")
     }
-}
 
-impl Service {
     /// Brings up to date what is known about whom users follow and block, before anything is decided by it.
     async fn know(&self, xuids: &[Xuid]) {
         if let Some(work) = self.social.refresh(xuids) {

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
 use actix_web::{HttpRequest, HttpResponse, web};
+use aws_lc_rs::constant_time::verify_slices_are_equal;
 use secrecy::ExposeSecret as _;
 
 use super::openapi::shapes::Health;
@@ -70,7 +71,8 @@ pub async fn ready(service: web::Data<Service>) -> HttpResponse {
 pub async fn metrics(service: web::Data<Service>, request: HttpRequest) -> HttpResponse {
     if let Some(bearer) = &service.rules.metrics_bearer {
         let given = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
-        if !given.is_some_and(|given| same(given.as_bytes(), bearer.expose_secret().as_bytes())) {
+        let bearer = bearer.expose_secret().as_bytes();
+        if given.is_none_or(|given| verify_slices_are_equal(given.as_bytes(), bearer).is_err()) {
             let mut answer =
                 reply::text(StatusCode::UNAUTHORIZED, "the metrics want the bearer token of telemetry.metrics_bearer");
             answer.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
@@ -94,22 +96,4 @@ pub async fn metrics(service: web::Data<Service>, request: HttpRequest) -> HttpR
     let kind = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
     answer.headers_mut().insert(CONTENT_TYPE, kind);
     answer
-}
-
-/// Compares without telling by the time it takes how much was right.
-fn same(given: &[u8], wanted: &[u8]) -> bool {
-    given.len() == wanted.len() && given.iter().zip(wanted).fold(0, |differ, (a, b)| differ | (a ^ b)) == 0
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_the_whole_token_is_the_token() {
-        assert!(same(b"secret", b"secret"));
-        for given in [&b"secreT"[..], b"secre", b"secrets", b""] {
-            assert!(!same(given, b"secret"));
-        }
-    }
 }

@@ -3,6 +3,7 @@
 //! A message is the sender's id and as many hints as fit, and a seal, in base64; the largest message of PostgreSQL's NOTIFY is 8,000
 //! bytes. The seal is there because every role of the database may notify: what does not bear it is not from an instance.
 
+use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD_NO_PAD;
@@ -41,10 +42,8 @@ impl SealKey {
     fn open(&self, message: &str) -> Option<Vec<u8>> {
         let mut bytes = BASE64_STANDARD_NO_PAD.decode(message).ok()?;
         let seal = bytes.split_off(bytes.len().checked_sub(SEAL_BYTES)?);
-        // Compared without telling by the time it takes how much was right.
         let right = hmac::sign(&self.0, &bytes);
-        let differ = seal.iter().zip(right.as_ref()).fold(0, |differ, (a, b)| differ | (a ^ b));
-        (differ == 0).then_some(bytes)
+        verify_slices_are_equal(&seal, &right.as_ref()[..SEAL_BYTES]).ok().map(|()| bytes)
     }
 }
 

@@ -118,7 +118,9 @@ async fn metrics_can_want_a_token() {
     let mut choices = Choices::default();
     choices.rules.metrics_bearer = Some("scrape-me".into());
     let world = World::with(choices).await;
-    for (credential, status) in [(None, 401), (Some("Bearer scrape"), 401), (Some("Bearer scrape-me"), 200)] {
+    for (credential, status) in
+        [(None, 401), (Some("Bearer scrape"), 401), (Some("Bearer scrape-mE"), 401), (Some("Bearer scrape-me"), 200)]
+    {
         let reader = world.nobody().authorized(credential);
         reader.get("/metrics").await.expect(status);
     }
