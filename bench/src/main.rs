@@ -1,0 +1,5 @@
+//! Benchmarks of openmpsd beside the database itself.
+
+mod comparison;
+
+fn main() {}
