@@ -1,0 +1,46 @@
+//! Requests as bytes, and the files of them that wrk plays.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+
+/// Stands in a request for a name that is used once.
+pub const FRESH: char = '\u{1}';
+/// Stands in a request for the entity tag that its session had last.
+pub const TAG: char = '\u{2}';
+
+/// One request, ready to be sent over a kept connection.
+pub fn request(verb: &str, path: &str, authorization: &str, extra: &str, body: &str) -> String {
+    let mut text = format!(
+        "{verb} {path} HTTP/1.1\r\nHost: bench\r\nAuthorization: {authorization}\r\nX-Xbl-Contract-Version: 107\r\n{extra}"
+    );
+    if !body.is_empty() {
+        write!(text, "Content-Type: application/json\r\nContent-Length: {}\r\n", body.len()).expect("a string takes it");
+    }
+    text + "\r\n" + body
+}
+
+/// A session's path.
+pub fn session(name: &str) -> String {
+    format!("/serviceconfigs/{}/sessiontemplates/{}/sessions/{name}", crate::dataset::SCID, crate::dataset::TEMPLATE)
+}
+
+/// Writes requests, and entity tags by path, as `replay.lua` reads them.
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn write(folder: &Path, name: &str, requests: &[String], tags: &[(String, String)]) -> anyhow::Result<PathBuf> {
+    let path = folder.join(format!("{name}.requests"));
+    let mut text = String::new();
+    for request in requests {
+        write!(text, "{}\n{request}", request.len()).expect("a string takes it");
+    }
+    text.push_str("0\n");
+    for (session, tag) in tags {
+        writeln!(text, "{session} {tag}").expect("a string takes it");
+    }
+    fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(path)
+}

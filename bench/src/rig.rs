@@ -1,0 +1,129 @@
+//! What is measured: the release program over a private, durable cluster of its own, and the credentials for it.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::{Context, bail, ensure};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use openmpsd::ambient::Clock;
+use openmpsd::auth::{SigningKey, Terms};
+use openmpsd::domain::names::Scid;
+use openmpsd::domain::principal::{Principal, Server};
+use openmpsd::embedded::{Connection, find_running};
+use sqlx::Connection as _;
+use sqlx::postgres::PgConnection;
+use tokio::fs::File;
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::process::{Child, Command};
+use tokio::time::timeout;
+
+use crate::dataset::{self, SCID};
+
+/// How long the service may take to start, recovery of its database included.
+const START: Duration = Duration::from_mins(2);
+
+/// The service that is measured. Dropped, it is killed; [`stop`](Rig::stop) ends it.
+pub struct Rig {
+    child: Child,
+    /// `127.0.0.1:port`
+    pub address: String,
+    /// Its data folder.
+    pub data_dir: PathBuf,
+    /// Its database.
+    pub connection: Connection,
+    key: SigningKey,
+}
+
+impl Rig {
+    /// Starts `openmpsd serve` beside this program, over the cluster in a folder, which is made if it is not there.
+    ///
+    /// # Errors
+    /// What keeps it from starting, in its own words.
+    pub async fn start(data_dir: &Path, shared_buffers_mb: u32, log: &Path) -> anyhow::Result<Self> {
+        let program = beside_us("openmpsd")?;
+        let mut command = Command::new(&program);
+        command.args(["serve", "--dev", "--listen", "127.0.0.1:0", "--data-dir"]).arg(data_dir);
+        command.arg("--services").arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("services"));
+        command.env_remove("DATABASE_URL").env_remove("OPENMPSD__DATABASE__URL");
+        command.env("OPENMPSD__EMBEDDED__SHARED_BUFFERS_MB", shared_buffers_mb.to_string());
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
+        let mut child = command.spawn().with_context(|| format!("cannot run {}", program.display()))?;
+        let mut lines = BufReader::new(child.stderr.take().expect("it is piped")).lines();
+        let mut log = File::create(log).await.with_context(|| format!("cannot write {}", log.display()))?;
+        let mut said = String::new();
+        let listening = async {
+            while let Ok(Some(line)) = lines.next_line().await {
+                said.push_str(&line);
+                said.push('\n');
+                if let Some((_, base)) = line.split_once("listens on http://") {
+                    return base.split(['"', ' ']).next().map(str::to_owned);
+                }
+            }
+            None
+        };
+        let address = timeout(START, listening).await.ok().flatten();
+        log.write_all(said.as_bytes()).await?;
+        let Some(address) = address else { bail!("{} did not start:\n{said}", program.display()) };
+        tokio::spawn(async move {
+            while let Ok(Some(line)) = lines.next_line().await {
+                let _ = log.write_all(format!("{line}\n").as_bytes()).await;
+            }
+        });
+        let connection = find_running(data_dir)?.context("the service listens, but its database is not to be found")?;
+        let key = SigningKey::open(data_dir).context("cannot open the signing key")?;
+        Ok(Self { child, address, data_dir: data_dir.to_owned(), connection, key })
+    }
+
+    /// The service's own process.
+    pub fn pid(&self) -> u32 {
+        self.child.id().expect("it runs")
+    }
+
+    /// The header `Authorization` of a user.
+    pub fn user(&self, xuid: u64) -> String {
+        format!("XBL3.0 x=*;{}", self.token(&Principal::User(dataset::user(xuid))))
+    }
+
+    /// The header `Authorization` of a title's server.
+    pub fn server(&self) -> String {
+        let scid = Scid::parse(SCID).expect("it is a GUID");
+        format!("Bearer {}", self.token(&Principal::Server(Server { name: "bench".to_owned(), scids: vec![scid] })))
+    }
+
+    /// The header `Authorization` of an administrator.
+    pub fn admin(&self) -> String {
+        format!("Bearer {}", self.token(&Principal::Admin { name: "bench".to_owned() }))
+    }
+
+    fn token(&self, principal: &Principal) -> String {
+        let terms = Terms {
+            issuer: "openmpsd".to_owned(),
+            audience: "openmpsd".to_owned(),
+            issued_at: Clock::system().real(),
+            lifetime: Duration::from_hours(24),
+        };
+        self.key.issue(principal, &terms)
+    }
+
+    /// A connection to the database for what stands beside the measurements.
+    pub async fn database(&self) -> anyhow::Result<PgConnection> {
+        PgConnection::connect(&self.connection.url()).await.context("cannot reach the database")
+    }
+
+    /// Ends the service as an operator would.
+    pub async fn stop(mut self) -> anyhow::Result<()> {
+        kill(Pid::from_raw(self.pid().cast_signed()), Signal::SIGTERM)?;
+        let status = timeout(START, self.child.wait()).await.context("the service does not end")??;
+        ensure!(status.success(), "the service ended with {status}");
+        Ok(())
+    }
+}
+
+/// A program that is built into the same folder as this one.
+pub fn beside_us(name: &str) -> anyhow::Result<PathBuf> {
+    let program = std::env::current_exe()?.with_file_name(name);
+    ensure!(program.exists(), "{} is not there: build it first, `cargo build --release -p openmpsd`", program.display());
+    Ok(program)
+}
