@@ -75,6 +75,7 @@ fn game(n: u32) -> Value {
         "map": {"name": word(2, &MAPS), "weather": word(3, &WEATHER), "hour": one(4, 24), "seed": one(5, 1_000_000)},
         "mode": word(6, &MODES),
         "region": word(7, &REGIONS),
+        "server": {"tickRate": 30 * (1 + one(27, 4)), "version": format!("{}.{}", one(28, 9), one(29, 500)), "zone": one(30, 12)},
         "rotation": [word(8, &MAPS), word(9, &MAPS), word(10, &MAPS)],
         "round": {"number": one(11, 12) + 1, "secondsLeft": one(12, 900), "overtime": one(13, 5) == 0},
         "rules": {
@@ -100,7 +101,9 @@ fn about(n: u32, k: u32) -> Value {
     let word = |at, words: &[&'static str]| choose(words, one(at, u32::MAX));
     json!({
         "emblem": {"colour": word(0, &COLOURS), "shape": one(1, 64)},
+        "challenges": [one(13, 900), one(14, 900), one(15, 900)],
         "loadout": {"primary": word(2, &WEAPONS), "secondary": word(3, &WEAPONS), "perks": [word(4, &PERKS), word(5, &PERKS)]},
+        "season": {"number": 7, "points": one(16, 30_000), "tier": one(17, 50)},
         "stats": {
             "assists": one(6, 40),
             "deaths": one(7, 60),

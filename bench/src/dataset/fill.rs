@@ -27,13 +27,14 @@ use super::{Sizes, TEMPLATE, body, keywords, members, owner, reference, user};
 /// How many sessions are on their way at a time: each of the gatherers has a full batch under way and another one waiting.
 const AHEAD: usize = 512;
 /// How many tasks gather writes.
-const GATHERERS: usize = 3;
+const GATHERERS: usize = 4;
 /// How deep JSON may be.
 const DEPTH: usize = 32;
 /// How often progress is told.
 const PROGRESS: Duration = Duration::from_secs(5);
 
-/// Adds the sessions from number `from` on to a database that a service with `bench/services` was started on, and tidies up.
+/// Adds the sessions from number `from` on until there are `sizes.sessions`, and tidies up. The database is one that a service was
+/// started on with `bench/services`.
 ///
 /// # Errors
 /// When the sizes do not go together, the database cannot be reached or lacks the service config, or one of the sessions is there.
@@ -42,7 +43,7 @@ pub async fn fill(connect: PgConnectOptions, sizes: &Sizes, from: u32) -> anyhow
     let store = Store::connect(StoreOptions {
         // What is filled in is durable by the checkpoint at the end.
         connect: connect.clone().options([("synchronous_commit", "off")]),
-        pool_max: 4 * u32::try_from(GATHERERS)?,
+        pool_max: u32::try_from(GATHERERS)? + 1,
         statement_timeout: Duration::from_mins(1),
         acquire_timeout: Duration::from_mins(1),
     })
@@ -72,7 +73,10 @@ async fn tidy(connect: &PgConnectOptions) -> anyhow::Result<()> {
     let begun = Instant::now();
     let mut connection = PgConnection::connect_with(connect).await.context("failed to connect to the database to tidy up")?;
     for statement in ["vacuum (analyze)", "checkpoint"] {
-        connection.execute(statement).await.with_context(|| format!("failed to run {statement}: let a superuser fill it"))?;
+        connection
+            .execute(statement)
+            .await
+            .with_context(|| format!("failed to run {statement}: fill the database as a superuser"))?;
     }
     connection.close().await?;
     eprintln!("data set: vacuumed, analyzed and checkpointed in {:.1} s", begun.elapsed().as_secs_f64());
@@ -125,7 +129,9 @@ impl Filler {
         let (written, shown, found) =
             join3(join_all(writes), post(sizes.is_activity(n), body::activity), post(sizes.is_listed(n), body::listing)).await;
         let outcomes = written.into_iter().chain(shown).chain(found);
-        outcomes.collect::<anyhow::Result<()>>().with_context(|| format!("failed to make the session {}", reference(n)))
+        outcomes.collect::<anyhow::Result<()>>().with_context(|| {
+            format!("failed to make session {n}: fill a new database, or go on from the first number that it lacks")
+        })
     }
 
     /// Writes session `n` as a user, who creates it only where it is missing.

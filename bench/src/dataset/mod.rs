@@ -7,7 +7,7 @@
 //!
 //! Not here: rows. What is stored is what the service itself stores, because its own directory is told to create, join and list.
 
-mod body;
+pub mod body;
 mod fill;
 #[cfg(test)]
 mod tests;
@@ -16,7 +16,7 @@ use openmpsd::domain::limits::{Limits, MAX_MEMBERS};
 use openmpsd::domain::names::{Scid, SessionName, SessionReference, TemplateName, TitleId, Xuid};
 use openmpsd::domain::principal::User;
 
-pub use body::{activity, creation, joining, listing};
+pub use body::creation;
 pub use fill::fill;
 
 /// The service config of all sessions; its template lies in `bench/services`.
@@ -59,12 +59,6 @@ pub struct Sizes {
 }
 
 impl Sizes {
-    /// So many sessions, and as much of everything else as belongs to them.
-    #[must_use]
-    pub fn of(sessions: u32) -> Self {
-        Self { sessions, members: None, keywords: None, handles: None, listed: None }
-    }
-
     /// What single numbers cannot say about each other.
     ///
     /// # Errors
@@ -180,7 +174,7 @@ pub fn keywords(sizes: &Sizes, n: u32) -> Vec<String> {
 pub fn user(xuid: u64) -> User {
     User {
         xuid: Xuid(xuid),
-        gamertag: Some(format!("Player {}", xuid - FIRST_OWNER)),
+        gamertag: Some(format!("P{xuid}")),
         title_id: Some(TitleId(TITLE)),
         device_id: None,
         device_type: None,
