@@ -50,6 +50,9 @@ pub async fn fill(connect: PgConnectOptions, sizes: &Sizes, from: u32) -> anyhow
     .await
     .context("failed to connect to the database to fill")?;
     let filler = Filler::start(&store).await?;
+    if from < sizes.sessions {
+        filler.check_lacks(from).await?;
+    }
     let begun = Instant::now();
     let (mut done, mut told) = (0u32, begun);
     let all = sizes.sessions.saturating_sub(from);
@@ -117,6 +120,17 @@ impl Filler {
         Ok(Self { directory, template })
     }
 
+    /// Makes sure that session `n` is not there: members would join what somebody else has made.
+    async fn check_lacks(&self, n: u32) -> anyhow::Result<()> {
+        let owner = Arc::new(Principal::User(user(owner(n))));
+        let found = self.directory.read(&reference(n), &owner).await?;
+        ensure!(
+            found.is_none(),
+            "session {n} is there already: fill a new database, or go on from the first number that it lacks"
+        );
+        Ok(())
+    }
+
     /// Makes session `n` as its members would, all at once: the directory decides them in this order, mostly in one round.
     async fn session(&self, sizes: &Sizes, n: u32) -> anyhow::Result<()> {
         let writes = (0u32..).zip(members(sizes, n)).map(|(k, xuid)| async move {
@@ -129,9 +143,7 @@ impl Filler {
         let (written, shown, found) =
             join3(join_all(writes), post(sizes.is_activity(n), body::activity), post(sizes.is_listed(n), body::listing)).await;
         let outcomes = written.into_iter().chain(shown).chain(found);
-        outcomes.collect::<anyhow::Result<()>>().with_context(|| {
-            format!("failed to make session {n}: fill a new database, or go on from the first number that it lacks")
-        })
+        outcomes.collect::<anyhow::Result<()>>().with_context(|| format!("failed to make session {n}"))
     }
 
     /// Writes session `n` as a user, who creates it only where it is missing.
