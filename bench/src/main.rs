@@ -1,5 +1,6 @@
 //! Benchmarks of openmpsd beside the database itself.
 
 mod comparison;
+mod report;
 
 fn main() {}
