@@ -41,10 +41,9 @@ pub fn page(measured: &Measured<'_>, setting: &Setting) -> String {
 /// The title, and a sentence about what the page shows.
 fn words(measured: &Measured<'_>) -> (&'static str, &'static str) {
     match measured {
-        Measured::Comparisons(_) => (
-            "openmpsd beside its baselines",
-            "Each workload is measured in turns with its baseline, on the same machine, the same database and the same data.",
-        ),
+        Measured::Comparisons(_) => {
+            ("openmpsd beside its baselines", "Each workload is measured in turns with its baseline, on the same machine.")
+        }
         Measured::Growth(_) => (
             "openmpsd on growing data",
             "The same reads on data sets of several sizes: how much longer they take where more is stored.",
