@@ -24,6 +24,8 @@ mod search;
 mod sessions;
 mod social;
 mod sweeper;
+#[cfg(test)]
+pub(crate) mod tests;
 mod tickets;
 mod unreadable;
 mod writer;

@@ -21,7 +21,7 @@ mod operations;
 mod parameters;
 mod queries;
 mod reply;
-mod route;
+pub(crate) mod route;
 mod sessions;
 mod social;
 mod throttle;
