@@ -18,8 +18,8 @@ use crate::social::{self, HttpOptions};
 
 /// How many searches run at a time where connections abound.
 const SEARCHES_MAX: usize = 6;
-/// The most connections of the private server: the pool, and room for people with psql.
-const SPARE_CONNECTIONS: u32 = 20;
+/// The most connections of the private server: the pool, and room for people with psql and for measurements beside the service.
+const SPARE_CONNECTIONS: u32 = 48;
 
 pub(super) fn embedded_options(settings: &Settings) -> EmbeddedOptions {
     EmbeddedOptions {

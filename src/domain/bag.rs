@@ -75,7 +75,7 @@ pub fn replace(stored: &mut Object, name: &str, value: Json) {
 
 /// Merges `custom` data: field by field when both sides are objects, otherwise the new value replaces the old (W-10, W-13).
 pub fn merge_custom(stored: &mut Json, given: &Json) {
-    match (stored, given) {
+    match (stored.open(), given) {
         (stored, Json::Null) => *stored = Json::object(),
         (Json::Object(stored), Json::Object(given)) => {
             for (name, value) in given {

@@ -154,6 +154,9 @@ impl<'a> Entry<'a> {
             }
         }
         let at = format!("{}.constants.custom", self.at);
+        if self.constants.custom.is_some() {
+            member.constants.custom.open();
+        }
         match (&mut member.constants.custom, self.constants.custom) {
             (_, None) => {}
             (Json::Object(stored), Some(Json::Object(asked))) => {

@@ -87,16 +87,16 @@ impl<'a> Work<'a> {
                 self.object(Some(Refusal::conflict(at, "constants are fixed once the session exists")));
             }
         }
-        let same = match (&self.session.constants.custom, given.custom) {
-            (_, None) => None,
-            (Json::Object(stored), Some(Json::Object(given))) => {
+        let Some(given) = given.custom else { return Ok(()) };
+        let differs = match (&*self.session.constants.custom.opened(), given) {
+            (Json::Object(stored), Json::Object(given)) => {
                 let differs = |(name, value): &(_, &Json)| stored.get(*name).unwrap_or(&Json::Null) != *value;
                 given.iter().find(|field| differs(field)).map(|(name, _)| format!("constants.custom.{name}"))
             }
-            (Json::Object(stored), Some(Json::Null)) if stored.is_empty() => None,
-            (stored, Some(given)) => (stored != given).then(|| "constants.custom".to_owned()),
+            (Json::Object(stored), Json::Null) if stored.is_empty() => None,
+            (stored, given) => (stored != given).then(|| "constants.custom".to_owned()),
         };
-        self.object(same.map(|at| Refusal::conflict(at, "constants are fixed once the session exists")));
+        self.object(differs.map(|at| Refusal::conflict(at, "constants are fixed once the session exists")));
         Ok(())
     }
 

@@ -11,13 +11,14 @@ mod tests;
 
 use std::borrow::{Borrow, Cow};
 use std::fmt::{self, Write as _};
+use std::sync::Arc;
 
 use indexmap::IndexMap;
 
-pub use reader::{STORED_DEPTH, SyntaxError, parse};
+pub use reader::{Leave, STORED_DEPTH, SyntaxError, parse, parse_but};
 
 /// A JSON value. Two values are equal when they mean the same: numbers by value, objects without regard to order.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum Json {
     /// `null`
     Null,
@@ -31,6 +32,42 @@ pub enum Json {
     Array(Vec<Json>),
     /// An object, its fields in the order they were first given.
     Object(Object),
+    /// An object or array that was left as it stands in a stored text ([`parse_but`]). It has fields and items when it is
+    /// [opened](Json::opened).
+    Raw(Raw),
+}
+
+/// The text of an object or array that is not empty, as [`Json::write`] writes it.
+#[derive(Debug, Clone)]
+pub struct Raw(Arc<str>);
+
+impl PartialEq for Json {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Null, Self::Null) => true,
+            (Self::Bool(one), Self::Bool(two)) => one == two,
+            (Self::Number(one), Self::Number(two)) => one == two,
+            (Self::String(one), Self::String(two)) => one == two,
+            (Self::Array(one), Self::Array(two)) => one == two,
+            (Self::Object(one), Self::Object(two)) => one == two,
+            (Self::Raw(one), Self::Raw(two)) => {
+                one.0 == two.0 || (one.kind() == two.kind() && reader::open(one) == reader::open(two))
+            }
+            (Self::Raw(raw), other @ (Self::Array(_) | Self::Object(_)))
+            | (other @ (Self::Array(_) | Self::Object(_)), Self::Raw(raw)) => {
+                raw.kind() == other.kind() && reader::open(raw) == *other
+            }
+            _ => false,
+        }
+    }
+}
+
+impl Eq for Json {}
+
+impl Raw {
+    fn kind(&self) -> &'static str {
+        if self.0.starts_with('{') { "an object" } else { "an array" }
+    }
 }
 
 /// The fields of a JSON object in their order; of duplicate keys the last one wins (W-03).
@@ -89,7 +126,25 @@ impl Json {
             Self::String(_) => "a string",
             Self::Array(_) => "an array",
             Self::Object(_) => "an object",
+            Self::Raw(raw) => raw.kind(),
         }
+    }
+
+    /// This value with fields and items of its own, if it was left as it stands in a stored text; those within may still be left.
+    #[must_use]
+    pub fn opened(&self) -> Cow<'_, Self> {
+        match self {
+            Self::Raw(raw) => Cow::Owned(reader::open(raw)),
+            value => Cow::Borrowed(value),
+        }
+    }
+
+    /// The same in place, for whoever changes a field.
+    pub fn open(&mut self) -> &mut Self {
+        if let Self::Raw(raw) = self {
+            *self = reader::open(raw);
+        }
+        self
     }
 
     /// Appends the shortest text of this value.
@@ -111,6 +166,7 @@ impl Json {
                 out.push(']');
             }
             Self::Object(fields) => write_object(fields, out),
+            Self::Raw(raw) => out.push_str(&raw.0),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Json, Number, Object, Text, push_escaped};
+use super::{Json, Number, Object, Raw, Text, push_escaped};
 
 /// What is wrong with a JSON text, and where.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -26,11 +26,52 @@ pub const STORED_DEPTH: usize = 512;
 pub fn parse(bytes: &[u8], depth: usize) -> Result<Json, SyntaxError> {
     let text = std::str::from_utf8(bytes)
         .map_err(|error| SyntaxError { why: "the text is not valid UTF-8", at: error.valid_up_to() })?;
+    read(text, depth, &Leave::Nothing)
+}
+
+/// Which objects and arrays of a text are checked but kept as they stand there ([`Json::Raw`]).
+#[derive(Debug)]
+pub enum Leave {
+    /// None of them.
+    Nothing,
+    /// This one.
+    This,
+    /// Some of those in the fields with these names.
+    In(&'static [(&'static str, Leave)]),
+    /// Some of those in each field.
+    InEach(&'static Leave),
+}
+
+impl Leave {
+    fn in_field(&self, key: &Text) -> &'static Self {
+        match self {
+            Self::Nothing | Self::This => &Self::Nothing,
+            Self::In(fields) => fields.iter().find(|(name, _)| *name == &*key.0).map_or(&Self::Nothing, |(_, inner)| inner),
+            Self::InEach(inner) => inner,
+        }
+    }
+}
+
+/// Reads a text that this service wrote itself, but for what is left as it is: the spelling of that must be the one that is written.
+///
+/// # Errors
+/// As [`parse`], also for what is left.
+pub fn parse_but(text: &str, leave: &'static Leave) -> Result<Json, SyntaxError> {
+    read(text, STORED_DEPTH, leave)
+}
+
+fn read(text: &str, depth: usize, leave: &'static Leave) -> Result<Json, SyntaxError> {
     let mut reader = Reader { text, at: 0, depth };
     reader.skip_space();
-    let value = reader.value()?;
+    let value = reader.value(leave)?;
     reader.skip_space();
     if reader.at < text.len() { reader.fail("unexpected text after the value") } else { Ok(value) }
+}
+
+/// Reads the outermost object or array of a text, and leaves those within it.
+pub(super) fn open(raw: &Raw) -> Json {
+    const WITHIN: Leave = Leave::InEach(&Leave::This);
+    read(&raw.0, STORED_DEPTH, &WITHIN).expect("it was checked when it was left")
 }
 
 struct Reader<'a> {
@@ -69,10 +110,11 @@ impl Reader<'_> {
         }
     }
 
-    fn value(&mut self) -> Result<Json, SyntaxError> {
+    fn value(&mut self, leave: &'static Leave) -> Result<Json, SyntaxError> {
         match self.peek() {
-            Some(b'{') => self.nested(Self::fields),
-            Some(b'[') => self.nested(Self::items),
+            Some(b'{' | b'[') if matches!(leave, Leave::This) => self.left(),
+            Some(b'{') => self.nested(|reader| reader.fields(leave)),
+            Some(b'[') => self.nested(|reader| reader.items(leave)),
             Some(b'"') => Ok(Json::String(self.string()?)),
             Some(b'-' | b'0'..=b'9') => self.number(),
             Some(b't') => self.word("true", Json::Bool(true)),
@@ -83,7 +125,73 @@ impl Reader<'_> {
         }
     }
 
-    fn nested(&mut self, inner: fn(&mut Self) -> Result<Json, SyntaxError>) -> Result<Json, SyntaxError> {
+    /// An object or array that is checked, and kept as it stands; an empty one has nothing to be looked at later.
+    fn left(&mut self) -> Result<Json, SyntaxError> {
+        let start = self.at;
+        self.pass()?;
+        match &self.text[start..self.at] {
+            "{}" => Ok(Json::object()),
+            "[]" => Ok(Json::Array(Vec::new())),
+            text => Ok(Json::Raw(Raw(text.into()))),
+        }
+    }
+
+    /// Goes past a value, checking it.
+    fn pass(&mut self) -> Result<(), SyntaxError> {
+        match self.peek() {
+            Some(b'{') => self.nested(|reader| reader.pass_each(b'}', true)),
+            Some(b'[') => self.nested(|reader| reader.pass_each(b']', false)),
+            Some(b'"') => self.pass_string(),
+            Some(b'-' | b'0'..=b'9') => self.pass_number(),
+            _ => self.value(&Leave::Nothing).map(drop),
+        }
+    }
+
+    fn pass_each(&mut self, end: u8, with_names: bool) -> Result<(), SyntaxError> {
+        self.skip_space();
+        if self.take(end) {
+            return Ok(());
+        }
+        loop {
+            self.skip_space();
+            if with_names {
+                self.pass_string()?;
+                self.skip_space();
+                if !self.take(b':') {
+                    return self.fail("expected ':' after a field name");
+                }
+                self.skip_space();
+            }
+            self.pass()?;
+            self.skip_space();
+            if self.take(end) {
+                return Ok(());
+            }
+            if !self.take(b',') {
+                return self.fail("expected ',' or the end of an object or array");
+            }
+        }
+    }
+
+    fn pass_string(&mut self) -> Result<(), SyntaxError> {
+        if !self.take(b'"') {
+            return self.fail("expected a field name in quotes");
+        }
+        loop {
+            match self.peek() {
+                Some(b'"') => {
+                    self.at += 1;
+                    return Ok(());
+                }
+                Some(b'\\') => self.escape(&mut String::new())?,
+                Some(byte) if byte < 0x20 => return self.fail("a control character in a string is not escaped"),
+                Some(_) => self.at += 1,
+                None => return self.fail("a string is not closed"),
+            }
+        }
+    }
+
+    fn nested<T>(&mut self, inner: impl FnOnce(&mut Self) -> Result<T, SyntaxError>) -> Result<T, SyntaxError> {
         if self.depth == 0 {
             return self.fail("arrays and objects are nested too deeply");
         }
@@ -94,7 +202,7 @@ impl Reader<'_> {
         Ok(value)
     }
 
-    fn fields(&mut self) -> Result<Json, SyntaxError> {
+    fn fields(&mut self, leave: &'static Leave) -> Result<Json, SyntaxError> {
         let mut fields = Object::new();
         self.skip_space();
         if self.take(b'}') {
@@ -111,7 +219,7 @@ impl Reader<'_> {
                 return self.fail("expected ':' after a field name");
             }
             self.skip_space();
-            let value = self.value()?;
+            let value = self.value(leave.in_field(&key))?;
             fields.insert(key, value);
             self.skip_space();
             if self.take(b'}') {
@@ -123,7 +231,8 @@ impl Reader<'_> {
         }
     }
 
-    fn items(&mut self) -> Result<Json, SyntaxError> {
+    fn items(&mut self, leave: &'static Leave) -> Result<Json, SyntaxError> {
+        let within = if let Leave::InEach(within) = leave { within } else { &Leave::Nothing };
         let mut items = Vec::new();
         self.skip_space();
         if self.take(b']') {
@@ -131,7 +240,7 @@ impl Reader<'_> {
         }
         loop {
             self.skip_space();
-            items.push(self.value()?);
+            items.push(self.value(within)?);
             self.skip_space();
             if self.take(b']') {
                 return Ok(Json::Array(items));
@@ -152,6 +261,11 @@ impl Reader<'_> {
 
     fn number(&mut self) -> Result<Json, SyntaxError> {
         let start = self.at;
+        self.pass_number()?;
+        Ok(Json::Number(Number(self.text[start..self.at].into())))
+    }
+
+    fn pass_number(&mut self) -> Result<(), SyntaxError> {
         self.take(b'-');
         if !self.take(b'0') {
             self.digits()?;
@@ -165,7 +279,7 @@ impl Reader<'_> {
             let _ = self.take(b'+') || self.take(b'-');
             self.digits()?;
         }
-        Ok(Json::Number(Number(self.text[start..self.at].into())))
+        Ok(())
     }
 
     fn string(&mut self) -> Result<Text, SyntaxError> {

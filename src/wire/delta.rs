@@ -37,10 +37,12 @@ pub fn between(before: &Session, after: &Session) -> String {
     }
     let mut properties = Object::new();
     put_some(&mut properties, "system", objects(&before.properties.system, &after.properties.system));
-    match (&before.properties.custom, &after.properties.custom) {
-        (Json::Object(before), Json::Object(after)) => put_some(&mut properties, "custom", objects(before, after)),
-        (before, after) if before == after => {}
-        (_, after) => drop(properties.insert("custom".into(), after.clone())),
+    let custom = (&before.properties.custom, &after.properties.custom);
+    if custom.0 != custom.1 {
+        match (&*custom.0.opened(), &*custom.1.opened()) {
+            (Json::Object(before), Json::Object(after)) => put_some(&mut properties, "custom", objects(before, after)),
+            (_, after) => drop(properties.insert("custom".into(), after.clone())),
+        }
     }
     if !properties.is_empty() {
         fields.value("properties", &properties.into());

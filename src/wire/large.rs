@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use super::stored::{Beside, Corrupt, Fields, body_of, corrupt, entry, parse, read_member, read_role_types};
+use super::stored::{Beside, Corrupt, ENTRY, Fields, body_of, corrupt, entry, parse, parse_but, read_member, read_role_types};
 use crate::domain::names::{MemberIndex, Xuid};
 use crate::domain::roles::{Holders, RoleTypes, Taken};
 use crate::domain::session::{Crowd, Member, Session};
@@ -98,7 +98,7 @@ pub fn member_text(member: &Member) -> String {
 /// # Errors
 /// When the text is not of the form `member_text` gives it.
 pub fn read_member_text(text: &str, beside: Beside) -> Result<Member, Corrupt> {
-    read_member(parse(text)?, beside)
+    read_member(parse_but(text, &ENTRY)?, beside)
 }
 
 /// Loads members into a large session that was read without them; `next_due` is when the first of the others is due.

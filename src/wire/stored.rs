@@ -17,7 +17,7 @@ use crate::domain::roles::{Holders, RoleTypes};
 use crate::domain::session::{Bag, Member, MemberState, ServerEntry, Session};
 use crate::domain::system::render_instant;
 use crate::domain::timers;
-use crate::json::{self, Json, Object};
+use crate::json::{self, Json, Leave, Object};
 
 /// A session as two texts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -300,7 +300,7 @@ pub(super) fn corrupt<T>(at: &str) -> Result<T, Corrupt> {
 /// # Errors
 /// When a text is not of the form `render` gives it.
 pub fn read(reference: &SessionReference, body: &str, private: &str) -> Result<Session, Corrupt> {
-    let (mut body, private) = (parse(body)?, parse(private)?);
+    let (mut body, private) = (parse_but(body, &DOCUMENT)?, parse(private)?);
     let Json::Object(fields) = &mut body else { return corrupt("the document") };
     let mut take = |name: &str| fields.shift_remove(name).ok_or_else(|| Corrupt(format!("{name} is missing")));
     let mut constants = take_bag("constants", take("constants")?)?;
@@ -416,6 +416,17 @@ fn read_episode(value: &Json) -> Result<Initializing, Corrupt> {
 fn read_texts(value: Option<&Json>) -> Vec<String> {
     let items = value.and_then(Json::as_array).unwrap_or_default();
     items.iter().filter_map(|item| Some(item.as_str()?.into_owned())).collect()
+}
+
+/// Custom data is nobody's but the title's: until it is written to, it stays the text that it is.
+const BAG: Leave = Leave::In(&[("custom", Leave::This)]);
+/// A member or a server.
+pub(super) const ENTRY: Leave = Leave::In(&[("constants", BAG), ("properties", BAG)]);
+const DOCUMENT: Leave =
+    Leave::In(&[("constants", BAG), ("properties", BAG), ("servers", Leave::InEach(&ENTRY)), ("members", Leave::InEach(&ENTRY))]);
+
+pub(super) fn parse_but(text: &str, leave: &'static Leave) -> Result<Json, Corrupt> {
+    json::parse_but(text, leave).map_err(|error| Corrupt(error.to_string()))
 }
 
 pub(super) fn parse(text: &str) -> Result<Json, Corrupt> {
