@@ -41,17 +41,19 @@ impl Rig {
     ///
     /// # Errors
     /// What keeps it from starting, in its own words.
-    pub async fn start(data_dir: &Path, shared_buffers_mb: u32, log: &Path) -> anyhow::Result<Self> {
+    pub async fn start(data_dir: &Path, shared_buffers_mb: u32) -> anyhow::Result<Self> {
         let program = beside_us("openmpsd")?;
         let mut command = Command::new(&program);
         command.args(["serve", "--dev", "--listen", "127.0.0.1:0", "--data-dir"]).arg(data_dir);
         command.arg("--services").arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("services"));
         command.env_remove("DATABASE_URL").env_remove("OPENMPSD__DATABASE__URL");
         command.env("OPENMPSD__EMBEDDED__SHARED_BUFFERS_MB", shared_buffers_mb.to_string());
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
+        // A Ctrl-C is for us, who end it in order.
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true).process_group(0);
         let mut child = command.spawn().with_context(|| format!("cannot run {}", program.display()))?;
         let mut lines = BufReader::new(child.stderr.take().expect("it is piped")).lines();
-        let mut log = File::create(log).await.with_context(|| format!("cannot write {}", log.display()))?;
+        let log = data_dir.join("bench/service.log");
+        let mut log = File::create(&log).await.with_context(|| format!("cannot write {}", log.display()))?;
         let mut said = String::new();
         let listening = async {
             while let Ok(Some(line)) = lines.next_line().await {
