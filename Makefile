@@ -4,7 +4,7 @@
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run load test bless fuzz-api lint fmt toolchain postgres deployment
+.PHONY: help run load test instructions bless fuzz-api lint fmt toolchain postgres deployment valgrind
 
 help: ## list what can be done
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST)
@@ -19,8 +19,12 @@ load: toolchain ## load-test a service that runs (docs/load.md); ARGS="--target 
 test: toolchain postgres deployment ## run every test, against a PostgreSQL of their own; ARGS="writes" picks some
 	cargo test --workspace $(ARGS)
 
-bless: toolchain postgres ## take transcripts, examples, docs/openapi.json, docs/sql.md and the table of authority as they are now
+instructions: toolchain valgrind ## count the instructions of hot functions and compare (docs/performance.md); OPENMPSD_BLESS=1 takes them as they are
+	cargo test --lib -- --ignored --exact tests::guard::hot_functions_take_as_many_instructions_as_they_did
+
+bless: toolchain postgres ## take transcripts, examples, docs/openapi.json, docs/sql.md, the table of authority and tests/data/allocations.txt as they are now
 	OPENMPSD_BLESS=1 cargo test --lib scenarios
+	OPENMPSD_BLESS=1 cargo test --lib guard::
 	OPENMPSD_BLESS=1 cargo test --test it openapi::the_examples
 	OPENMPSD_BLESS=1 cargo test --lib openapi::
 	OPENMPSD_BLESS=1 cargo test --test it authority::
@@ -45,3 +49,6 @@ postgres:
 
 deployment:
 	@scripts/ensure-deployment
+
+valgrind:
+	@scripts/ensure-valgrind

@@ -22,4 +22,6 @@ pub mod settings;
 pub mod social;
 pub mod store;
 pub mod telemetry;
+#[cfg(test)]
+mod tests;
 pub mod wire;

@@ -35,7 +35,7 @@ use chores::start_chores;
 pub use chores::{House, take_statistics};
 use clocks::{follow_clock, take_dev_lease};
 use options::{directory_options, embedded_options, request_rules, social_source, socket_options};
-pub use parts::{Parts, Running, Seat};
+pub use parts::{Parts, READER_CONNECTIONS, Running, Seat};
 pub use tls::{Certificate, TlsError, TlsFiles};
 pub use warnings::{Warning, warnings};
 
@@ -140,7 +140,7 @@ async fn open_store(url: &str, settings: &Settings) -> anyhow::Result<(Store, Ve
     let connect = PgConnectOptions::from_str(url).context("database.url is no PostgreSQL URL")?;
     let store = Store::connect(StoreOptions {
         connect,
-        pool_max: settings.database.pool_max,
+        pool_max: settings.database.pool_max - u32::try_from(options::readers(settings))? * READER_CONNECTIONS,
         statement_timeout: Duration::from_millis(settings.database.statement_timeout_ms),
         acquire_timeout: Duration::from_millis(settings.database.acquire_timeout_ms),
     })
@@ -192,6 +192,7 @@ async fn serve_on(
         seat,
         certificate: certificate.clone(),
         workers: settings.server.workers,
+        readers: options::readers(settings),
         drain: Duration::from_millis(settings.server.drain_ms),
         shutdown: Duration::from_millis(settings.server.shutdown_ms),
         head_timeout: Duration::from_millis(settings.server.head_timeout_ms),

@@ -1,10 +1,12 @@
 //! From the settings to what each room wants to know.
 
+use std::num::NonZero;
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::TimeDelta;
 
+use super::parts::READER_CONNECTIONS;
 use crate::directory;
 use crate::domain::limits::{Limits, UnknownFields};
 use crate::domain::throttle::{Limit, Numbers, Window};
@@ -109,6 +111,15 @@ pub(super) fn directory_options(settings: &Settings) -> directory::Options {
         queue_total: settings.queues.total,
         metrics: Arc::default(),
     }
+}
+
+/// How many workers read for themselves: all of them, as long as that takes no more than half of the connections.
+pub(super) fn readers(settings: &Settings) -> usize {
+    let workers = match settings.server.workers {
+        0 => std::thread::available_parallelism().map_or(1, NonZero::get),
+        workers => workers,
+    };
+    workers.min((settings.database.pool_max / (2 * READER_CONNECTIONS)) as usize)
 }
 
 pub(super) fn request_rules(settings: &Settings, dev: bool) -> Rules {

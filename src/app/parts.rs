@@ -3,6 +3,7 @@
 use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
@@ -30,6 +31,8 @@ const BACKLOG: i32 = 4096;
 
 /// How many TLS handshakes of one worker may be under way: clients that begin one and stall must not keep others out for long.
 const HANDSHAKES_MAX: usize = 16_384;
+/// The connections of a worker that reads for itself: one for sessions, one for handles.
+pub const READER_CONNECTIONS: u32 = 2;
 /// How long connections to the database may take to close, beyond what requests under way may take.
 const CLOSING: Duration = Duration::from_secs(2);
 
@@ -57,6 +60,8 @@ pub struct Parts {
     pub certificate: Option<Arc<Certificate>>,
     /// Worker threads; 0 means one per core.
     pub workers: usize,
+    /// How many of them read for themselves, with [`READER_CONNECTIONS`] each; the others share what reads for all.
+    pub readers: usize,
     /// How long the service answers on at shutdown, not ready any more, before it stops listening.
     pub drain: Duration,
     /// How long running requests may take after that.
@@ -123,8 +128,15 @@ impl Parts {
             sockets: self.sockets,
             draining: draining.clone(),
         });
+        let (reading, begun) = (Arc::clone(&directory), Arc::new(AtomicUsize::new(0)));
+        let shared = reading.shared_reader();
         let mut server = HttpServer::new(move || {
-            App::new().wrap(from_fn(http::mind_the_connection)).app_data(service.clone()).configure(http::configure)
+            // This runs once on each worker's own thread.
+            let own = begun.fetch_add(1, Ordering::Relaxed) < self.readers;
+            let reader = if own { reading.reader(READER_CONNECTIONS) } else { shared.clone() };
+            let app =
+                App::new().wrap(from_fn(http::mind_the_connection)).app_data(service.clone()).app_data(web::Data::new(reader));
+            app.configure(http::configure)
         })
         .disable_signals()
         .keep_alive(self.keep_alive)

@@ -19,10 +19,13 @@ mod handles;
 mod plan;
 mod queries;
 mod queue;
+mod reader;
 mod search;
 mod sessions;
 mod social;
 mod sweeper;
+#[cfg(test)]
+pub(crate) mod tests;
 mod tickets;
 mod unreadable;
 mod writer;
@@ -38,9 +41,9 @@ use crate::domain::decide::Outcome;
 use crate::domain::limits::Limits;
 use crate::domain::names::ETag;
 use crate::domain::principal::{Principal, ServerFor};
-use crate::metrics::{Metrics, size};
-use crate::store::rows::{AccessFacts, HandleReadRow, ReadRow};
-use crate::store::{FactsAsk, HandleAsk, NonceDigest, ReadAsk, Store, StoreError};
+use crate::metrics::Metrics;
+use crate::store::rows::AccessFacts;
+use crate::store::{FactsAsk, NonceDigest, Store, StoreError};
 
 pub use administration::{Deed, Unaudited};
 use announce::Outlet;
@@ -49,6 +52,7 @@ pub use bans::Bans;
 pub use error::DirectoryError;
 pub(crate) use gather::Gather;
 pub use queries::Found;
+pub use reader::Reader;
 pub use search::FoundListings;
 pub use sessions::WriteRequest;
 pub use social::ExportKey;
@@ -119,8 +123,7 @@ pub struct Directory {
     options: Arc<Options>,
     catalog: Arc<catalog::Catalog>,
     bans: Bans,
-    readers: Vec<Gather<ReadAsk, Option<ReadRow>>>,
-    handle_readers: Vec<Gather<HandleAsk, Option<HandleReadRow>>>,
+    reader: Reader,
     doorkeeper: Gather<FactsAsk, AccessFacts>,
     prober: Gather<Uuid, Option<(Uuid, i64)>>,
     ticketer: Gather<(NonceDigest, DateTime<Utc>), Option<String>>,
@@ -140,23 +143,6 @@ impl Directory {
         let options = Arc::new(options);
         let searches = options.searches.max(1);
         let outlet = Outlet::default();
-        let gatherers = options.gatherers.max(1);
-        let read = |_| {
-            let (store, metrics) = (store.clone(), Arc::clone(&options.metrics));
-            Gather::start(move |asks: Vec<ReadAsk>| {
-                metrics.read_batch.observe(size(asks.len()));
-                let store = store.clone();
-                async move { store.read_sessions(&asks).await }
-            })
-        };
-        let follow = |_| {
-            let (store, clock, metrics) = (store.clone(), clock.clone(), Arc::clone(&options.metrics));
-            Gather::start(move |asks: Vec<HandleAsk>| {
-                metrics.read_batch.observe(size(asks.len()));
-                let (store, now) = (store.clone(), clock.now());
-                async move { store.read_by_handles(&asks, now).await }
-            })
-        };
         let facts = store.clone();
         let doorkeeper = Gather::start(move |asks: Vec<FactsAsk>| {
             let store = facts.clone();
@@ -176,8 +162,7 @@ impl Directory {
             doorkeeper,
             prober,
             ticketer,
-            readers: (0..gatherers).map(read).collect(),
-            handle_readers: (0..gatherers).map(follow).collect(),
+            reader: Reader::start(&store, &clock, &options.metrics),
             writer: Writer::start(&store, &clock, &ids, &options, &outlet),
             outlet,
             catalog: Arc::default(),
@@ -191,6 +176,19 @@ impl Directory {
             ids,
             options,
         }
+    }
+
+    /// Reads for one thread, gathered and answered on it: what is asked there is answered without waking another. They take so many
+    /// connections beside those of the store. Must be called inside that thread's runtime.
+    #[must_use]
+    pub fn reader(&self, connections: u32) -> Reader {
+        Reader::start(&self.store.here(connections), &self.clock, self.metrics())
+    }
+
+    /// The reads of all threads that have no reader of their own.
+    #[must_use]
+    pub fn shared_reader(&self) -> Reader {
+        self.reader.clone()
     }
 
     /// Loads the catalog and the bans for the first time; later calls of `refresh_catalog` and `refresh_bans` keep them current.

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::plan::Asked;
 use super::queue::{Done, View, Wish};
-use super::{Directory, DirectoryError, Document, Written};
+use super::{Directory, DirectoryError, Document, Reader, Written};
 use crate::domain::access::{self, Nearness, Pass};
 use crate::domain::command::{Command, Write};
 use crate::domain::connection::Lost;
@@ -93,23 +93,38 @@ impl Directory {
         reference: &SessionReference,
         principal: &Arc<Principal>,
     ) -> Result<Option<Document>, DirectoryError> {
-        let sid = reference.sid();
-        let ask = ReadAsk { sid, caller: principal.xuid().map(|xuid| xuid.0) };
-        let row = self.readers[self.lane(sid)].ask(ask).await.ok_or(DirectoryError::Busy)??;
-        match row {
+        self.read_by(&self.reader, reference, principal).await
+    }
+
+    /// The same by the thread's own reader.
+    ///
+    /// # Errors
+    /// As `read`.
+    pub async fn read_by(
+        &self,
+        reader: &Reader,
+        reference: &SessionReference,
+        principal: &Arc<Principal>,
+    ) -> Result<Option<Document>, DirectoryError> {
+        let ask = ReadAsk { sid: reference.sid(), caller: principal.xuid().map(|xuid| xuid.0) };
+        match reader.session(ask).await? {
             Some(row) => self.show(row, principal, &Pass::Nothing).await,
             None => Ok(None),
         }
     }
 
-    /// Reads a session through a handle (R-53, H-45).
+    /// Reads a session through a handle (R-53, H-45), by the thread's own reader.
     ///
     /// # Errors
     /// 404 when the handle is unknown; otherwise as `read`.
-    pub async fn read_through(&self, handle: HandleId, principal: &Arc<Principal>) -> Result<Option<Document>, DirectoryError> {
+    pub async fn read_through(
+        &self,
+        reader: &Reader,
+        handle: HandleId,
+        principal: &Arc<Principal>,
+    ) -> Result<Option<Document>, DirectoryError> {
         let ask = HandleAsk { id: handle.0, caller: principal.xuid().map(|xuid| xuid.0) };
-        let row = self.handle_readers[self.lane(handle.0)].ask(ask).await.ok_or(DirectoryError::Busy)??;
-        let row = row.ok_or(DirectoryError::UnknownHandle)?;
+        let row = reader.handle(ask).await?.ok_or(DirectoryError::UnknownHandle)?;
         self.catalog.service(&row.handle.reference.scid.into(), principal)?;
         let pass = self.pass_of(&row, principal).await?;
         match row.session {
@@ -164,10 +179,6 @@ impl Directory {
         let rows = self.store.read_by_handles(&asks, self.clock.now()).await?;
         let from_origin = |row: &Option<HandleReadRow>| row.as_ref().is_some_and(|row| row.from_origin);
         Ok(users.iter().zip(&rows).filter(|(_, row)| from_origin(row)).map(|(user, _)| user.xuid).collect())
-    }
-
-    fn lane(&self, id: Uuid) -> usize {
-        usize::from(id.as_bytes()[15]) % self.readers.len()
     }
 
     /// Shows a stored session to a caller, settled first if something is due.

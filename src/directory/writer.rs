@@ -465,7 +465,7 @@ impl Group {
     }
 }
 
-fn read_record(sid: Uuid, loaded: &Loaded) -> Result<Option<LoadedRecord>, StoreError> {
+pub(super) fn read_record(sid: Uuid, loaded: &Loaded) -> Result<Option<LoadedRecord>, StoreError> {
     let Some(stored) = &loaded.stored else { return Ok(None) };
     let row = &stored.session;
     let session = projection::loaded_session(stored)

@@ -80,7 +80,7 @@ impl<'a> Address<'a> {
 pub async fn read(call: Call<'_>, path: &SessionPath, part: &Part) -> Answer {
     let address = Address::parse(part)?;
     let (reference, _) = locate(&call, path)?;
-    let found = call.service.directory.read(&reference, &call.principal).await?;
+    let found = call.service.directory.read_by(call.reader, &reference, &call.principal).await?;
     let document = found.ok_or_else(|| Refusal::new(Kind::Missing, "the session does not exist"))?;
     let element = address.element(&call.principal)?.rendered(&document.body, call.minor);
     let Some(text) = element.map_err(|error| ApiError::Corrupt(document.location, error))? else {

@@ -75,7 +75,7 @@ pub async fn delete(call: Call<'_>, id: &str) -> Answer {
         (status = 304, description = "The caller has the present state (W-44)"),
     ))]
 pub async fn read_session(call: Call<'_>, id: &str) -> Answer {
-    let found = call.service.directory.read_through(parse(id)?, &call.principal).await?;
+    let found = call.service.directory.read_through(call.reader, parse(id)?, &call.principal).await?;
     Ok(show(&call, found))
 }
 

@@ -21,7 +21,7 @@ mod operations;
 mod parameters;
 mod queries;
 mod reply;
-mod route;
+pub(crate) mod route;
 mod sessions;
 mod social;
 mod throttle;
@@ -44,7 +44,7 @@ use tracing::Instrument as _;
 
 use crate::ambient::Clock;
 use crate::auth::Verifier;
-use crate::directory::Directory;
+use crate::directory::{Directory, Reader};
 use crate::domain::names::Xuid;
 use crate::domain::principal::Principal;
 use crate::notify::Hub;
@@ -144,6 +144,8 @@ type Answer = Result<Reply, ApiError>;
 /// One request after the checks that all routes share.
 struct Call<'a> {
     service: &'a web::Data<Service>,
+    /// What reads on this thread.
+    reader: &'a Reader,
     request: &'a HttpRequest,
     payload: web::Payload,
     principal: Arc<Principal>,
@@ -201,7 +203,12 @@ pub async fn mind_the_connection(
 }
 
 /// Answers a request.
-async fn dispatch(service: web::Data<Service>, request: HttpRequest, payload: web::Payload) -> HttpResponse {
+async fn dispatch(
+    service: web::Data<Service>,
+    reader: web::Data<Reader>,
+    request: HttpRequest,
+    payload: web::Payload,
+) -> HttpResponse {
     let route = Route::find(request.path());
     let observed = Observed::begin(&service, request.method(), route.as_ref(), request.headers());
     // An import is as long as it is.
@@ -209,7 +216,7 @@ async fn dispatch(service: web::Data<Service>, request: HttpRequest, payload: we
     let version = extract::contract_minor(request.headers());
     // Before the version is known to be sound nothing is answered that depends on it.
     let minor = *version.as_ref().unwrap_or(&0);
-    let answering = answer(&service, &request, payload, route, version).instrument(observed.span().clone());
+    let answering = answer((&service, &reader), &request, payload, route, version).instrument(observed.span().clone());
     let answered = if takes_its_time {
         answering.await
     } else {
@@ -222,7 +229,7 @@ async fn dispatch(service: web::Data<Service>, request: HttpRequest, payload: we
 }
 
 async fn answer(
-    service: &web::Data<Service>,
+    (service, reader): (&web::Data<Service>, &Reader),
     request: &HttpRequest,
     payload: web::Payload,
     route: Option<Route>,
@@ -263,7 +270,7 @@ async fn answer(
         let users: Vec<Xuid> = principal.users().iter().map(|user| user.xuid).collect();
         service.know(&users).await;
     }
-    let call = Call { service, request, payload, principal, minor };
+    let call = Call { service, reader, request, payload, principal, minor };
     match (route, request.method()) {
         (Route::Session(path), &Method::GET) => sessions::read(call, &path).await,
         (Route::Session(path), _) => sessions::write(call, &path).await,

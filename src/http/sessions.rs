@@ -41,7 +41,7 @@ pub fn locate(call: &Call, path: &SessionPath) -> Result<(SessionReference, Arc<
     ))]
 pub async fn read(call: Call<'_>, path: &SessionPath) -> Answer {
     let (reference, _) = locate(&call, path)?;
-    let found = call.service.directory.read(&reference, &call.principal).await?;
+    let found = call.service.directory.read_by(call.reader, &reference, &call.principal).await?;
     Ok(show(&call, found))
 }
 

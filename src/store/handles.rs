@@ -39,7 +39,7 @@ impl Store {
     /// `Unavailable`, `Database`.
     #[instrument(name = "db.handle.activities", level = "debug", skip_all, fields(owners = ask.owners.len()))]
     pub async fn find_activities(&self, ask: ActivitiesAsk<'_>, now: DateTime<Utc>) -> Result<Vec<ActivityRow>, StoreError> {
-        let rows = sqlx::query(include_str!("sql/find_activities.sql"))
+        let query = sqlx::query(include_str!("sql/find_activities.sql"))
             .bind(ask.owners.iter().copied().map(xuid_to_column).collect::<Vec<_>>())
             .bind(ask.scid)
             .bind(now)
@@ -48,9 +48,8 @@ impl Store {
             .bind(ask.with_body)
             .bind(ask.limit)
             .bind(ask.newest_first)
-            .bind(ask.only)
-            .fetch_all(&self.pool)
-            .await?;
+            .bind(ask.only);
+        let rows = self.rows(query).await?;
         let mut activities = rows.iter().map(ActivityRow::read).collect::<Result<Vec<_>, _>>()?;
         for session in activities.iter_mut().filter_map(|activity| activity.session.as_mut()) {
             self.distrust.facts(ask.callers, &mut session.candidate.facts);
@@ -64,12 +63,8 @@ impl Store {
     /// `Unavailable`, `Database`.
     #[instrument(name = "db.handle.newest_owners", level = "debug", skip_all)]
     pub async fn list_newest_owners(&self, but: u64, scid: Option<Uuid>, limit: i64) -> Result<Vec<u64>, StoreError> {
-        let rows = sqlx::query(include_str!("sql/list_newest_owners.sql"))
-            .bind(xuid_to_column(but))
-            .bind(scid)
-            .bind(limit)
-            .fetch_all(&self.pool)
-            .await?;
+        let query = sqlx::query(include_str!("sql/list_newest_owners.sql")).bind(xuid_to_column(but)).bind(scid).bind(limit);
+        let rows = self.rows(query).await?;
         let mut owners: Vec<u64> =
             rows.iter().map(|row| Ok(xuid_from_column(row.try_get("owner")?))).collect::<Result<_, sqlx::Error>>()?;
         let mut known = HashSet::new();
@@ -114,13 +109,9 @@ impl Store {
         now: DateTime<Utc>,
         limit: i64,
     ) -> Result<Vec<HandleRow>, StoreError> {
-        let rows = sqlx::query(include_str!("sql/find_invites.sql"))
-            .bind(xuid_to_column(invited))
-            .bind(now)
-            .bind(limit)
-            .bind(scids)
-            .fetch_all(&self.pool)
-            .await?;
+        let query =
+            sqlx::query(include_str!("sql/find_invites.sql")).bind(xuid_to_column(invited)).bind(now).bind(limit).bind(scids);
+        let rows = self.rows(query).await?;
         rows.iter().map(|row| Ok(HandleRow::read(row)?)).collect()
     }
 

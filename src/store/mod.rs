@@ -31,6 +31,7 @@ mod everything;
 mod handles;
 mod hints;
 mod instances;
+mod kept;
 mod log;
 pub mod migrate;
 mod nonces;
@@ -49,6 +50,7 @@ mod tests;
 mod verify;
 
 use distrust::Distrust;
+use kept::Kept;
 
 pub use administration::{
     AuditAsk, AuditKey, AuditRow, HandlesAsk, Inspected, ListedHandle, ListedSession, Paged, SessionKey, SessionsAsk, TAKE_MAX,
@@ -85,6 +87,10 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// How long a transaction may at least wait for its next statement: a busy machine takes its time.
 const IDLE_MIN: Duration = Duration::from_secs(1);
 
+/// How many connections are kept at hand between statements, and how large a pool must be for that.
+const KEPT: usize = 4;
+const KEPT_FROM: u32 = 8;
+
 /// How the store reaches its database.
 #[derive(Debug, Clone)]
 pub struct StoreOptions {
@@ -118,6 +124,7 @@ pub struct Store {
     patience: Duration,
     /// Shared by all clones.
     distrust: Arc<Distrust>,
+    kept: Kept,
 }
 
 impl Store {
@@ -139,36 +146,45 @@ impl Store {
             // A save decides by what is committed when it gets its locks.
             ("default_transaction_isolation", "read committed".to_owned()),
         ]);
-        let pool = PgPoolOptions::new()
-            .max_connections(options.pool_max)
-            .acquire_timeout(options.acquire_timeout)
-            .test_before_acquire(false)
-            .before_acquire(|connection, meta| {
-                Box::pin(async move {
-                    if meta.idle_for <= TRUSTED_IDLE {
-                        return Ok(true);
-                    }
-                    timeout(PATIENCE, connection.ping()).await.unwrap_or_else(|_| Err(silent())).map(|()| true)
-                })
-            })
-            .connect_with(connect)
-            .await
-            .map_err(|error| StoreError::Unavailable(error.into()))?;
-        Ok(Self { pool, patience: options.statement_timeout + PATIENCE, distrust: Arc::default() })
+        let pool = pool_options(options.pool_max, options.acquire_timeout).connect_with(connect).await;
+        let pool = pool.map_err(|error| StoreError::Unavailable(error.into()))?;
+        let kept = Kept::new(if options.pool_max < KEPT_FROM { 0 } else { KEPT });
+        Ok(Self { pool, patience: options.statement_timeout + PATIENCE, distrust: Arc::default(), kept })
+    }
+
+    /// The same database over a few connections of its own, which live on the runtime that calls this: what is asked there is answered
+    /// there, and wakes no other thread. They are opened when they are needed.
+    #[must_use]
+    pub fn here(&self, connections: u32) -> Self {
+        let options = pool_options(connections, self.pool.options().get_acquire_timeout());
+        let pool = options.connect_lazy_with((*self.pool.connect_options()).clone());
+        Self { pool, patience: self.patience, distrust: Arc::clone(&self.distrust), kept: Kept::new(connections as usize) }
+    }
+
+    /// A connection for one statement, or some; `kept.keep` it if all went well.
+    async fn connection(&self) -> Result<PoolConnection<Postgres>, sqlx::Error> {
+        match self.kept.take() {
+            Some(connection) => Ok(connection),
+            None => self.pool.acquire().await,
+        }
     }
 
     /// Runs a statement that any number of callers may wait for: a connection that is dead without a word is given up.
     async fn rows(&self, query: Query<'_, Postgres, PgArguments>) -> Result<Vec<PgRow>, sqlx::Error> {
-        let mut connection = self.pool.acquire().await?;
-        let rows = timeout(self.patience, query.fetch_all(&mut *connection)).await;
-        rows.unwrap_or_else(|_| Err(given_up(connection)))
+        let mut connection = self.connection().await?;
+        match timeout(self.patience, query.fetch_all(&mut *connection)).await {
+            Ok(rows) => rows.inspect(|_| self.kept.keep(connection)),
+            Err(_) => Err(given_up(connection)),
+        }
     }
 
     /// The same for a statement that gives no rows back: how many it touched.
     async fn touched(&self, query: Query<'_, Postgres, PgArguments>) -> Result<u64, sqlx::Error> {
-        let mut connection = self.pool.acquire().await?;
-        let done = timeout(self.patience, query.execute(&mut *connection)).await;
-        done.unwrap_or_else(|_| Err(given_up(connection))).map(|done| done.rows_affected())
+        let mut connection = self.connection().await?;
+        match timeout(self.patience, query.execute(&mut *connection)).await {
+            Ok(done) => done.inspect(|_| self.kept.keep(connection)).map(|done| done.rows_affected()),
+            Err(_) => Err(given_up(connection)),
+        }
     }
 
     /// How many connections there are.
@@ -181,6 +197,7 @@ impl Store {
 
     /// Closes every connection, after the statements under way.
     pub async fn close(&self) {
+        self.kept.close();
         self.pool.close().await;
     }
 
@@ -203,6 +220,20 @@ impl Store {
             Err(_) => Err(given_up(connection).into()),
         }
     }
+}
+
+/// A pool that trusts connections which were just used, and tries others before it hands them out.
+fn pool_options(most: u32, acquire_timeout: Duration) -> PgPoolOptions {
+    PgPoolOptions::new().max_connections(most).acquire_timeout(acquire_timeout).test_before_acquire(false).before_acquire(
+        |connection, meta| {
+            Box::pin(async move {
+                if meta.idle_for <= TRUSTED_IDLE {
+                    return Ok(true);
+                }
+                timeout(PATIENCE, connection.ping()).await.unwrap_or_else(|_| Err(silent())).map(|()| true)
+            })
+        },
+    )
 }
 
 /// Takes a connection out of the pool on which nothing comes any more, and says so.

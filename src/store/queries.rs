@@ -87,7 +87,7 @@ impl Store {
     #[instrument(name = "db.query.by_xuid", level = "debug", skip_all, fields(asks = query.asks.len()))]
     pub async fn find_candidates_by_xuid(&self, query: CandidatesByXuid<'_>) -> Result<Vec<Vec<CandidateRow>>, StoreError> {
         let after = || query.asks.iter().map(|ask| ask.after.as_ref());
-        let rows = sqlx::query(include_str!("sql/find_candidates_by_xuid.sql"))
+        let statement = sqlx::query(include_str!("sql/find_candidates_by_xuid.sql"))
             .bind(query.asks.iter().map(|ask| xuid_to_column(ask.xuid)).collect::<Vec<_>>())
             .bind(after().map(|key| key.map(|key| key.start_time)).collect::<Vec<_>>())
             .bind(after().map(|key| key.map(|key| key.name.as_str())).collect::<Vec<_>>())
@@ -100,9 +100,8 @@ impl Store {
             .bind(query.limit)
             .bind(query.states)
             .bind(query.private)
-            .bind(query.now)
-            .fetch_all(&self.pool)
-            .await?;
+            .bind(query.now);
+        let rows = self.rows(statement).await?;
         let mut lists = vec![Vec::new(); query.asks.len()];
         for row in &rows {
             let mut candidate = CandidateRow::read(row)?;
@@ -118,7 +117,7 @@ impl Store {
     /// `Unavailable`, `Database`.
     #[instrument(name = "db.query.by_keyword", level = "debug", skip_all)]
     pub async fn find_candidates_by_keyword(&self, query: CandidatesByKeyword<'_>) -> Result<Vec<CandidateRow>, StoreError> {
-        let rows = sqlx::query(include_str!("sql/find_candidates_by_keyword.sql"))
+        let statement = sqlx::query(include_str!("sql/find_candidates_by_keyword.sql"))
             .bind(query.scid)
             .bind(query.keyword)
             .bind(query.template_key)
@@ -127,9 +126,8 @@ impl Store {
             .bind(query.after.map(|key| key.sid))
             .bind(query.callers.iter().copied().map(xuid_to_column).collect::<Vec<_>>())
             .bind(query.device_ids)
-            .bind(query.limit)
-            .fetch_all(&self.pool)
-            .await?;
+            .bind(query.limit);
+        let rows = self.rows(statement).await?;
         let mut candidates = rows.iter().map(CandidateRow::read).collect::<Result<Vec<_>, _>>()?;
         for candidate in &mut candidates {
             self.distrust.facts(query.callers, &mut candidate.facts);

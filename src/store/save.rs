@@ -182,10 +182,12 @@ impl Store {
     async fn save_batch(&self, saves: &[SessionSave]) -> Result<HashSet<Uuid>, StoreError> {
         let mut attempt = 1;
         loop {
-            let mut connection = self.pool.acquire().await?;
+            let mut connection = self.connection().await?;
             // Two statements where sessions are listed.
-            let tried = timeout(self.patience * 2, try_batch(&mut connection, saves)).await;
-            let tried = tried.unwrap_or_else(|_| Err(given_up(connection)));
+            let tried = match timeout(self.patience * 2, try_batch(&mut connection, saves)).await {
+                Ok(tried) => tried.inspect(|_| self.kept.keep(connection)),
+                Err(_) => Err(given_up(connection)),
+            };
             match tried {
                 Ok(won) => return Ok(won),
                 Err(error) if kind(&error) == Kind::Conflict && attempt < ATTEMPTS => attempt += 1,

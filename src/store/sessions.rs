@@ -134,9 +134,9 @@ impl Store {
     /// `Unavailable`, `Database`.
     #[instrument(name = "db.session.load", level = "debug", skip_all, fields(asks = asks.len()))]
     pub async fn load_sessions(&self, asks: &[LoadAsk], now: DateTime<Utc>) -> Result<Vec<Loaded>, StoreError> {
-        let mut connection = self.pool.acquire().await?;
+        let mut connection = self.connection().await?;
         match timeout(self.patience, load_on(&mut connection, asks, now, &self.distrust)).await {
-            Ok(loaded) => loaded,
+            Ok(loaded) => loaded.inspect(|_| self.kept.keep(connection)),
             Err(_) => Err(given_up(connection).into()),
         }
     }

@@ -147,6 +147,7 @@ impl World {
             seat: Seat::take(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a port is free"),
             certificate: None,
             workers: 1,
+            readers: 1,
             shutdown: choices.shutdown,
             drain: choices.drain,
             head_timeout: Duration::from_secs(5),

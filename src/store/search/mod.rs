@@ -123,8 +123,8 @@ impl Store {
             return Ok(scopes.to_vec());
         }
         let (scids, templates): (Vec<Uuid>, Vec<&str>) = scopes.iter().map(|(scid, template)| (*scid, template.as_str())).unzip();
-        let rows =
-            sqlx::query(include_str!("../sql/find_listed_scopes.sql")).bind(scids).bind(templates).fetch_all(&self.pool).await?;
+        let query = sqlx::query(include_str!("../sql/find_listed_scopes.sql")).bind(scids).bind(templates);
+        let rows = self.rows(query).await?;
         rows.iter().map(|row| Ok((row.try_get("scid")?, row.try_get("template_key")?))).collect()
     }
 
@@ -142,7 +142,8 @@ impl Store {
     /// `Unavailable`, `Database`.
     #[instrument(name = "db.search.due", level = "debug", skip_all)]
     pub async fn find_due_listed(&self, now: DateTime<Utc>) -> Result<Vec<Uuid>, StoreError> {
-        let rows = sqlx::query(include_str!("../sql/find_due_listed.sql")).bind(now).fetch_all(&self.pool).await?;
+        let query = sqlx::query(include_str!("../sql/find_due_listed.sql")).bind(now);
+        let rows = self.rows(query).await?;
         rows.iter().map(|row| Ok(row.try_get("sid")?)).collect()
     }
 }

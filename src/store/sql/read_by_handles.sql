@@ -16,7 +16,10 @@ from unnest($1::uuid[], $2::bigint[]) with ordinality as ask (id, caller, n)
 join handles h on h.id = ask.id
 left join sessions s on s.sid = h.sid
 left join lateral (
-    select state, document from members where xuid = ask.caller and scid = s.scid and sid = s.sid limit 1
+    select state, document
+    from members
+    where (s.visibility = 2 or s.read_restriction <> 0 or s.large) and xuid = ask.caller and scid = s.scid and sid = s.sid
+    limit 1
 ) m on true
 where h.expires_at is null or h.expires_at > $3
     or (h.type = 0 and s.start_time < h.expires_at and exists (
