@@ -33,4 +33,5 @@ timer as (
     insert into timers (sid, due_at) select sid, next_timer_at from session
 )
 insert into changes (sid, branch, change_number, at, write_id, kinds, cause, deleted, actor, delta)
-select sid, branch, 1, start_time, gen_random_uuid(), 248, 0, false, 'xuid:' || 7100000 + :who, document from session, model;
+select s.sid, s.branch, 1, s.start_time, gen_random_uuid(), 248, 0, false, 'xuid:' || 7100000 + :who, m.document
+from session s, model m;

@@ -91,7 +91,7 @@ impl Bench {
     pub async fn fill(&mut self, sizes: &Sizes, there: u32) -> anyhow::Result<()> {
         if there < sizes.sessions {
             self.place.mark(sizes, false)?;
-            dataset::fill(self.rig.connection.url().parse()?, sizes, there).await?;
+            dataset::fill(self.rig.connection().url().parse()?, sizes, there).await?;
             self.place.mark(sizes, true)?;
         }
         Ok(())
@@ -105,7 +105,10 @@ impl Bench {
         let mut database = self.rig.database().await?;
         let script = without_comments(include_str!("../sql/prepare.sql"));
         for statement in script.split(';').map(str::trim).filter(|text| !text.is_empty()) {
-            database.execute(AssertSqlSafe(statement)).await.with_context(|| format!("cannot prepare the baselines: {statement}"))?;
+            database
+                .execute(AssertSqlSafe(statement))
+                .await
+                .with_context(|| format!("cannot prepare the baselines: {statement}"))?;
         }
         Ok(())
     }

@@ -83,7 +83,7 @@ pub enum Tables {
 /// # Errors
 /// When pgbench is missing or a transaction fails.
 pub async fn pgbench(rig: &Rig, scripts: &[PathBuf], tables: Tables, clients: u32, until: Until) -> anyhow::Result<f64> {
-    let connection = &rig.connection;
+    let connection = rig.connection();
     let mut command = Command::new(find_pgbench()?);
     let path = match tables {
         Tables::Copies => "baseline,public",

@@ -15,7 +15,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::baseline::without_comments;
 use crate::dataset::{self, SCID, TEMPLATE};
-use crate::requests::request;
+use crate::requests::{accepted, request};
 use crate::rig::Rig;
 
 /// How many searches are played in turns.
@@ -47,7 +47,7 @@ pub async fn searches(rig: &Rig, folder: &Path) -> anyhow::Result<(Vec<String>, 
     let ask = async |body: &String| {
         let post = client.post(&url).header("Authorization", &token).header("X-Xbl-Contract-Version", "107");
         let answer = post.header("Content-Type", "application/json").body(body.clone()).send().await?;
-        answer.error_for_status().context("a search is refused")?.bytes().await.context("a search has no end")
+        accepted(answer).await.context("a search is refused")?.bytes().await.context("a search has no end")
     };
     let mut log = Log::open(rig).await?;
     let mut scripts = Vec::new();
@@ -142,16 +142,22 @@ fn searched(log: &str) -> Vec<String> {
     }
     for pair in entries.windows(2) {
         let Some((_, statement)) = pair[0].split_once("  execute ").and_then(|(_, rest)| rest.split_once(": ")) else { continue };
-        if !(statement.contains("search_terms") || statement.contains("search_values"))
-            || !statement.trim_start().to_lowercase().contains("select")
-        {
+        if !(statement.contains("search_terms") || statement.contains("search_values")) {
             continue;
         }
-        let parameters = pair[1].split_once("parameters: ").map(|(_, list)| parameters(list)).unwrap_or_default();
-        let statement = without_comments(statement);
-        found.push(parameters.iter().rev().fold(statement, |sql, (name, value)| sql.replace(name, value)).trim_end().to_owned());
+        let Some((_, list)) = pair[1].split_once("DETAIL:  parameters: ") else { continue };
+        let statement = parameters(list).iter().rev().fold(without_comments(statement), |sql, (name, value)| {
+            // The longest numbers first: `$1` does not take a part of `$10`.
+            sql.replace(name, &without_colons(value))
+        });
+        found.push(statement.trim_end().to_owned());
     }
     found
+}
+
+/// A literal that says the same, in which pgbench sees no variable of its own: `strings:map` would have one.
+fn without_colons(literal: &str) -> String {
+    if literal.contains(':') { format!("E{}", literal.replace('\\', r"\\").replace(':', r"\x3a")) } else { literal.to_owned() }
 }
 
 /// `$1 = 'a', $2 = NULL` as pairs.
@@ -187,7 +193,12 @@ mod tests {
             2026-01-01 00:00:00.000 UTC [7] LOG:  duration: 0.1 ms  execute sqlx_s_1: -- What it does.\n\
             \tselect sid\n\
             \tfrom search_terms where term = $1 and n < $2 and t = $10\n\
-            2026-01-01 00:00:00.000 UTC [7] DETAIL:  parameters: $1 = 'it''s, a', $2 = NULL, $10 = '{1,2}'\n";
-        assert_eq!(searched(log), ["select sid\nfrom search_terms where term = 'it''s, a' and n < NULL and t = '{1,2}'"]);
+            2026-01-01 00:00:00.000 UTC [7] DETAIL:  parameters: $1 = 'it''s, a\\b:c', $2 = NULL, $10 = '{1,2}'\n\
+            2026-01-01 00:00:00.000 UTC [7] LOG:  duration: 0.1 ms  execute sqlx_s_2: select n from search_values\n\
+            2026-01-01 00:00:00.000 UTC [7] LOG:  duration: 0.1 ms  statement: select 'until here 1'\n";
+        let found = searched(log);
+        let expected = r"select sid
+from search_terms where term = E'it''s, a\\b\x3ac' and n < NULL and t = '{1,2}'";
+        assert_eq!(found, [expected], "a statement whose parameters are not shown is none");
     }
 }

@@ -6,7 +6,7 @@ use anyhow::Context;
 
 use super::{Preparation, pgbench};
 use crate::dataset;
-use crate::requests::{FRESH, TAG, request, session};
+use crate::requests::{FRESH, TAG, accepted, request, session};
 use crate::workloads::{Side, Workload};
 
 /// How many different users create sessions.
@@ -141,7 +141,7 @@ impl Preparation<'_> {
         let url = format!("http://{}{}", self.rig.address, session(HOT));
         let put = client.put(&url).header("Authorization", &host).header("X-Xbl-Contract-Version", "107");
         let answer = put.header("Content-Type", "application/json").body(COME).send().await?;
-        answer.error_for_status().context("the session for everybody cannot be made")?;
+        accepted(answer).await.context("the session for everybody cannot be made")?;
         let crowd: Vec<String> = (0..CROWD).map(|n| self.rig.user(FIRST_OF_CROWD + u64::from(n))).collect();
         let all = |body| crowd.iter().map(move |token| request("PUT", &session(HOT), token, "", body));
         let storm: Vec<String> = all(COME).chain(all(GO)).collect();
