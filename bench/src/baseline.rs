@@ -1,14 +1,14 @@
 //! What stands beside the service: the same SQL by pgbench, as scripts.
 //!
 //! For reads these are the service's own statements with its own arguments, except that one user or one key asks at a time: nothing is
-//! gathered. For writes they are the least that any service would have to write, on copies of the tables.
+//! gathered. For writes they are the least that any service would have to write. All work on copies of the tables whose keys are
+//! computed (`sql/prepare.sql`): a script draws a number, and everything it asks for follows from that.
 
-use std::fmt::Write as _;
+use std::fmt::Display;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use uuid::Uuid;
 
 use crate::dataset::SCID;
 
@@ -18,26 +18,32 @@ pub struct Scripts<'a> {
 }
 
 impl Scripts<'_> {
-    /// Writes a statement of the service with an expression for each of its parameters: `$1` is the first. `{k}` in an expression is a
-    /// random number from 1 to `keys`.
-    pub fn statement(&self, name: &str, sql: &str, arguments: &[String], keys: usize) -> anyhow::Result<PathBuf> {
-        let mut text = format!("\\set k random(1, {keys})\n");
-        text.push_str(filled(sql, arguments).replace("{k}", "(:k)::int").trim_end());
-        text.push_str(";\n");
-        self.write(name, &text)
-    }
-
-    /// Writes a script out of `bench/sql`, with `:name` replaced as told.
-    pub fn script(&self, name: &str, sql: &str, values: &[(&str, &str)]) -> anyhow::Result<PathBuf> {
-        let text = values.iter().fold(without_comments(sql), |text, (name, value)| text.replace(&format!(":{name}"), value));
-        self.write(name, &text)
-    }
-
-    fn write(&self, name: &str, text: &str) -> anyhow::Result<PathBuf> {
+    /// Writes a script that draws its numbers first.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn script(&self, name: &str, numbers: &[String], sql: &str) -> anyhow::Result<PathBuf> {
         let path = self.folder.join(format!("{name}.sql"));
-        fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+        fs::write(&path, text(numbers, sql)).with_context(|| format!("cannot write {}", path.display()))?;
         Ok(path)
     }
+
+    /// Writes a statement of the service as a script, with an expression for each of its parameters: `$1` is the first.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn statement(&self, name: &str, numbers: &[String], sql: &str, arguments: &[String]) -> anyhow::Result<PathBuf> {
+        self.script(name, numbers, &filled(sql, arguments))
+    }
+}
+
+fn text(numbers: &[String], sql: &str) -> String {
+    let mut text = String::new();
+    for number in numbers {
+        text += &format!("\\set {number}\n");
+    }
+    text += without_comments(sql).trim_end().trim_end_matches(';');
+    text + ";\n"
 }
 
 /// Replaces parameters, the longest numbers first, so that `$1` does not take a part of `$10`.
@@ -46,24 +52,17 @@ fn filled(sql: &str, arguments: &[String]) -> String {
     arguments.fold(without_comments(sql), |text, (at, value)| text.replace(&format!("${}", at + 1), value))
 }
 
-fn without_comments(sql: &str) -> String {
+/// Comments are left out: pgbench would look for its variables in them.
+pub fn without_comments(sql: &str) -> String {
     let lines = sql.lines().filter(|line| !line.trim_start().starts_with("--"));
     lines.fold(String::new(), |text, line| text + line + "\n")
 }
 
-/// One of some values, by the random number: `('{…}'::uuid[])[:k]`. The list is a constant of the plan, so a choice costs nothing.
-pub fn one_of<T: std::fmt::Display>(kind: &str, values: impl IntoIterator<Item = T>) -> String {
-    format!("({})[{{k}}]", list(kind, values))
-}
-
-/// A constant array.
-pub fn list<T: std::fmt::Display>(kind: &str, values: impl IntoIterator<Item = T>) -> String {
-    let mut text = String::new();
-    for value in values {
-        let comma = if text.is_empty() { "" } else { "," };
-        write!(text, "{comma}{value}").expect("a string takes it");
-    }
-    format!("'{{{text}}}'::{kind}[]")
+/// One of a few values, by the number `:at`, which begins at 1. The list is a constant that is copied for every execution: a long one
+/// would cost more than the statement.
+pub fn one_of<T: Display>(kind: &str, values: impl IntoIterator<Item = T>) -> String {
+    let values: Vec<String> = values.into_iter().map(|value| value.to_string()).collect();
+    format!("('{{{}}}'::{kind}[])[(:at)::int]", values.join(","))
 }
 
 /// The service config.
@@ -71,7 +70,28 @@ pub fn scid() -> String {
     format!("'{SCID}'::uuid")
 }
 
-/// The keys of sessions as an array.
-pub fn sids(sids: &[Uuid]) -> String {
-    list("uuid", sids)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_statement_has_an_expression_for_each_parameter_and_no_comments() {
+        let arguments: Vec<String> = (1..=10).map(|n| format!("<{n}>")).collect();
+        let sql = "-- Some rows: $1.\nselect *\nfrom t -- not at the start\nwhere a = $1 and b = $10 and c = $2";
+        assert_eq!(filled(sql, &arguments), "select *\nfrom t -- not at the start\nwhere a = <1> and b = <10> and c = <2>\n");
+    }
+
+    #[test]
+    fn a_script_draws_its_numbers_and_ends_with_one_semicolon() {
+        let numbers = ["k random(0, 9)".to_owned(), "n :k * 2".to_owned()];
+        for sql in ["-- One.\nselect :n", "select :n;\n"] {
+            assert_eq!(text(&numbers, sql), "\\set k random(0, 9)\n\\set n :k * 2\nselect :n;\n");
+        }
+        assert_eq!(text(&[], "\\set tick 7\nselect :tick;\nselect 2;"), "\\set tick 7\nselect :tick;\nselect 2;\n");
+    }
+
+    #[test]
+    fn a_value_is_chosen_by_its_place() {
+        assert_eq!(one_of("bigint", [4_u64, 5]), "('{4,5}'::bigint[])[(:at)::int]");
+    }
 }

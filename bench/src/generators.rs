@@ -15,7 +15,7 @@ const THREADS: u32 = 2;
 
 /// What one run of wrk came to.
 #[derive(Debug, Deserialize)]
-pub struct Played {
+struct Played {
     requests: u64,
     micros: u64,
     refused: u64,
@@ -33,7 +33,11 @@ pub async fn wrk(address: &str, requests: &Path, connections: u32, seconds: u32)
     command.args(["--duration", &format!("{seconds}s"), "--timeout", "10s", "--script"]).arg(script);
     command.arg(format!("http://{address}/")).arg("--").arg(requests).args([THREADS.to_string(), word()]);
     let output = run(command, "wrk").await?;
-    let text = String::from_utf8_lossy(&output.stdout);
+    requests_per_second(&String::from_utf8_lossy(&output.stdout))
+}
+
+/// What wrk's script has to say, out of what wrk says.
+fn requests_per_second(text: &str) -> anyhow::Result<f64> {
     let line = text.lines().rev().find(|line| line.starts_with('{'));
     let played: Played = serde_json::from_str(line.with_context(|| format!("wrk said something else:\n{text}"))?)?;
     ensure!(
@@ -43,6 +47,7 @@ pub async fn wrk(address: &str, requests: &Path, connections: u32, seconds: u32)
         played.refused,
         played.broken
     );
+    ensure!(played.requests > 0, "no request was answered");
     Ok(per_second(played.requests, played.micros))
 }
 
@@ -64,15 +69,29 @@ pub enum Until {
     Transactions(u32),
 }
 
+/// Which tables scripts work on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tables {
+    /// The copies with computed keys.
+    Copies,
+    /// The service's own.
+    Own,
+}
+
 /// Runs scripts by pgbench, each as often as the others, and returns the transactions a second.
 ///
 /// # Errors
 /// When pgbench is missing or a transaction fails.
-pub async fn pgbench(rig: &Rig, scripts: &[PathBuf], clients: u32, until: Until) -> anyhow::Result<f64> {
-    let connection = &rig.connection;
+pub async fn pgbench(rig: &Rig, scripts: &[PathBuf], tables: Tables, clients: u32, until: Until) -> anyhow::Result<f64> {
+    let connection = rig.connection();
     let mut command = Command::new(find_pgbench()?);
-    // As the service's own connections are set up.
-    command.env("PGOPTIONS", "-c plan_cache_mode=force_generic_plan -c jit=off -c enable_seqscan=off");
+    let path = match tables {
+        Tables::Copies => "baseline,public",
+        Tables::Own => "public",
+    };
+    // But for the path as the service's own connections are set up.
+    let options = "-c plan_cache_mode=force_generic_plan -c jit=off -c enable_seqscan=off";
+    command.env("PGOPTIONS", format!("{options} -c search_path={path}"));
     command.arg("--host").arg(&connection.socket_dir).args(["--port", "5432", "--username", &connection.user]);
     command.args(["--no-vacuum", "--protocol", "prepared", "--client", &clients.to_string()]);
     command.args(["--jobs", &THREADS.min(clients).to_string()]);
@@ -85,7 +104,11 @@ pub async fn pgbench(rig: &Rig, scripts: &[PathBuf], clients: u32, until: Until)
     }
     command.arg(&connection.database);
     let output = run(command, "pgbench").await?;
-    let text = String::from_utf8_lossy(&output.stdout);
+    transactions_per_second(&String::from_utf8_lossy(&output.stdout))
+}
+
+/// The transactions a second, out of what pgbench says.
+fn transactions_per_second(text: &str) -> anyhow::Result<f64> {
     let tps = text.lines().find_map(|line| line.strip_prefix("tps = ")?.split(' ').next()?.parse().ok());
     let failed = text.lines().any(|line| line.starts_with("number of failed transactions") && !line.contains(": 0 "));
     ensure!(!failed, "transactions of the baseline failed:\n{text}");
@@ -112,4 +135,54 @@ async fn run(mut command: Command, name: &str) -> anyhow::Result<Output> {
         bail!("{name} ended with {}:\n{}", output.status, said.lines().take(20).collect::<Vec<_>>().join("\n"));
     }
     Ok(output)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn played(line: &str) -> anyhow::Result<f64> {
+        requests_per_second(&format!("Running 2s test @ http://127.0.0.1:1/\n  2 threads and 64 connections\n\n{line}\n"))
+    }
+
+    #[test]
+    fn the_requests_a_second_come_from_the_line_of_the_script() {
+        let figure = played(r#"{"requests":5000,"micros":2000000,"refused":0,"broken":0,"p50":1,"p99":2,"max":3}"#).unwrap();
+        assert!((figure - 2500.0).abs() < 1e-9, "{figure}");
+    }
+
+    #[test]
+    fn a_run_of_wrk_with_errors_is_no_figure() {
+        for (line, said) in [
+            (r#"{"requests":50,"micros":1000000,"refused":3,"broken":0}"#, "of 50 requests 3 were answered with 400 or above"),
+            (r#"{"requests":50,"micros":1000000,"refused":0,"broken":2}"#, "2 not at all"),
+            (r#"{"requests":0,"micros":1000000,"refused":0,"broken":0}"#, "no request was answered"),
+            ("unable to connect", "wrk said something else"),
+        ] {
+            let failure = played(line).unwrap_err().to_string();
+            assert!(failure.contains(said), "{failure}");
+        }
+    }
+
+    fn ran(failed: &str) -> String {
+        format!(
+            "pgbench (15.8)\ntransaction type: multiple scripts\nnumber of transactions actually processed: 52\n\
+            number of failed transactions: {failed}\nlatency average = 2.1 ms\ninitial connection time = 3.4 ms\n\
+            tps = 4321.500000 (without initial connection time)\nSQL script 1: a.sql\n - 26 transactions (50.0% of total, tps = 7)\n"
+        )
+    }
+
+    #[test]
+    fn the_transactions_a_second_are_those_of_all_scripts() {
+        let figure = transactions_per_second(&ran("0 (0.000%)")).unwrap();
+        assert!((figure - 4321.5).abs() < 1e-9, "{figure}");
+    }
+
+    #[test]
+    fn a_run_of_pgbench_with_failures_is_no_figure() {
+        assert!(
+            transactions_per_second(&ran("3 (5.769%)")).unwrap_err().to_string().contains("transactions of the baseline failed")
+        );
+        assert!(transactions_per_second("pgbench (15.8)\n").unwrap_err().to_string().contains("pgbench said something else"));
+    }
 }

@@ -9,15 +9,19 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use serde_json::json;
-use sqlx::Executor as _;
-use tokio::time::sleep;
+use sqlx::postgres::PgConnection;
+use sqlx::{AssertSqlSafe, Executor as _};
+use tokio::time::{sleep, timeout};
 
+use crate::baseline::without_comments;
 use crate::dataset::{self, SCID, TEMPLATE};
-use crate::requests::{request, write};
+use crate::requests::{accepted, request};
 use crate::rig::Rig;
 
 /// How many searches are played in turns.
 const SEARCHES: u32 = 20;
+/// How long PostgreSQL may take to say what it was told to say.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The requests of `search-3`, each with three conditions and an order, and a script for each.
 ///
@@ -43,37 +47,85 @@ pub async fn searches(rig: &Rig, folder: &Path) -> anyhow::Result<(Vec<String>, 
     let ask = async |body: &String| {
         let post = client.post(&url).header("Authorization", &token).header("X-Xbl-Contract-Version", "107");
         let answer = post.header("Content-Type", "application/json").body(body.clone()).send().await?;
-        answer.error_for_status().context("a search is refused")?.bytes().await.context("a search has no end")
+        accepted(answer).await.context("a search is refused")?.bytes().await.context("a search has no end")
     };
-    let mut database = rig.database().await?;
-    let log = rig.data_dir.join("postgres.log");
-    let mut logging = async |statement: &'static str| {
-        database.execute(statement).await?;
-        database.execute("select pg_reload_conf()").await?;
-        // The server's processes read it between two statements.
-        sleep(Duration::from_millis(200)).await;
-        Ok::<_, anyhow::Error>(())
-    };
-    logging("alter system set log_min_duration_statement = 0").await?;
+    let mut log = Log::open(rig).await?;
     let mut scripts = Vec::new();
     for (at, body) in bodies.iter().enumerate() {
-        let before = fs::metadata(&log).with_context(|| format!("cannot see {}", log.display()))?.len();
         ask(body).await?;
-        sleep(Duration::from_millis(50)).await;
-        let text = fs::read(&log)?;
-        let text = String::from_utf8_lossy(&text[usize::try_from(before)?..]).into_owned();
-        let statements = logged(&text);
+        let statements = searched(&log.since_last(at).await?);
         ensure!(!statements.is_empty(), "the log of PostgreSQL does not show the search {body}");
         let path = folder.join(format!("search-3-{at}.sql"));
         fs::write(&path, statements.join(";\n") + ";\n")?;
         scripts.push(path);
     }
-    logging("alter system reset log_min_duration_statement").await?;
+    log.close().await?;
     Ok((requests, scripts))
 }
 
+/// The settings under which the log shows each statement with its parameters.
+const TALKATIVE: [(&str, &str); 2] = [("log_min_duration_statement", "0"), ("log_error_verbosity", "default")];
+
+/// The log of PostgreSQL while it shows every statement.
+struct Log {
+    database: PgConnection,
+    path: PathBuf,
+    read: usize,
+}
+
+impl Log {
+    async fn open(rig: &Rig) -> anyhow::Result<Self> {
+        let mut log = Self { database: rig.database().await?, path: rig.data_dir.join("postgres.log"), read: 0 };
+        for (name, value) in TALKATIVE {
+            log.execute(&format!("alter system set {name} = '{value}'")).await?;
+        }
+        log.execute("select pg_reload_conf()").await?;
+        // Each process of the server follows when it comes to it, ours as late as the others.
+        let follows = async {
+            while sqlx::query_scalar::<_, String>("show log_min_duration_statement").fetch_one(&mut log.database).await? != "0" {
+                sleep(Duration::from_millis(20)).await;
+            }
+            Ok::<_, sqlx::Error>(())
+        };
+        timeout(PATIENCE, follows).await.context("PostgreSQL does not take new settings")??;
+        log.since_last(usize::MAX).await?;
+        Ok(log)
+    }
+
+    /// What has been written since this was called last, up to a mark that is set now.
+    async fn since_last(&mut self, at: usize) -> anyhow::Result<String> {
+        let mark = format!("until here {at}");
+        self.execute(&format!("select '{mark}'")).await?;
+        let marked = async {
+            loop {
+                let text = fs::read(&self.path).with_context(|| format!("cannot read {}", self.path.display()))?;
+                let text = String::from_utf8_lossy(&text[self.read..]).into_owned();
+                if text.contains(&mark) {
+                    return Ok::<_, anyhow::Error>(text);
+                }
+                sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let text = timeout(PATIENCE, marked).await.context("PostgreSQL does not write its log")??;
+        self.read += text.len();
+        Ok(text)
+    }
+
+    async fn close(mut self) -> anyhow::Result<()> {
+        for (name, _) in TALKATIVE {
+            self.execute(&format!("alter system reset {name}")).await?;
+        }
+        self.execute("select pg_reload_conf()").await
+    }
+
+    async fn execute(&mut self, statement: &str) -> anyhow::Result<()> {
+        self.database.execute(AssertSqlSafe(statement)).await.with_context(|| format!("cannot run {statement}"))?;
+        Ok(())
+    }
+}
+
 /// The searches in a log, with their parameters put in.
-fn logged(log: &str) -> Vec<String> {
+fn searched(log: &str) -> Vec<String> {
     let mut found = Vec::new();
     let mut entries: Vec<String> = Vec::new();
     for line in log.lines() {
@@ -90,20 +142,22 @@ fn logged(log: &str) -> Vec<String> {
     }
     for pair in entries.windows(2) {
         let Some((_, statement)) = pair[0].split_once("  execute ").and_then(|(_, rest)| rest.split_once(": ")) else { continue };
-        if !(statement.contains("search_terms") || statement.contains("search_values"))
-            || !statement.trim_start().to_lowercase().contains("select")
-        {
+        if !(statement.contains("search_terms") || statement.contains("search_values")) {
             continue;
         }
-        let parameters = pair[1].split_once("parameters: ").map(|(_, list)| parameters(list)).unwrap_or_default();
-        let statement = without_comments(statement);
-        found.push(parameters.iter().rev().fold(statement, |sql, (name, value)| sql.replace(name, value)));
+        let Some((_, list)) = pair[1].split_once("DETAIL:  parameters: ") else { continue };
+        let statement = parameters(list).iter().rev().fold(without_comments(statement), |sql, (name, value)| {
+            // The longest numbers first: `$1` does not take a part of `$10`.
+            sql.replace(name, &without_colons(value))
+        });
+        found.push(statement.trim_end().to_owned());
     }
     found
 }
 
-fn without_comments(sql: &str) -> String {
-    sql.lines().filter(|line| !line.trim_start().starts_with("--")).collect::<Vec<_>>().join("\n")
+/// A literal that says the same, in which pgbench sees no variable of its own: `strings:map` would have one.
+fn without_colons(literal: &str) -> String {
+    if literal.contains(':') { format!("E{}", literal.replace('\\', r"\\").replace(':', r"\x3a")) } else { literal.to_owned() }
 }
 
 /// `$1 = 'a', $2 = NULL` as pairs.
@@ -129,14 +183,6 @@ fn parameters(list: &str) -> Vec<(String, String)> {
     found
 }
 
-/// Writes the requests of `search-3`.
-///
-/// # Errors
-/// When the file cannot be written.
-pub fn file(folder: &Path, requests: &[String]) -> anyhow::Result<PathBuf> {
-    write(folder, "search-3", requests, &[])
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -147,7 +193,12 @@ mod tests {
             2026-01-01 00:00:00.000 UTC [7] LOG:  duration: 0.1 ms  execute sqlx_s_1: -- What it does.\n\
             \tselect sid\n\
             \tfrom search_terms where term = $1 and n < $2 and t = $10\n\
-            2026-01-01 00:00:00.000 UTC [7] DETAIL:  parameters: $1 = 'it''s, a', $2 = NULL, $10 = '{1,2}'\n";
-        assert_eq!(logged(log), ["select sid\nfrom search_terms where term = 'it''s, a' and n < NULL and t = '{1,2}'"]);
+            2026-01-01 00:00:00.000 UTC [7] DETAIL:  parameters: $1 = 'it''s, a\\b:c', $2 = NULL, $10 = '{1,2}'\n\
+            2026-01-01 00:00:00.000 UTC [7] LOG:  duration: 0.1 ms  execute sqlx_s_2: select n from search_values\n\
+            2026-01-01 00:00:00.000 UTC [7] LOG:  duration: 0.1 ms  statement: select 'until here 1'\n";
+        let found = searched(log);
+        let expected = r"select sid
+from search_terms where term = E'it''s, a\\b\x3ac' and n < NULL and t = '{1,2}'";
+        assert_eq!(found, [expected], "a statement whose parameters are not shown is none");
     }
 }

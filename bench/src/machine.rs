@@ -6,8 +6,10 @@ use std::path::Path;
 use std::time::Instant;
 
 use anyhow::Context;
+use openmpsd::ambient::Clock;
 
 use crate::comparison::median;
+use crate::report::Setting;
 
 /// How often the disk is asked.
 const SYNCS: u32 = 50;
@@ -34,10 +36,51 @@ pub fn fdatasync_ms(folder: &Path) -> anyhow::Result<f64> {
     Ok(median(&times))
 }
 
-/// The value of a line `name : value` in one of the kernel's files.
-#[must_use]
-pub fn line_of(file: &str, name: &str) -> Option<String> {
-    let text = fs::read_to_string(file).ok()?;
-    let line = text.lines().find(|line| line.split([':', '\t']).next().is_some_and(|word| word.trim() == name))?;
-    line.split_once(':').map(|(_, value)| value.trim().to_owned())
+/// What is measured on, but for what only the caller knows.
+///
+/// # Errors
+/// When the kernel does not say.
+pub fn setting(postgresql: &str) -> anyhow::Result<Setting> {
+    let read = |path: &str| fs::read_to_string(path).with_context(|| format!("cannot read {path}"));
+    let (cpu, memory) = (read("/proc/cpuinfo")?, read("/proc/meminfo")?);
+    let (kernel, release) = (read("/proc/sys/kernel/ostype")?, read("/proc/sys/kernel/osrelease")?);
+    let memory = line_of(&memory, "MemTotal").and_then(|text| text.trim_end_matches(" kB").parse::<u64>().ok());
+    Ok(Setting {
+        date: Clock::system().real().format("%Y-%m-%d %H:%M UTC").to_string(),
+        // Not every architecture has names for its models.
+        cpu_model: line_of(&cpu, "model name").unwrap_or(std::env::consts::ARCH).to_owned(),
+        cores: std::thread::available_parallelism()?.get(),
+        memory_bytes: memory.context("the kernel does not say how much memory there is")? * 1024,
+        kernel: format!("{} {}", kernel.trim(), release.trim()),
+        postgresql: postgresql.split(' ').next().unwrap_or_default().to_owned(),
+        data_set: Vec::new(),
+        rounds: 0,
+        round_seconds: f64::NAN,
+        fdatasync_ms: f64::NAN,
+    })
+}
+
+/// The value of a line `name : value` in what one of the kernel's files says.
+fn line_of<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+    text.lines().filter_map(|line| line.split_once(':')).find(|(word, _)| word.trim() == name).map(|(_, value)| value.trim())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_the_kernel_are_found_by_their_name() {
+        let text = "processor\t: 0\nmodel\t\t: 7\nmodel name\t: Example CPU @ 2: fast\nMemTotal:       24000000 kB\n";
+        assert_eq!(line_of(text, "model name"), Some("Example CPU @ 2: fast"));
+        assert_eq!(line_of(text, "MemTotal"), Some("24000000 kB"));
+        assert_eq!(line_of(text, "MemFree"), None);
+    }
+
+    #[test]
+    fn a_setting_says_what_this_machine_is() {
+        let setting = setting("15.8 (Debian 15.8-0+deb12u1)").unwrap();
+        assert_eq!(setting.postgresql, "15.8");
+        assert!(setting.cores > 0 && setting.memory_bytes > 1 << 20 && setting.kernel.starts_with("Linux "), "{setting:?}");
+    }
 }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 
 /// Stands in a request for a name that is used once.
 pub const FRESH: char = '\u{1}';
@@ -25,6 +25,18 @@ pub fn request(verb: &str, path: &str, authorization: &str, extra: &str, body: &
 /// A session's path.
 pub fn session(name: &str) -> String {
     format!("/serviceconfigs/{}/sessiontemplates/{}/sessions/{name}", crate::dataset::SCID, crate::dataset::TEMPLATE)
+}
+
+/// An answer, if it is none of refusal.
+///
+/// # Errors
+/// What the service says against it.
+pub async fn accepted(answer: reqwest::Response) -> anyhow::Result<reqwest::Response> {
+    let status = answer.status();
+    if status.is_success() {
+        return Ok(answer);
+    }
+    bail!("{} answers {status}: {}", answer.url().path().to_owned(), answer.text().await.unwrap_or_default())
 }
 
 /// Writes requests, and entity tags by path, as `replay.lua` reads them.

@@ -11,7 +11,7 @@ use openmpsd::ambient::Clock;
 use openmpsd::auth::{SigningKey, Terms};
 use openmpsd::domain::names::Scid;
 use openmpsd::domain::principal::{Principal, Server};
-use openmpsd::embedded::{Connection, find_running};
+use openmpsd::embedded::{Connection, EmbeddedOptions, EmbeddedPostgres};
 use sqlx::Connection as _;
 use sqlx::postgres::PgConnection;
 use tokio::fs::File;
@@ -24,34 +24,52 @@ use crate::dataset::{self, SCID};
 /// How long the service may take to start, recovery of its database included.
 const START: Duration = Duration::from_mins(2);
 
+/// How many connections the database takes: the service's own, those of a generator, and ours.
+const CONNECTIONS: u32 = 200;
+
 /// The service that is measured. Dropped, it is killed; [`stop`](Rig::stop) ends it.
 pub struct Rig {
     child: Child,
     /// `127.0.0.1:port`
     pub address: String,
-    /// Its data folder.
+    /// The data folder of its database.
     pub data_dir: PathBuf,
-    /// Its database.
-    pub connection: Connection,
+    postgres: EmbeddedPostgres,
     key: SigningKey,
 }
 
 impl Rig {
-    /// Starts `openmpsd serve` beside this program, over the cluster in a folder, which is made if it is not there.
+    /// Starts PostgreSQL over the cluster in a folder, which is made if it is not there, and the `openmpsd serve` beside this program
+    /// over that. The cluster is what the service would run for itself, but for room for the generators' connections.
     ///
     /// # Errors
     /// What keeps it from starting, in its own words.
-    pub async fn start(data_dir: &Path, shared_buffers_mb: u32, log: &Path) -> anyhow::Result<Self> {
+    pub async fn start(data_dir: &Path, shared_buffers_mb: u32) -> anyhow::Result<Self> {
         let program = beside_us("openmpsd")?;
+        let extra = [
+            ("shared_buffers", format!("{shared_buffers_mb}MB")),
+            // Or the log would not show the parameters of a search.
+            ("log_error_verbosity", "default".to_owned()),
+        ];
+        let postgres = EmbeddedPostgres::start(EmbeddedOptions {
+            data_dir: data_dir.to_owned(),
+            binaries: None,
+            durable: true,
+            max_connections: CONNECTIONS,
+            extra: extra.map(|(name, value)| (name.to_owned(), value)).into(),
+        });
+        let postgres = postgres.await.context("PostgreSQL does not start")?;
+        let service = data_dir.join("service");
         let mut command = Command::new(&program);
-        command.args(["serve", "--dev", "--listen", "127.0.0.1:0", "--data-dir"]).arg(data_dir);
+        command.args(["serve", "--dev", "--listen", "127.0.0.1:0", "--data-dir"]).arg(&service);
         command.arg("--services").arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("services"));
-        command.env_remove("DATABASE_URL").env_remove("OPENMPSD__DATABASE__URL");
-        command.env("OPENMPSD__EMBEDDED__SHARED_BUFFERS_MB", shared_buffers_mb.to_string());
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
+        command.env("OPENMPSD__DATABASE__URL", postgres.connection().url());
+        // A Ctrl-C is for us, who end it in order.
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true).process_group(0);
         let mut child = command.spawn().with_context(|| format!("cannot run {}", program.display()))?;
         let mut lines = BufReader::new(child.stderr.take().expect("it is piped")).lines();
-        let mut log = File::create(log).await.with_context(|| format!("cannot write {}", log.display()))?;
+        let log = data_dir.join("bench/service.log");
+        let mut log = File::create(&log).await.with_context(|| format!("cannot write {}", log.display()))?;
         let mut said = String::new();
         let listening = async {
             while let Ok(Some(line)) = lines.next_line().await {
@@ -71,14 +89,13 @@ impl Rig {
                 let _ = log.write_all(format!("{line}\n").as_bytes()).await;
             }
         });
-        let connection = find_running(data_dir)?.context("the service listens, but its database is not to be found")?;
-        let key = SigningKey::open(data_dir).context("cannot open the signing key")?;
-        Ok(Self { child, address, data_dir: data_dir.to_owned(), connection, key })
+        let key = SigningKey::open(&service).context("cannot open the signing key")?;
+        Ok(Self { child, address, data_dir: data_dir.to_owned(), postgres, key })
     }
 
-    /// The service's own process.
-    pub fn pid(&self) -> u32 {
-        self.child.id().expect("it runs")
+    /// Where its database is.
+    pub fn connection(&self) -> &Connection {
+        self.postgres.connection()
     }
 
     /// The header `Authorization` of a user.
@@ -109,13 +126,16 @@ impl Rig {
 
     /// A connection to the database for what stands beside the measurements.
     pub async fn database(&self) -> anyhow::Result<PgConnection> {
-        PgConnection::connect(&self.connection.url()).await.context("cannot reach the database")
+        PgConnection::connect(&self.connection().url()).await.context("cannot reach the database")
     }
 
     /// Ends the service as an operator would.
     pub async fn stop(mut self) -> anyhow::Result<()> {
-        kill(Pid::from_raw(self.pid().cast_signed()), Signal::SIGTERM)?;
+        if let Some(pid) = self.child.id() {
+            kill(Pid::from_raw(pid.cast_signed()), Signal::SIGTERM)?;
+        }
         let status = timeout(START, self.child.wait()).await.context("the service does not end")??;
+        self.postgres.stop().await;
         ensure!(status.success(), "the service ended with {status}");
         Ok(())
     }

@@ -14,7 +14,7 @@ use tokio_tungstenite::tungstenite::http::HeaderValue;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 use crate::comparison::median;
-use crate::requests::session;
+use crate::requests::{accepted, session};
 use crate::rig::Rig;
 
 /// The session of the two: one listens, one writes.
@@ -81,7 +81,7 @@ async fn put(client: &Client, rig: &Rig, xuid: u64, body: &Value) -> anyhow::Res
     let url = format!("http://{}{}", rig.address, session(NAME));
     let put = client.put(url).header("Authorization", rig.user(xuid)).header("X-Xbl-Contract-Version", "107");
     let answer = put.header("Content-Type", "application/json").body(body.to_string()).send().await?;
-    answer.error_for_status().context("a write is refused")?;
+    accepted(answer).await.context("a write is refused")?;
     Ok(())
 }
 

@@ -3,6 +3,28 @@
 use std::path::PathBuf;
 
 use crate::comparison::Comparison;
+use crate::generators::Tables;
+
+/// The names of all workloads, in the order in which they are measured.
+pub const NAMES: [&str; 17] = [
+    "get-session",
+    "get-not-modified",
+    "get-by-handle",
+    "query-xuid",
+    "query-keyword",
+    "query-both",
+    "batch-16",
+    "activities-16",
+    "search-3",
+    "put-update",
+    "put-cas",
+    "put-join-leave",
+    "create-4",
+    "join-storm",
+    "hot-update",
+    "tap-lag",
+    "sweep-10k",
+];
 
 /// How a figure of one side comes about.
 #[derive(Debug, Clone)]
@@ -14,7 +36,7 @@ pub enum Side {
     /// Writes under the entity tag of each session's last answer.
     Tagged { name: &'static str, connections: u32 },
     /// Scripts, each as often as the others; `times` things are done by each transaction.
-    Pgbench { scripts: Vec<PathBuf>, clients: u32, times: f64 },
+    Pgbench { scripts: Vec<PathBuf>, tables: Tables, clients: u32, times: f64 },
     /// From the sending of a write to the tap on another socket, in milliseconds.
     Tap,
     /// From the sending of the same write to its answer.

@@ -15,6 +15,7 @@ mod tests;
 use openmpsd::domain::limits::{Limits, MAX_MEMBERS};
 use openmpsd::domain::names::{Scid, SessionName, SessionReference, TemplateName, TitleId, Xuid};
 use openmpsd::domain::principal::User;
+use serde::{Deserialize, Serialize};
 
 pub use body::creation;
 pub use fill::fill;
@@ -39,10 +40,10 @@ const FIRST_OWNER: u64 = 2_533_280_000_000_000;
 const FIRST_REGULAR: u64 = 2_533_290_000_000_000;
 
 /// How large the data set is.
-#[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
+#[derive(Debug, Clone, PartialEq, Eq, clap::Args, Serialize, Deserialize)]
 pub struct Sizes {
     /// How many sessions there are
-    #[arg(long, value_name = "N", default_value_t = 200_000, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 200_000, default_value_if("quick", "true", "20000"), value_parser = clap::value_parser!(u32).range(1..))]
     pub sessions: u32,
     /// How many members they have in all [default: 4 a session]
     #[arg(long, value_name = "N")]
@@ -80,6 +81,27 @@ impl Sizes {
         Ok(())
     }
 
+    /// How many sessions are their owners' activities: the first ones.
+    #[must_use]
+    pub fn activities(&self) -> u32 {
+        self.handles.unwrap_or(self.sessions)
+    }
+
+    /// What there is in all, by name.
+    #[must_use]
+    pub fn totals(&self) -> Vec<(String, u64)> {
+        let sessions = u64::from(self.sessions);
+        let total = |given: Option<u32>, usual: u64| given.map_or(usual, u64::from);
+        let totals = [
+            ("sessions", sessions),
+            ("members", total(self.members, 4 * sessions)),
+            ("keywords", total(self.keywords, 2 * sessions)),
+            ("activities", u64::from(self.activities())),
+            ("listed sessions", total(self.listed, sessions / 10)),
+        ];
+        totals.into_iter().map(|(what, count)| (what.to_owned(), count)).collect()
+    }
+
     /// How many members session `n` has, its owner included.
     #[must_use]
     pub fn members_of(&self, n: u32) -> u32 {
@@ -95,7 +117,7 @@ impl Sizes {
     /// Whether session `n` is its owner's activity.
     #[must_use]
     pub fn is_activity(&self, n: u32) -> bool {
-        n < self.handles.unwrap_or(self.sessions)
+        n < self.activities()
     }
 
     /// Whether session `n` can be searched for.

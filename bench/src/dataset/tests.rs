@@ -77,6 +77,8 @@ fn the_shares_of_all_sessions_are_the_total() {
     let count = |has: &dyn Fn(u32) -> bool| (0..700).filter(|n| has(*n)).count();
     assert_eq!((0..700).map(|n| sizes.members_of(n)).sum::<u32>(), 2345);
     assert_eq!((0..700).map(|n| sizes.keywords_of(n)).sum::<u32>(), 333);
+    assert_eq!(sizes.totals().iter().map(|(_, count)| *count).collect::<Vec<_>>(), [700, 2345, 333, 99, 41]);
+    assert_eq!(of(700).totals().iter().map(|(_, count)| *count).collect::<Vec<_>>(), [700, 2800, 1400, 700, 70]);
     assert!((0..700).all(|n| [3, 4].contains(&sizes.members_of(n))));
     assert_eq!((count(&|n| sizes.is_activity(n)), count(&|n| sizes.is_listed(n))), (99, 41));
     let usual = of(700);
