@@ -261,6 +261,8 @@ impl<'a> Preparation<'a> {
                 "100".to_owned(),
                 "false".to_owned(),
                 "null".to_owned(),
+                "false".to_owned(),
+                "false".to_owned(),
             ],
             sixteen.len(),
         )?;

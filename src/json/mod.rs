@@ -14,7 +14,7 @@ use std::fmt::{self, Write as _};
 
 use indexmap::IndexMap;
 
-pub use reader::{STORED_DEPTH, SyntaxError, parse};
+pub use reader::{STORED_DEPTH, SyntaxError, find, parse};
 
 /// A JSON value. Two values are equal when they mean the same: numbers by value, objects without regard to order.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -33,10 +33,100 @@ pub fn parse(bytes: &[u8], depth: usize) -> Result<Json, SyntaxError> {
     if reader.at < text.len() { reader.fail("unexpected text after the value") } else { Ok(value) }
 }
 
+/// Finds the value of a field in the text of an object that this service wrote itself, without reading what stands before it; what
+/// stands behind it is not looked at. `None` when the object has no such field.
+///
+/// # Errors
+/// Text that is no JSON object, as far as it is looked at: of values that are passed over that is little more than their brackets.
+pub fn find<'a>(text: &'a str, name: &str) -> Result<Option<&'a str>, SyntaxError> {
+    let mut reader = Reader { text, at: 0, depth: STORED_DEPTH };
+    reader.skip_space();
+    if !reader.take(b'{') {
+        return reader.fail("expected an object");
+    }
+    reader.skip_space();
+    if reader.take(b'}') {
+        return Ok(None);
+    }
+    loop {
+        reader.skip_space();
+        if reader.peek() != Some(b'"') {
+            return reader.fail("expected a field name in quotes");
+        }
+        let key = reader.pass()?;
+        reader.skip_space();
+        if !reader.take(b':') {
+            return reader.fail("expected ':' after a field name");
+        }
+        reader.skip_space();
+        let value = reader.pass()?;
+        if &key[1..key.len() - 1] == name {
+            return Ok(Some(value));
+        }
+        reader.skip_space();
+        if reader.take(b'}') {
+            return Ok(None);
+        }
+        if !reader.take(b',') {
+            return reader.fail("expected ',' or '}' in an object");
+        }
+    }
+}
+
 struct Reader<'a> {
     text: &'a str,
     at: usize,
     depth: usize,
+}
+
+impl<'a> Reader<'a> {
+    /// Passes over a value and returns its text.
+    fn pass(&mut self) -> Result<&'a str, SyntaxError> {
+        let (start, mut open) = (self.at, 0_usize);
+        loop {
+            match self.peek() {
+                Some(b'"') => self.pass_string()?,
+                Some(b'{' | b'[') => {
+                    self.at += 1;
+                    open += 1;
+                }
+                Some(b'}' | b']') if open > 0 => {
+                    self.at += 1;
+                    open -= 1;
+                }
+                Some(b',' | b':' | b' ' | b'\n' | b'\r' | b'\t') if open > 0 => {
+                    self.at += 1;
+                    continue;
+                }
+                Some(b'-' | b'0'..=b'9' | b'a'..=b'z') => {
+                    while matches!(self.peek(), Some(b'-' | b'+' | b'.' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z')) {
+                        self.at += 1;
+                    }
+                }
+                Some(_) => return self.fail("expected a JSON value"),
+                None => return self.fail("the text ends where a JSON value is expected"),
+            }
+            if open == 0 {
+                return Ok(&self.text[start..self.at]);
+            }
+        }
+    }
+
+    fn pass_string(&mut self) -> Result<(), SyntaxError> {
+        self.at += 1;
+        loop {
+            let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
+            match rest.iter().position(|byte| matches!(byte, b'"' | b'\\')) {
+                Some(plain) if rest[plain] == b'"' => {
+                    self.at += plain + 1;
+                    return Ok(());
+                }
+                // Whatever is escaped does not end the string.
+                Some(plain) => self.at += plain + 2,
+                None => return self.fail("a string is not closed"),
+            }
+        }
+    }
 }
 
 impl Reader<'_> {
