@@ -1,5 +1,6 @@
 //! Activities as others find them (H-50 to H-59).
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
@@ -10,16 +11,16 @@ use super::catalog::Service;
 use super::handles::handle_of;
 use super::sessions::corrupt;
 use super::{Directory, DirectoryError};
-use crate::domain::access::{self, Facts, Nearness};
+use crate::domain::access::{self, Nearness};
 use crate::domain::handle::{ActivityQuery, Handle, Include, Owners, People};
-use crate::domain::names::{MemberIndex, Scid, Xuid};
+use crate::domain::names::{MemberIndex, Scid, SessionReference, Xuid};
 use crate::domain::principal::Principal;
 use crate::domain::refusal::Refusal;
 use crate::domain::session::{Session, Visibility};
-use crate::json::Json;
+use crate::json::{Json, Object};
 use crate::store::rows::{ActivityRow, ActivitySessionRow, CandidateRow};
-use crate::store::{ActivitiesAsk, StoreError, projection};
-use crate::wire::handle::{Shown, render};
+use crate::store::{ActivitiesAsk, StoreError, With, projection};
+use crate::wire::handle::{Related, Shown, render};
 use crate::wire::stored;
 
 /// The code of an active member.
@@ -41,10 +42,12 @@ struct Asker<'a> {
 }
 
 impl Asker<'_> {
-    /// Whether the documents of the sessions are needed: for what is included, and nothing else.
-    fn needs_bodies(&self) -> bool {
+    /// What is needed of the sessions beside their columns, for what is included and nothing else: only roles take a whole session, and
+    /// only what relatedInfo tells is told to those who may not read it (H-57).
+    fn needs(&self) -> With {
         let Include { related_info, custom_properties, role_info, activity_info: _ } = self.include;
-        related_info || custom_properties || role_info
+        let told_to_readers = custom_properties || role_info;
+        With { body: related_info || told_to_readers, facts: told_to_readers, private: role_info }
     }
 
     /// Whether an activity is to be seen, as far as its columns tell: not in a private session that no caller is a member of (H-57),
@@ -58,10 +61,47 @@ impl Asker<'_> {
     }
 }
 
+/// What was read of a session's document for an activity.
+struct Told {
+    /// Whether the caller may read the session.
+    readable: bool,
+    /// Its system properties, if they are told.
+    system: Object,
+    /// Its custom properties, if they are told.
+    custom: Json,
+    /// Who its members are, where that is told of some of them.
+    owners: Option<Vec<(MemberIndex, Xuid)>>,
+    /// All of it, if its roles are told.
+    whole: Option<Session>,
+}
+
+impl Told {
+    /// What is told of a session, by its columns as far as they go.
+    fn related<'a>(&'a self, found: &'a ActivitySessionRow) -> Related<'a> {
+        if let Some(session) = &self.whole {
+            return Related::of(session);
+        }
+        let row = &found.candidate;
+        let count = |n: i32| u64::try_from(n).unwrap_or(0);
+        Related {
+            invite_protocol: found.invite_protocol.as_deref().map(Cow::Borrowed),
+            visibility: projection::visibility_of(row.visibility),
+            join_restriction: projection::restriction_of(row.join_restriction),
+            closed: row.closed,
+            max_members: count(row.max_members),
+            member_count: count(row.member_count),
+            system: &self.system,
+            custom: &self.custom,
+            whole: None,
+        }
+    }
+}
+
 impl Directory {
     /// Finds the activities of users (H-50 to H-59) and shows them.
     ///
-    /// They are found and put in order without documents, which are loaded only for as many as are about to be shown.
+    /// They are found and put in order without documents, which are loaded only for as many as are about to be shown; at once where
+    /// nearly all that can be found are: of so many owners, one each (H-20).
     ///
     /// # Errors
     /// 403 for somebody else's list of people (H-55) and for service configs the caller may not use.
@@ -84,12 +124,14 @@ impl Directory {
         let callers: Vec<u64> = principal.users().iter().map(|user| user.xuid.0).collect();
         let device_ids: Vec<&str> = principal.users().iter().filter_map(|user| user.device_id.as_deref()).collect();
         let asker = Asker { principal, callers: &callers, device_ids: &device_ids, include };
+        let few = query.owners.people().is_none() && query.scid.is_some() && owners.len() <= query.take;
+        let at_once = if few { asker.needs() } else { With::default() };
         let ask = ActivitiesAsk {
             owners: &owners,
             scid: query.scid.map(|scid| scid.id()),
             callers: asker.callers,
             device_ids: asker.device_ids,
-            with_body: false,
+            with: at_once,
             newest_first: query.owners.people().is_some(),
             only: None,
             limit: FOUND_MAX,
@@ -101,13 +143,13 @@ impl Directory {
         let mut results = Vec::new();
         while results.len() < query.take && !rows.is_empty() {
             let count = (query.take - results.len()).max(PAGE_MIN).min(rows.len());
-            let mut page = VecDeque::from(self.settled_activities(rows.drain(..count).collect(), asker).await?);
+            let mut page = VecDeque::from(self.settled_activities(rows.drain(..count).collect(), asker, at_once).await?);
             page.retain(|row| asker.may_be_shown(row, self.is_due_activity(row)));
             while results.len() < query.take && !page.is_empty() {
                 let count = (query.take - results.len()).min(page.len());
                 let mut part: Vec<ActivityRow> = page.drain(..count).collect();
-                if asker.needs_bodies() {
-                    part = self.read_again(part, asker, true).await?;
+                if at_once != asker.needs() {
+                    part = self.read_again(part, asker, asker.needs()).await?;
                 }
                 for row in part {
                     results.extend(self.try_show_activity(&row, asker).await?);
@@ -123,23 +165,23 @@ impl Directory {
     }
 
     /// Settles what is due among some activities, together, and reads them again if anything was (M-24).
-    async fn settled_activities(&self, rows: Vec<ActivityRow>, asker: Asker<'_>) -> Result<Vec<ActivityRow>, DirectoryError> {
+    async fn settled_activities(
+        &self,
+        rows: Vec<ActivityRow>,
+        asker: Asker<'_>,
+        with: With,
+    ) -> Result<Vec<ActivityRow>, DirectoryError> {
         let sid = |row: &ActivityRow| Some(row.session.as_ref()?.candidate.reference.sid);
         let due: BTreeSet<Uuid> = rows.iter().filter(|row| self.is_due_activity(row)).filter_map(sid).collect();
         if due.is_empty() {
             return Ok(rows);
         }
         self.settle_all(due, asker.principal).await?;
-        self.read_again(rows, asker, false).await
+        self.read_again(rows, asker, with).await
     }
 
     /// Reads activities again, in the order they come in; those that ended are left out.
-    async fn read_again(
-        &self,
-        rows: Vec<ActivityRow>,
-        asker: Asker<'_>,
-        with_body: bool,
-    ) -> Result<Vec<ActivityRow>, DirectoryError> {
+    async fn read_again(&self, rows: Vec<ActivityRow>, asker: Asker<'_>, with: With) -> Result<Vec<ActivityRow>, DirectoryError> {
         let ids: Vec<Uuid> = rows.iter().map(|row| row.handle.id).collect();
         let owners: BTreeSet<u64> = rows.iter().filter_map(|row| row.handle.owner).collect();
         let ask = ActivitiesAsk {
@@ -147,7 +189,7 @@ impl Directory {
             scid: None,
             callers: asker.callers,
             device_ids: asker.device_ids,
-            with_body,
+            with,
             newest_first: false,
             only: Some(&ids),
             limit: FOUND_MAX,
@@ -206,32 +248,82 @@ impl Directory {
         if !asker.may_be_shown(row, false) {
             return Ok(None);
         }
-        let (mut session, mut protocol, mut readable) = (None, None, false);
-        if let Some(found) = &row.session {
-            let at = &found.candidate.reference;
-            handle.reference = projection::reference_of(at).ok_or_else(|| corrupt(at.sid))?;
-            protocol = found.invite_protocol.as_deref();
-            if let (Some(body), Some(private)) = (&found.body, &found.private) {
-                let corrupt = |why: String| StoreError::Corrupt { reference: handle.reference.to_string(), why };
-                let loaded = stored::read(&handle.reference, body, private).map_err(|error| corrupt(error.to_string()))?;
-                readable = self.may_read_found(&loaded, &found.candidate, asker.principal);
-                session = Some(loaded);
-            }
-        }
-        let (session, game_types) = (session.as_ref(), service.game_types());
-        let shown = Shown { handle: &handle, session, protocol, readable, owners: &owners, game_types };
+        let game_types = service.game_types();
+        let Some(found) = &row.session else { return Ok(Some(render(&Shown::bare(&handle, game_types), asker.include))) };
+        let at = &found.candidate.reference;
+        handle.reference = projection::reference_of(at).ok_or_else(|| corrupt(at.sid))?;
+        let told = self
+            .read_found(found, &handle.reference, asker)
+            .map_err(|error| StoreError::Corrupt { reference: handle.reference.to_string(), why: error.to_string() })?;
+        let session = Some(told.related(found));
+        let shown = Shown {
+            handle: &handle,
+            session,
+            readable: told.readable,
+            owners: told.owners.as_ref().unwrap_or(&owners),
+            game_types,
+        };
         Ok(Some(render(&shown, asker.include)))
     }
 
-    /// Whether the caller may read a session, by what its row tells about the caller and by what the document alone allows, be it as a
+    /// Reads from the document of a session what an activity tells of it, and no more.
+    fn read_found(
+        &self,
+        found: &ActivitySessionRow,
+        reference: &SessionReference,
+        asker: Asker<'_>,
+    ) -> Result<Told, stored::Corrupt> {
+        let (include, with) = (asker.include, asker.needs());
+        let mut told = Told { readable: false, system: Object::new(), custom: Json::object(), owners: None, whole: None };
+        let Some(body) = &found.body else { return Ok(told) };
+        if with.facts {
+            told.readable = self.may_read_found(&found.candidate, body, reference, asker.principal)?;
+        }
+        if let Some(private) = &found.private {
+            told.whole = Some(stored::read(reference, body, private)?);
+            return Ok(told);
+        }
+        if include.related_info {
+            let Json::Object(system) = stored::part(body, &["properties", "system"])? else {
+                return Err(stored::Corrupt::new("properties.system is no object"));
+            };
+            // Those of a large session have come along, because its document does not name them.
+            if system.contains_key("owners") && found.owners.is_empty() {
+                told.owners = Some(stored::whos_who(body)?);
+            }
+            told.system = system;
+        }
+        if include.custom_properties && told.readable {
+            told.custom = stored::part(body, &["properties", "custom"])?;
+        }
+        Ok(told)
+    }
+
+    /// Whether the caller may read a session, by what its row tells about the caller and by what its document alone allows, be it as a
     /// viewer of a broadcast.
-    fn may_read_found(&self, session: &Session, row: &CandidateRow, principal: &Principal) -> bool {
+    fn may_read_found(
+        &self,
+        row: &CandidateRow,
+        body: &str,
+        reference: &SessionReference,
+        principal: &Principal,
+    ) -> Result<bool, stored::Corrupt> {
         let near = Nearness {
             member: row.caller_state.is_some(),
             followed: row.facts.followed || (self.options.everybody_follows && row.accepted_count > 0),
             local: row.facts.local,
         };
-        near.may_read(session.visibility(), session.read_restriction()) || access::may_read(session, principal, &Facts::default())
+        let (visibility, restriction) =
+            (projection::visibility_of(row.visibility), projection::restriction_of(row.read_restriction));
+        if near.may_read(visibility, restriction) || principal.is_server_for(&reference.scid) {
+            return Ok(true);
+        }
+        if principal.users().iter().all(|user| user.title_id.is_none()) {
+            return Ok(false);
+        }
+        let constants = stored::part(body, &["constants", "system"])?;
+        let views = |user| constants.as_object().is_some_and(|constants| access::views_broadcast(constants, user));
+        Ok(principal.users().iter().any(views))
     }
 
     /// Renders an activity whose session is due, though it was settled just now: by its settled state in memory.
@@ -255,7 +347,7 @@ impl Directory {
         }
         handle.reference = session.reference.clone();
         let game_types = service.game_types();
-        let shown = Shown { handle: &handle, session: Some(&session), protocol: None, readable, owners, game_types };
+        let shown = Shown { handle: &handle, session: Some(Related::of(&session)), readable, owners, game_types };
         Ok(Some(render(&shown, include)))
     }
 }

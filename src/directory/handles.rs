@@ -6,8 +6,8 @@ use tracing::error;
 use uuid::Uuid;
 
 use super::catalog::Service;
-use super::plan::Asked;
-use super::queue::Wish;
+use super::plan::{Asked, Posted};
+use super::queue::{Done, View, Wish};
 use super::{Directory, DirectoryError};
 use crate::domain::access::{self, Pass};
 use crate::domain::command::Command;
@@ -21,7 +21,7 @@ use crate::json::Json;
 use crate::store::projection;
 use crate::store::rows::{HandleReadRow, HandleRow};
 use crate::store::{HandleAsk, StoreError};
-use crate::wire::handle::{Shown, render};
+use crate::wire::handle::{Related, Shown, render};
 use crate::wire::handle_request::{HandleRequest, Wanted};
 
 impl Directory {
@@ -63,9 +63,7 @@ impl Directory {
             Wanted::Invite { invited, attributes } => {
                 let expires_at = handle.created_at.checked_add_signed(self.options.limits.invite).unwrap_or(handle.created_at);
                 let sender = maker.and_then(|user| user.gamertag.clone()).unwrap_or_default();
-                // Whoever may invite may read the session, so it is no secret what it says of invites.
-                let protocol = self.view(reference.sid(), principal).await?.session.and_then(|session| session.invite_protocol());
-                handle.about = About::Invite(Invite { invited, expires_at, attributes, protocol, sender });
+                handle.about = About::Invite(Invite { invited, expires_at, attributes, protocol: None, sender });
                 Command::Invite(invited)
             }
             Wanted::Search(attributes) => {
@@ -77,26 +75,24 @@ impl Directory {
                 Command::List(Arc::new(Listing { id, posted_at, owner, title_id, attributes }))
             }
         };
-        let row = match command {
-            Command::List(_) => None,
-            Command::Show => {
-                let expires_at = handle.created_at.checked_add_signed(self.options.limits.unbound_activity);
-                Some(HandleRow { expires_at, ..projection::handle_row(&handle) })
-            }
-            _ => Some(projection::handle_row(&handle)),
-        };
         let sid = reference.sid();
+        let unbound_until = handle.created_at.checked_add_signed(self.options.limits.unbound_activity);
+        let posted = match command {
+            // It is a part of its session.
+            Command::List(_) => None,
+            _ => Some(Posted { handle: handle.clone(), unbound_until }),
+        };
         let principal_of = Arc::clone(principal);
         let asked =
-            Asked { reference, template, principal: principal_of, command, handle: row, pass: Pass::Nothing, nocommit: false };
-        self.writer.ask(sid, Wish::Do(Box::new(asked))).await?;
-        match self.show_handle(&handle, principal, &Pass::Nothing, include, &service).await {
-            // The handle is made, which must be said: what its session tells is left out for once.
-            Err(DirectoryError::Busy | DirectoryError::Store(_)) => {
-                Ok(render(&Shown::bare(&handle, service.game_types()), include))
-            }
-            shown => shown,
+            Asked { reference, template, principal: principal_of, command, handle: posted, pass: Pass::Nothing, nocommit: false };
+        // What it leads to is shown as it was when the handle was made, which is all that its maker needs to know.
+        let Done::Viewed(view) = self.writer.ask(sid, Wish::Do(Box::new(asked))).await? else {
+            unreachable!("whoever makes a handle is answered by what it leads to")
+        };
+        if let Some(session) = &view.session {
+            handle.learn(session);
         }
+        show_handle(handle, principal, &Pass::Nothing, include, &service, &view)
     }
 
     /// Shows a handle to those who may see it (H-07).
@@ -108,32 +104,8 @@ impl Directory {
         let handle = handle_of(&row.handle)?;
         let service = self.catalog.service(&handle.reference.scid, principal)?;
         let pass = self.pass_of(&row, principal).await?;
-        self.show_handle(&handle, principal, &pass, include, &service).await
-    }
-
-    async fn show_handle(
-        &self,
-        handle: &Handle,
-        principal: &Arc<Principal>,
-        pass: &Pass,
-        include: Include,
-        service: &Service,
-    ) -> Result<Json, DirectoryError> {
         let view = self.view(handle.reference.sid(), principal).await?;
-        let may_read = |session: &Session| access::may_read(session, principal, &view.facts) || pass.shows(session, principal);
-        let readable = view.session.as_ref().is_some_and(may_read);
-        if !handle.names(principal) && !principal.is_server_for(&handle.reference.scid) && !readable {
-            return Err(Refusal::forbidden("the handle does not concern the caller, who may not read its session either").into());
-        }
-        let mut handle = handle.clone();
-        // Whoever is named in the handle of a private session without being a member learns nothing more of it.
-        let server = principal.is_server_for(&handle.reference.scid);
-        let shown = view.session.as_ref().filter(|session| readable || server || session.visibility() != Visibility::Private);
-        if let Some(session) = shown {
-            handle.reference = session.reference.clone();
-        }
-        let shown = Shown { session: shown, readable, ..Shown::bare(&handle, service.game_types()) };
-        Ok(render(&shown, include))
+        show_handle(handle, principal, &pass, include, &service, &view)
     }
 
     /// Deletes a handle (H-08).
@@ -254,6 +226,30 @@ impl Directory {
         let rows = self.store.read_by_handles(&[ask], self.clock.now()).await?;
         rows.into_iter().next().flatten().ok_or(DirectoryError::UnknownHandle)
     }
+}
+
+/// Shows a handle, and of its session what the caller may see.
+fn show_handle(
+    mut handle: Handle,
+    principal: &Principal,
+    pass: &Pass,
+    include: Include,
+    service: &Service,
+    view: &View,
+) -> Result<Json, DirectoryError> {
+    let may_read = |session: &Session| access::may_read(session, principal, &view.facts) || pass.shows(session, principal);
+    let readable = view.session.as_ref().is_some_and(may_read);
+    let server = principal.is_server_for(&handle.reference.scid);
+    if !handle.names(principal) && !server && !readable {
+        return Err(Refusal::forbidden("the handle does not concern the caller, who may not read its session either").into());
+    }
+    // Whoever is named in the handle of a private session without being a member learns nothing more of it.
+    let shown = view.session.as_ref().filter(|session| readable || server || session.visibility() != Visibility::Private);
+    if let Some(session) = shown {
+        handle.reference = session.reference.clone();
+    }
+    let shown = Shown { session: shown.map(Related::of), readable, ..Shown::bare(&handle, service.game_types()) };
+    Ok(render(&shown, include))
 }
 
 /// Whose inbox is meant.

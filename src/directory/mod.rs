@@ -108,13 +108,6 @@ pub struct Written {
     pub lacks_named: bool,
 }
 
-impl Written {
-    /// There is no session, and nothing was asked of one.
-    fn nothing() -> Self {
-        Self { outcome: Outcome::Gone, document: None, etag: None, lacks_named: false }
-    }
-}
-
 /// The directory: one per process, shared by all that serve requests.
 pub struct Directory {
     store: Store,

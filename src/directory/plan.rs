@@ -6,12 +6,14 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
+use super::queue::{Done, View};
 use super::{Announcement, DirectoryError, Document, Told, Written, actor};
 use crate::domain::access::{self, Facts, Pass};
 use crate::domain::change::{self, Cause};
 use crate::domain::command::{Command, MemberKey};
 use crate::domain::connection::{self, Lost};
 use crate::domain::decide::{Context, Decision, Outcome, decide};
+use crate::domain::handle::Handle;
 use crate::domain::limits::Limits;
 use crate::domain::names::{Branch, MemberIndex, SessionReference, Xuid};
 use crate::domain::principal::Principal;
@@ -38,11 +40,45 @@ pub(super) struct Asked {
     /// What for.
     pub command: Command,
     /// The handle that a command makes which leaves the document as it is.
-    pub handle: Option<HandleRow>,
+    pub handle: Option<Posted>,
     /// What the handle adds that the caller comes through.
     pub pass: Pass,
     /// Whether to say only what would happen.
     pub nocommit: bool,
+}
+
+impl Asked {
+    /// Whether it makes a handle, and is answered by the session that this leads to.
+    pub fn makes_handle(&self) -> bool {
+        self.handle.is_some() || matches!(self.command, Command::List(_))
+    }
+}
+
+/// A handle that is to be made.
+#[derive(Debug, Clone)]
+pub(super) struct Posted {
+    /// The handle.
+    pub handle: Handle,
+    /// When an activity dies for whose session nobody comes (H-21).
+    pub unbound_until: Option<DateTime<Utc>>,
+}
+
+impl Posted {
+    /// How it is stored while its session does not exist.
+    pub fn unbound(&self) -> HandleRow {
+        HandleRow { expires_at: self.unbound_until, ..projection::handle_row(&self.handle) }
+    }
+
+    /// How it is stored beside its session. An activity keeps the reference in the spelling that it came with.
+    fn bound(&self, session: &Session) -> HandleRow {
+        let mut handle = self.handle.clone();
+        handle.learn(session);
+        let row = projection::handle_row(&handle);
+        if row.kind == handle_code::ACTIVITY {
+            return row;
+        }
+        HandleRow { reference: projection::reference_row(&session.reference), ..row }
+    }
 }
 
 /// The installation's part of a decision.
@@ -153,6 +189,11 @@ impl Plan {
         self.document.as_ref().map(|document| shown(session, document, viewer))
     }
 
+    /// The session as it stands now, for whoever looks at it or has just made a handle that leads to it.
+    pub fn viewed(&self, document: Option<Document>) -> Done {
+        Done::Viewed(Box::new(View { session: self.session().cloned(), document, facts: self.facts() }))
+    }
+
     /// How many bytes the document has that all readers share.
     fn size(&self) -> usize {
         let rendered = || self.record.as_ref().map_or(0, |session| stored::render(session).body.len());
@@ -233,13 +274,13 @@ impl Plan {
         }
         self.take(decision, rendered, Cause::Request, actor(&asked.principal));
         // An activity of a session that does not exist is stored apart from the session, whoever makes that next.
-        if let (Some(mut handle), Some(session)) = (asked.handle.clone(), &self.record) {
+        if let (Some(posted), Some(session)) = (&asked.handle, &self.record) {
             self.touched = true;
+            let handle = posted.bound(session);
             if let (Command::Show, Some(owner)) = (&asked.command, handle.owner) {
                 self.activities.insert(owner, Some(handle));
             } else {
                 // An invite leads to the session whatever becomes of that (H-34).
-                handle.reference = projection::reference_row(&session.reference);
                 self.handles.push(handle);
             }
         }

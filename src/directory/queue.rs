@@ -34,19 +34,20 @@ pub(super) enum Wish {
 
 /// What a wish comes to.
 pub(super) enum Done {
-    /// The command was done.
+    /// The command was done, and made no handle.
     Written(Written),
-    /// The state.
+    /// The state; of one who makes a handle that which the handle leads to.
     Viewed(Box<View>),
     /// The note was taken.
     Noted,
 }
 
 /// A settled session and what is known about the one who looks at it.
+#[derive(Default)]
 pub(super) struct View {
     /// The session, if there is one.
     pub session: Option<Session>,
-    /// Its document.
+    /// Its document; left out for one who makes a handle.
     pub document: Option<Document>,
     /// What is known about the caller.
     pub facts: Facts,

@@ -21,7 +21,7 @@ use crate::domain::session::{Session, Visibility};
 use crate::json::{Json, Object};
 use crate::store::rows::SearchRow;
 use crate::store::{Beside, SearchAsk, Searched, StoreError, projection};
-use crate::wire::handle::{Shown, render};
+use crate::wire::handle::{Related, Shown, render};
 use crate::wire::search::{continuation, read_continuation};
 use crate::wire::stored;
 
@@ -191,8 +191,8 @@ impl Directory {
         let owners: Vec<_> = row.owners.iter().filter_map(owner).collect();
         // A search handle lets everybody read its session (H-42, H-57).
         let game_types = &Object::new();
-        let shown =
-            Shown { handle: &handle, session: session.as_ref(), protocol: None, readable: true, owners: &owners, game_types };
+        let session = session.as_ref().map(Related::of);
+        let shown = Shown { handle: &handle, session, readable: true, owners: &owners, game_types };
         Ok(Some(render(&shown, include)))
     }
 }

@@ -15,6 +15,8 @@ use crate::store::{Shard, StoreError};
 
 /// How many sessions are settled at a time.
 const PASS: i64 = 400;
+/// How many expired handles are looked at in one statement.
+const EXPIRED_AT_ONCE: i64 = 1000;
 
 impl Directory {
     /// Evaluates everything that is due by now and returns how many sessions were.
@@ -82,11 +84,18 @@ impl Directory {
         Ok(())
     }
 
-    /// Removes handles that have expired, a few at a time.
+    /// Removes handles that have expired, some at a time, and returns how many.
     ///
     /// # Errors
     /// `Unavailable`, `Database`.
     pub async fn drop_expired_handles(&self) -> Result<u64, StoreError> {
-        self.store.delete_expired_handles(self.clock.now(), 1000).await
+        let (now, mut removed) = (self.clock.now(), 0);
+        loop {
+            let found = self.store.delete_expired_handles(now, EXPIRED_AT_ONCE).await?;
+            removed += found.deleted;
+            if found.looked_at < EXPIRED_AT_ONCE.cast_unsigned() {
+                return Ok(removed);
+            }
+        }
     }
 }

@@ -18,8 +18,8 @@ use uuid::Uuid;
 
 use super::announce::{Announcement, Outlet};
 use super::plan::{House, LoadedRecord, Plan};
-use super::queue::{Answer, Counts, Done, Doubt, Job, View, Wish, load_ask, retry, take_round};
-use super::{DirectoryError, Options, Written};
+use super::queue::{Answer, Counts, Done, Doubt, Job, Wish, load_ask, retry, take_round};
+use super::{DirectoryError, Options};
 use crate::ambient::{Clock, Ids};
 use crate::domain::access::Facts;
 use crate::domain::command::Command;
@@ -276,15 +276,16 @@ impl Shard {
             let alone = job.alone;
             let answer = match &job.wish {
                 Wish::View(principal, _) => {
-                    let facts = plan.facts();
                     let document = plan.document(principal.xuid());
-                    Some(Ok(Done::Viewed(Box::new(View { session: plan.session().cloned(), document, facts }))))
+                    Some(Ok(plan.viewed(document)))
                 }
                 Wish::Lose(lost) => {
                     plan.lose(lost, house);
                     Some(Ok(Done::Noted))
                 }
-                Wish::Do(asked) => plan.run(asked, house, self.ids.uuid()).map(|written| written.map(Done::Written)),
+                Wish::Do(asked) => plan.run(asked, house, self.ids.uuid()).map(|written| {
+                    written.map(|written| if asked.makes_handle() { plan.viewed(None) } else { Done::Written(written) })
+                }),
             };
             let Some(answer) = answer else {
                 again.push(job);
@@ -293,7 +294,7 @@ impl Shard {
             };
             match (&job.wish, plan.session()) {
                 (Wish::Do(asked), None) if answer.is_ok() && matches!(asked.command, Command::Show) => {
-                    let activity = asked.handle.clone().expect("an activity is posted");
+                    let activity = asked.handle.as_ref().expect("an activity is posted").unbound();
                     group.unbound.push((job, activity));
                 }
                 _ => group.decided.push((job, answer)),
@@ -339,7 +340,7 @@ impl Shard {
                 }
                 for (job, activity) in group.unbound {
                     match self.store.put_unbound_activity(&activity).await {
-                        Ok(()) => job.answer(Ok(Done::Written(Written::nothing()))),
+                        Ok(()) => job.answer(Ok(Done::Viewed(Box::default()))),
                         Err(StoreError::LostRace) => retry(job, again),
                         Err(error) => job.answer(Err(error.into())),
                     }

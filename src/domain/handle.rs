@@ -127,6 +127,13 @@ impl Handle {
                 .any(|user| (Some(user.xuid) == self.owner && same_title(user.title_id)) || self.invites(user.xuid))
     }
 
+    /// Takes over what an invite says of the session that it leads to (H-35).
+    pub fn learn(&mut self, session: &Session) {
+        if let About::Invite(invite) = &mut self.about {
+            invite.protocol = session.invite_protocol();
+        }
+    }
+
     /// Whether its owner is active in its session: what an activity with related data is shown by (H-21).
     #[must_use]
     pub fn is_lived(&self, session: &Session) -> bool {

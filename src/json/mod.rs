@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 
-pub use reader::{Leave, STORED_DEPTH, SyntaxError, parse, parse_but};
+pub use reader::{Leave, STORED_DEPTH, SyntaxError, find, parse, parse_but};
 
 /// A JSON value. Two values are equal when they mean the same: numbers by value, objects without regard to order.
 #[derive(Debug, Clone)]

@@ -22,14 +22,34 @@ pub struct ActivitiesAsk<'a> {
     pub callers: &'a [u64],
     /// The devices of the callers' tokens.
     pub device_ids: &'a [&'a str],
-    /// Whether the documents of the sessions come along.
-    pub with_body: bool,
+    /// How much of the sessions comes along.
+    pub with: With,
     /// Newest first of all, instead of one owner after another.
     pub newest_first: bool,
     /// Only these handles; `None`: all.
     pub only: Option<&'a [Uuid]>,
     /// The most activities to find (H-59).
     pub limit: i64,
+}
+
+/// What comes along of sessions beside their columns.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct With {
+    /// The document, and of a large session its owners.
+    pub body: bool,
+    /// What read restrictions ask about the callers.
+    pub facts: bool,
+    /// What only the service knows, without which no whole session can be read.
+    pub private: bool,
+}
+
+/// What became of handles whose time had come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Expired {
+    /// How many there were, as far as they were looked at.
+    pub looked_at: u64,
+    /// How many of them are gone.
+    pub deleted: u64,
 }
 
 impl Store {
@@ -45,10 +65,12 @@ impl Store {
             .bind(now)
             .bind(ask.callers.iter().copied().map(xuid_to_column).collect::<Vec<_>>())
             .bind(ask.device_ids)
-            .bind(ask.with_body)
+            .bind(ask.with.body)
             .bind(ask.limit)
             .bind(ask.newest_first)
-            .bind(ask.only);
+            .bind(ask.only)
+            .bind(ask.with.facts)
+            .bind(ask.with.private);
         let rows = self.rows(query).await?;
         let mut activities = rows.iter().map(ActivityRow::read).collect::<Result<Vec<_>, _>>()?;
         for session in activities.iter_mut().filter_map(|activity| activity.session.as_mut()) {
@@ -146,13 +168,16 @@ impl Store {
         Ok(sqlx::query(include_str!("sql/delete_handle.sql")).bind(id).fetch_optional(&self.pool).await?.is_some())
     }
 
-    /// Deletes handles that have expired at `now`, the oldest first, and returns how many.
+    /// Looks at handles that have expired at `now`, the oldest first, at most `limit` of them. Those whose life is over are deleted; an
+    /// activity that is bound by now loses its expiry (H-21), so that no handle is looked at twice.
     ///
     /// # Errors
     /// `Unavailable`, `Database`.
     #[instrument(name = "db.handle.delete_expired", level = "debug", skip_all)]
-    pub async fn delete_expired_handles(&self, now: DateTime<Utc>, limit: i64) -> Result<u64, StoreError> {
-        let done = sqlx::query(include_str!("sql/delete_expired_handles.sql")).bind(now).bind(limit).execute(&self.pool).await?;
-        Ok(done.rows_affected())
+    pub async fn delete_expired_handles(&self, now: DateTime<Utc>, limit: i64) -> Result<Expired, StoreError> {
+        let query = sqlx::query(include_str!("sql/delete_expired_handles.sql")).bind(now).bind(limit);
+        let row = query.fetch_one(&self.pool).await?;
+        let count = |column| Ok::<_, sqlx::Error>(row.try_get::<i64, _>(column)?.cast_unsigned());
+        Ok(Expired { looked_at: count("looked_at")?, deleted: count("deleted")? })
     }
 }

@@ -60,7 +60,7 @@ pub use diagnosis::{ServerFacts, Vitals};
 pub use due::Shard;
 pub use error::{AskError, StoreError};
 pub use everything::{Holding, Page, StoredFormerMember, StoredKeyword, StoredMember, StoredTimer};
-pub use handles::ActivitiesAsk;
+pub use handles::{ActivitiesAsk, Expired, With};
 pub use hints::{Heard, Hints, Messenger};
 pub use log::{MissedAsk, WriteAsk};
 pub use nonces::NonceDigest;

@@ -1,6 +1,8 @@
 //! Handles on the wire: how they are shown, with what they tell of their sessions (handles.md), and what is stored of them beside
 //! columns.
 
+use std::borrow::Cow;
+
 use chrono::{DateTime, Utc};
 
 use super::query::session_ref;
@@ -9,7 +11,7 @@ use crate::domain::handle::{About, Handle, HandleType, Include, Invite};
 use crate::domain::names::{MemberIndex, Scid, SessionName, SessionReference, TemplateName, Xuid};
 use crate::domain::query::Reported;
 use crate::domain::roles::Holders;
-use crate::domain::session::Session;
+use crate::domain::session::{Restriction, Session, Visibility};
 use crate::domain::system::render_instant;
 use crate::json::{Json, Object};
 
@@ -18,12 +20,10 @@ pub struct Shown<'a> {
     /// The handle.
     pub handle: &'a Handle,
     /// Its session, if it exists.
-    pub session: Option<&'a Session>,
-    /// `inviteProtocol` of a session that exists but was not loaded: nothing of it is shown but that.
-    pub protocol: Option<&'a str>,
+    pub session: Option<Related<'a>>,
     /// Whether the reader may read the session (H-57).
     pub readable: bool,
-    /// Owners of the session whose entries are not loaded with it: a large one comes without members.
+    /// Owners of the session whose entries are not loaded with it: a large one comes without members, and so does what is read in part.
     pub owners: &'a [(MemberIndex, Xuid)],
     /// What the title is called on each platform, as far as it is configured (H-19, H-33).
     pub game_types: &'a Object,
@@ -33,7 +33,48 @@ impl<'a> Shown<'a> {
     /// A handle by itself, nothing of its session shown.
     #[must_use]
     pub fn bare(handle: &'a Handle, game_types: &'a Object) -> Self {
-        Self { handle, session: None, protocol: None, readable: false, owners: &[], game_types }
+        Self { handle, session: None, readable: false, owners: &[], game_types }
+    }
+}
+
+/// What handles tell of a session.
+#[derive(Debug, Clone)]
+pub struct Related<'a> {
+    /// `inviteProtocol`.
+    pub invite_protocol: Option<Cow<'a, str>>,
+    /// `visibility`, before it is known whether it is full.
+    pub visibility: Visibility,
+    /// `joinRestriction`.
+    pub join_restriction: Restriction,
+    /// `closed`.
+    pub closed: bool,
+    /// `maxMembersCount`.
+    pub max_members: u64,
+    /// Members, reservations included.
+    pub member_count: u64,
+    /// The system properties; not asked for without `relatedInfo`.
+    pub system: &'a Object,
+    /// The custom properties; not asked for where they are not shown.
+    pub custom: &'a Json,
+    /// The session itself, without which neither its roles are told nor, but for `owners`, who its members are.
+    pub whole: Option<&'a Session>,
+}
+
+impl<'a> Related<'a> {
+    /// What is told of a session that is at hand.
+    #[must_use]
+    pub fn of(session: &'a Session) -> Self {
+        Self {
+            invite_protocol: session.invite_protocol().map(Cow::Owned),
+            visibility: session.visibility(),
+            join_restriction: session.join_restriction(),
+            closed: session.flag("closed"),
+            max_members: session.max_members() as u64,
+            member_count: session.member_count() as u64,
+            system: &session.properties.system,
+            custom: &session.properties.custom,
+            whole: Some(session),
+        }
     }
 }
 
@@ -71,8 +112,7 @@ pub fn render(shown: &Shown, include: Include) -> Json {
     match &handle.about {
         About::Search(attributes) => put("searchAttributes", attributes.clone().into()),
         About::Activity => {
-            let protocol = shown.session.and_then(Session::invite_protocol);
-            if let Some(protocol) = protocol.as_deref().or(shown.protocol) {
+            if let Some(protocol) = shown.session.as_ref().and_then(|session| session.invite_protocol.as_deref()) {
                 put("inviteProtocol", protocol.into());
             }
             if !shown.game_types.is_empty() {
@@ -81,15 +121,15 @@ pub fn render(shown: &Shown, include: Include) -> Json {
         }
         About::Invite(_) | About::Transfer { .. } => {}
     }
-    if let (true, Some(session)) = (include.related_info, shown.session) {
+    if let (true, Some(session)) = (include.related_info, &shown.session) {
         put("relatedInfo", related_info(shown, session).into());
     }
-    let readable = shown.session.filter(|_| shown.readable);
-    if let (true, Some(session)) = (include.role_info, readable) {
+    let readable = shown.session.as_ref().filter(|_| shown.readable);
+    if let (true, Some(session)) = (include.role_info, readable.and_then(|session| session.whole)) {
         put("roleInfo", role_info(session));
     }
     if include.custom_properties {
-        put("customProperties", readable.map_or_else(Json::object, |session| session.properties.custom.clone()));
+        put("customProperties", readable.map_or_else(Json::object, |session| session.custom.clone()));
     }
     if include.activity_info {
         let mut info = Object::new();
@@ -137,24 +177,23 @@ fn role_info(session: &Session) -> Json {
 }
 
 /// What shows whether a session can be joined (H-70).
-fn related_info(shown: &Shown, session: &Session) -> Object {
+fn related_info(shown: &Shown, session: &Related) -> Object {
     let mut fields = Object::with_capacity(10);
     let mut put = |name: &str, value: Json| drop(fields.insert(name.into(), value));
-    let count = |n: usize| Json::from(n as u64);
-    let reported = Reported::of(session.visibility(), session.member_count() as u64, session.max_members() as u64);
+    let reported = Reported::of(session.visibility, session.member_count, session.max_members);
     put("visibility", reported.as_str().into());
-    put("joinRestriction", session.join_restriction().as_str().into());
-    put("closed", session.flag("closed").into());
-    put("maxMembersCount", count(session.max_members()));
-    put("membersCount", count(session.member_count()));
+    put("joinRestriction", session.join_restriction.as_str().into());
+    put("closed", session.closed.into());
+    put("maxMembersCount", session.max_members.into());
+    put("membersCount", session.member_count.into());
     put("postedTime", render_instant(shown.handle.created_at).into());
-    if let Some(protocol) = session.invite_protocol() {
+    if let Some(protocol) = session.invite_protocol.as_deref() {
         put("inviteProtocol", protocol.into());
     }
-    let set = |name: &str| session.properties.system.get(name);
+    let set = |name: &str| session.system.get(name);
     for name in ["keywords", "sessionOwners", "description", "scheduledTime", "searchHandleVisibility"] {
         let value = match name {
-            "sessionOwners" => set("owners").map(|owners| owner_xuids(owners, session, shown.owners)),
+            "sessionOwners" => set("owners").map(|owners| owner_xuids(owners, session.whole, shown.owners)),
             name => set(name).cloned(),
         };
         if let Some(value) = value {
@@ -165,9 +204,9 @@ fn related_info(shown: &Shown, session: &Session) -> Object {
 }
 
 /// The xuids of owners, in the order of their indices in the session's properties.
-fn owner_xuids(owners: &Json, session: &Session, others: &[(MemberIndex, Xuid)]) -> Json {
+fn owner_xuids(owners: &Json, session: Option<&Session>, others: &[(MemberIndex, Xuid)]) -> Json {
     let xuid = |index: MemberIndex| {
-        let loaded = session.member_at(index).map(|member| member.xuid);
+        let loaded = session.and_then(|session| session.member_at(index)).map(|member| member.xuid);
         loaded.or_else(|| others.iter().find(|(other, _)| *other == index).map(|(_, xuid)| *xuid))
     };
     let indices = owners.as_array().unwrap_or_default().iter().filter_map(|index| MemberIndex::try_from(index.as_u64()?).ok());

@@ -339,6 +339,34 @@ pub fn read(reference: &SessionReference, body: &str, private: &str) -> Result<S
     Ok(session)
 }
 
+/// Reads one part of a document, `["properties", "custom"]` for one, and nothing that stands beside it.
+///
+/// # Errors
+/// When there is no such part, or the text is not of the form `render` gives it, as far as it is looked at.
+pub fn part(body: &str, path: &[&str]) -> Result<Json, Corrupt> {
+    let mut text = body;
+    for name in path {
+        let found = json::find(text, name).map_err(|error| Corrupt(error.to_string()))?;
+        text = found.ok_or_else(|| Corrupt(format!("{name} is missing")))?;
+    }
+    parse(text)
+}
+
+/// Reads from a document who the members are, in the order of their indices; that of a large session names none.
+///
+/// # Errors
+/// When they are not of the form `render` gives them.
+pub fn whos_who(body: &str) -> Result<Vec<(MemberIndex, Xuid)>, Corrupt> {
+    let Some(members) = json::find(body, "members").map_err(|error| Corrupt(error.to_string()))? else { return Ok(Vec::new()) };
+    let Json::Object(entries) = parse(members)? else { return corrupt("members") };
+    let who = |entry: &Json| {
+        let system = entry.get("constants")?.get("system")?;
+        let xuid = system.get("xuid").and_then(Json::as_str).and_then(|text| Xuid::parse(&text).ok())?;
+        Some((system.get("index")?.as_u64()?.try_into().ok()?, xuid))
+    };
+    entries.values().map(|entry| who(entry).map_or_else(|| corrupt("members.constants.system"), Ok)).collect()
+}
+
 /// Reads the members of a session that is not large, and what comes with them.
 fn read_members(session: &mut Session, body: &mut Json, private: &Json) -> Result<(), Corrupt> {
     let Json::Object(fields) = body else { return corrupt("the document") };

@@ -1,14 +1,23 @@
--- Handles whose life is over. An activity lives on while its owner is active in a session that began in its time (H-21).
-delete from handles
-where id in (
-    select h.id
-    from handles h
-    where h.expires_at <= $1
-        and (h.type <> 0 or not exists (
-            select
-            from members o
-            join sessions s on s.sid = o.sid and s.start_time < h.expires_at
-            where o.xuid = h.owner and o.scid = h.scid and o.sid = h.sid and o.state = 3))
-    order by h.expires_at
+-- Handles whose time has come, so many at once: those whose life is over go, and an activity lives on whose owner is active in a session
+-- that began in its time (H-21). It is bound, and ends with what unbinds it (H-22): without an expiry it is not met here again. A handle
+-- that is just being replaced or deleted is left to whoever does that.
+with expired as materialized (
+    select id, type, owner, scid, sid, expires_at
+    from handles
+    where expires_at <= $1
+    order by expires_at
     limit $2
+    for update skip locked
+), judged as materialized (
+    select e.id, e.type = 0 and exists (
+        select
+        from members o
+        join sessions s on s.sid = o.sid and s.start_time < e.expires_at
+        where o.xuid = e.owner and o.scid = e.scid and o.sid = e.sid and o.state = 3) as bound
+    from expired e
+), kept as (
+    update handles h set expires_at = null from judged j where h.id = j.id and j.bound
+), deleted as (
+    delete from handles h using judged j where h.id = j.id and not j.bound returning h.id
 )
+select (select count(*) from expired) as looked_at, (select count(*) from deleted) as deleted

@@ -1,21 +1,21 @@
 -- Activities of some owners in the order of the owners, newest first within one, or newest first of all ($8), with what relatedInfo
--- tells of their sessions (H-57, H-58, H-59, H-70); only these ($9), if any are named. The body comes only when it is asked for, and
--- with that of a large session the xuids of its owners.
+-- tells of their sessions (H-57, H-58, H-59, H-70); only these ($9), if any are named. The body comes only when it is asked for ($6), and
+-- with that of a large session the xuids of its owners; so does what only the service knows ($11), and what read restrictions ask ($10).
 select h.id, h.type, h.owner, h.title_id, h.invited, h.created_at, h.expires_at, h.document, h.origin_sid, h.origin_scid,
     h.sid as handle_sid, h.scid as handle_scid, h.scid_spelling as handle_scid_spelling, h.template as handle_template,
     h.name as handle_name,
     s.sid, s.scid, s.scid_spelling, s.template, s.name, s.start_time, s.visibility, s.join_restriction, s.read_restriction,
     s.closed, s.version, s.max_members, s.member_count, s.accepted_count, s.keywords, s.next_timer_at, s.invite_protocol,
-    case when $6 then s.body end as body, case when $6 then s.private end as private, owners.indices as owner_indices,
+    case when $6 then s.body end as body, case when $11 then s.private end as private, owners.indices as owner_indices,
     owners.xuids as owner_xuids,
     o.state as member_state, coalesce(o.turn, false) as member_turn, c.state as caller_state,
-    case when $6 and s.read_restriction = 1 and c.state is null then exists (
+    case when $10 and s.read_restriction = 1 and c.state is null then exists (
         select
         from members e
         join follows f on f.xuid = e.xuid and f.followed = any($4)
         where e.sid = s.sid and e.state > 0
     ) else false end as followed,
-    case when $6 and s.read_restriction > 0 and c.state is null then exists (
+    case when $10 and s.read_restriction > 0 and c.state is null then exists (
         select from members e where e.sid = s.sid and e.state = 3 and e.device_id = any($5)
     ) else false end as local
 from unnest($1::bigint[]) with ordinality as ask (owner, n)

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::store::rows::{AccessFacts, DueRow, ReadRow};
-use crate::store::{ActivitiesAsk, FactsAsk, HandleAsk, ReadAsk, Shard};
+use crate::store::{ActivitiesAsk, Expired, FactsAsk, HandleAsk, ReadAsk, Shard, With};
 
 fn read_of(stored: &StoredSession, caller_state: Option<i16>) -> ReadRow {
     let session = stored.session.clone();
@@ -84,7 +84,7 @@ async fn h21_an_unbound_activity_lives_on_once_its_owner_is_active() {
         scid: Some(SCID),
         callers,
         device_ids: &[],
-        with_body: true,
+        with: With { body: true, facts: true, private: true },
         newest_first: false,
         only: None,
         limit: 100,
@@ -95,15 +95,22 @@ async fn h21_an_unbound_activity_lives_on_once_its_owner_is_active() {
     let session = found[2].session.as_ref().unwrap();
     assert_eq!((session.candidate.member_state, session.candidate.caller_state), (Some(3), Some(1)));
     assert!(session.body.is_some());
-    let only = ActivitiesAsk { only: Some(&[alices.id]), with_body: false, ..ask(&[]) };
+    let only = ActivitiesAsk { only: Some(&[alices.id]), with: With::default(), ..ask(&[]) };
     let found = store.find_activities(only, start()).await.unwrap();
     assert_eq!(found.iter().map(|row| row.handle.id).collect::<Vec<_>>(), [alices.id]);
     assert!(found[0].session.as_ref().unwrap().body.is_none());
     let found = store.find_activities(ask(&[]), late).await.unwrap();
     assert_eq!(found.iter().map(|row| row.handle.id).collect::<Vec<_>>(), [alices.id]);
 
-    assert_eq!(store.delete_expired_handles(start(), 10).await.unwrap(), 0);
-    assert_eq!(store.delete_expired_handles(late, 10).await.unwrap(), 2);
+    let mut walked = Vec::new();
+    for (now, limit) in [(start(), 10), (late, 2), (late, 2), (late, 2)] {
+        let Expired { looked_at, deleted } = store.delete_expired_handles(now, limit).await.unwrap();
+        walked.push((looked_at, deleted));
+    }
+    assert_eq!(walked.iter().map(|(looked_at, _)| *looked_at).collect::<Vec<_>>(), [0, 2, 1, 0], "each is looked at once");
+    assert_eq!(walked.iter().map(|(_, deleted)| deleted).sum::<u64>(), 2);
+    let found = store.find_activities(ask(&[]), late + seconds(3600)).await.unwrap();
+    assert_eq!(found.iter().map(|row| (row.handle.id, row.handle.expires_at)).collect::<Vec<_>>(), [(alices.id, None)]);
     assert!(store.delete_handle(alices.id).await.unwrap());
     assert!(!store.delete_handle(alices.id).await.unwrap());
 }

@@ -9,7 +9,7 @@ use tokio::time::timeout;
 
 use crate::store::rows::CandidateRow;
 use crate::store::{
-    ActivitiesAsk, CandidatesByKeyword, CandidatesByXuid, EdgeKey, EdgeRow, EdgeTable, FactsAsk, Neighbourhood, XuidAsk,
+    ActivitiesAsk, CandidatesByKeyword, CandidatesByXuid, EdgeKey, EdgeRow, EdgeTable, FactsAsk, Neighbourhood, With, XuidAsk,
 };
 
 /// What a statement may take that touches thousands of edges.
@@ -173,8 +173,7 @@ async fn a40_no_statement_counts_follows_of_users_who_are_distrusted() {
             scid: None,
             callers,
             device_ids: &[],
-            // Facts come with the documents only.
-            with_body: true,
+            with: With { facts: true, ..With::default() },
             newest_first: false,
             only: None,
             limit,
