@@ -419,7 +419,7 @@ fn with_defaults(mut given: Object, template: &Template) -> Object {
 /// Sets the capability that 104 and 105 implied, unless it is spoken of (T-54).
 fn imply_gameplay(capabilities: &mut Json) {
     if let Json::Object(capabilities) = capabilities {
-        capabilities.entry("gameplay".into()).or_insert(Json::Bool(true));
+        capabilities.get_or_insert_with("gameplay".into(), || Json::Bool(true));
     }
 }
 
@@ -440,11 +440,11 @@ fn fill_in(name: &str, value: &mut Json, old: bool) {
     };
     let Json::Object(fields) = value else { return };
     for (name, number) in numbers {
-        fields.entry((*name).into()).or_insert_with(|| (*number).into());
+        fields.get_or_insert_with((*name).into(), || (*number).into());
     }
     match name {
-        "peerToHostRequirements" => drop(fields.entry("hostSelectionMetric".into()).or_insert_with(|| "latency".into())),
-        "memberInitialization" => drop(fields.entry("externalEvaluation".into()).or_insert(old.into())),
+        "peerToHostRequirements" => drop(fields.get_or_insert_with("hostSelectionMetric".into(), || "latency".into())),
+        "memberInitialization" => drop(fields.get_or_insert_with("externalEvaluation".into(), || old.into())),
         _ => {}
     }
 }

@@ -5,6 +5,7 @@
 //! first three or refuses the last, or smuggles numbers through magic object keys; hence a value type, a reader and a writer of our
 //! own. What is *not* here: any conversion to and from Rust types by reflection; settings and tokens use serde for that.
 
+mod object;
 mod reader;
 #[cfg(test)]
 mod tests;
@@ -13,8 +14,7 @@ use std::borrow::{Borrow, Cow};
 use std::fmt::{self, Write as _};
 use std::sync::Arc;
 
-use indexmap::IndexMap;
-
+pub use object::Object;
 pub use reader::{Leave, STORED_DEPTH, SyntaxError, find, parse, parse_but};
 
 /// A JSON value. Two values are equal when they mean the same: numbers by value, objects without regard to order.
@@ -69,9 +69,6 @@ impl Raw {
         if self.0.starts_with('{') { "an object" } else { "an array" }
     }
 }
-
-/// The fields of a JSON object in their order; of duplicate keys the last one wins (W-03).
-pub type Object = IndexMap<Text, Json>;
 
 impl Json {
     /// An empty object.

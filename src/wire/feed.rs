@@ -171,7 +171,7 @@ impl Peephole {
             // Whoever is the only one in its list has the next free index after it.
             let next = shown.get("membersInfo").and_then(|info| info.get("next")).cloned();
             if let (Some(next), Some(_)) = (next, own_index(document))
-                && let Json::Object(me) = members.entry("me".into()).or_insert_with(Json::object)
+                && let Json::Object(me) = members.get_or_insert_with("me".into(), Json::object)
             {
                 me.insert("next".into(), next);
             }
