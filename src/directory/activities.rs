@@ -181,12 +181,7 @@ impl Directory {
     }
 
     /// Reads activities again, in the order they come in; those that ended are left out.
-    async fn read_again(
-        &self,
-        rows: Vec<ActivityRow>,
-        asker: Asker<'_>,
-        with: With,
-    ) -> Result<Vec<ActivityRow>, DirectoryError> {
+    async fn read_again(&self, rows: Vec<ActivityRow>, asker: Asker<'_>, with: With) -> Result<Vec<ActivityRow>, DirectoryError> {
         let ids: Vec<Uuid> = rows.iter().map(|row| row.handle.id).collect();
         let owners: BTreeSet<u64> = rows.iter().filter_map(|row| row.handle.owner).collect();
         let ask = ActivitiesAsk {
@@ -261,7 +256,13 @@ impl Directory {
             .read_found(found, &handle.reference, asker)
             .map_err(|error| StoreError::Corrupt { reference: handle.reference.to_string(), why: error.to_string() })?;
         let session = Some(told.related(found));
-        let shown = Shown { handle: &handle, session, readable: told.readable, owners: told.owners.as_ref().unwrap_or(&owners), game_types };
+        let shown = Shown {
+            handle: &handle,
+            session,
+            readable: told.readable,
+            owners: told.owners.as_ref().unwrap_or(&owners),
+            game_types,
+        };
         Ok(Some(render(&shown, asker.include)))
     }
 
@@ -312,7 +313,8 @@ impl Directory {
             followed: row.facts.followed || (self.options.everybody_follows && row.accepted_count > 0),
             local: row.facts.local,
         };
-        let (visibility, restriction) = (projection::visibility_of(row.visibility), projection::restriction_of(row.read_restriction));
+        let (visibility, restriction) =
+            (projection::visibility_of(row.visibility), projection::restriction_of(row.read_restriction));
         if near.may_read(visibility, restriction) || principal.is_server_for(&reference.scid) {
             return Ok(true);
         }
