@@ -81,3 +81,33 @@ fn s95_depth_is_bounded() {
     assert!(parse(nested(33).as_bytes(), 32).is_err());
     assert!(parse("[".repeat(1_000_000).as_bytes(), 32).is_err());
 }
+
+#[test]
+fn a_field_is_found_without_reading_what_stands_before_it() {
+    let text = r#"{ "a":{"c":[{"c":1},"}\\\"]{"],"d":"\\"} , "b":-1.5e+3,"e":[ ], "c" : {"x": "é\u00e9\"" } ,"f":null} behind"#;
+    for (name, value) in [
+        ("a", r#"{"c":[{"c":1},"}\\\"]{"],"d":"\\"}"#),
+        ("b", "-1.5e+3"),
+        ("e", "[ ]"),
+        ("c", r#"{"x": "é\u00e9\"" }"#),
+        ("f", "null"),
+    ] {
+        assert_eq!(find(text, name), Ok(Some(value)));
+        assert_eq!(read(&text[..text.len() - " behind".len()]).get(name), Some(&read(value)));
+    }
+    assert_eq!((find(text, "d"), find("{ }", "a")), (Ok(None), Ok(None)));
+    for (text, at) in [
+        ("", 0),
+        ("[]", 0),
+        ("{", 1),
+        ("{a", 1),
+        ("{\"b\"}", 4),
+        ("{\"b\":}", 5),
+        ("{\"b\":1 2", 7),
+        ("{\"b\":[1", 7),
+        ("{\"b\":\"\\", 7),
+        ("{\"b\":\"x", 6),
+    ] {
+        assert_eq!(find(text, "a").map_err(|error| error.at), Err(at), "{text}");
+    }
+}

@@ -5,7 +5,7 @@ use openmpsd::domain::principal::{Principal, User};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::handles::{handle, id, through};
+use crate::handles::{handle, id, pointing, through};
 use crate::harness::{SCID, World, player, publish};
 use crate::listings::{owned, searchable};
 use crate::story::{active, creating, open};
@@ -150,5 +150,44 @@ async fn a02_handles_of_any_type_need_a_title_that_may() {
     ada.put("/handles/6a1d9c3e-0f4b-4e27-8f6d-1b2c3d4e5f01/session", &json!([])).await.expect(404);
     ada.send(Method::PUT, &through(&made[2]), &[], Some("{".into())).await.expect(403);
     seven.send(Method::PUT, &through(&made[2]), &[], Some("{".into())).await.expect(400);
+    world.end().await;
+}
+
+/// Who makes a handle is told of its session what the round knew that made it: nothing is loaded for that again.
+#[tokio::test]
+async fn r50_a_handle_takes_one_round() {
+    let world = World::new().await;
+    let ada = world.user(1);
+    let constants = json!({"inviteProtocol": "game", "capabilities": {"searchable": true}});
+    for name in ["foo", "bar"] {
+        ada.put(&open(name), &creating(&constants, &json!({}))).await.expect(201);
+    }
+    let rounds = async || {
+        let text = world.nobody().get("/metrics").await.expect(200).text;
+        let line = text.lines().find_map(|line| line.strip_prefix("openmpsd_commit_commands_count "));
+        line.expect("rounds are counted").parse::<u64>().expect("a count is a number")
+    };
+    let invite = json!({"invitedXuid": "2"});
+    let transfer = json!({"originSessionRef": pointing("bar")["sessionRef"]});
+    let search = json!({"searchAttributes": {"tags": ["a"]}});
+    for (kind, more, name) in [
+        ("activity", json!({}), "foo"),
+        ("activity", json!({}), "nowhere"),
+        ("invite", invite, "foo"),
+        ("transfer", transfer, "foo"),
+        ("search", search, "foo"),
+    ] {
+        let mut body = pointing(name);
+        body["type"] = json!(kind);
+        body.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+        for include in ["", "?include=relatedInfo,customProperties,roleInfo"] {
+            let before = rounds().await;
+            let made = ada.post(&format!("/handles{include}"), &body).await.expect(201);
+            assert_eq!(rounds().await - before, 1, "{kind} {include}");
+            let id = made.json()["id"].as_str().expect("an id is text").to_owned();
+            // A handle that is read is read from what is stored.
+            assert_eq!(made.text, ada.get(&format!("/handles/{id}{include}")).await.expect(200).text);
+        }
+    }
     world.end().await;
 }

@@ -13,6 +13,9 @@ use crate::story::{active, creating, leaving, open, reserving, results, sql};
 const MINECRAFT: &str = "4fc10100-5f7a-4470-899b-280835760c07";
 pub const ALL: &str = "?include=relatedInfo,customProperties";
 
+/// How many activities housekeeping will meet.
+const UNBOUND: &str = "select count(*) from handles where expires_at is not null";
+
 /// The body that makes a session of the open template the caller's activity.
 pub fn pointing(name: &str) -> Value {
     json!({"type": "activity", "version": 1, "sessionRef": {"scid": SCID, "templateName": "Open", "name": name}})
@@ -154,8 +157,38 @@ async fn h03_h04_h21_an_activity_may_point_to_nothing() {
     assert_eq!(query(&eve, &asking(&[1])).await.len(), 1);
     world.pass(2 * 3_600_000);
     assert_eq!(query(&eve, &asking(&[1])).await.len(), 1, "bound, it does not die");
-    world.running.directory.drop_expired_handles().await.expect("the database answers");
+    assert_eq!(world.running.directory.drop_expired_handles().await.expect("the database answers"), 0);
+    assert_eq!(sql(&world, UNBOUND).await.as_deref(), Some("0"), "housekeeping does not meet it again");
+    world.pass(2 * 3_600_000);
     ada.get(&handle(id)).await.expect(200);
+    assert_eq!(query(&eve, &asking(&[1])).await.len(), 1);
+    ada.put(&open(name), &leaving()).await.expect(200);
+    ada.get(&handle(id)).await.expect(404);
+    assert_eq!(sql(&world, "select count(*) from handles").await.as_deref(), Some("0"), "H-22");
+    world.end().await;
+}
+
+/// Housekeeping looks at the handles whose time has come, each once: those of sessions that exist are none of its business.
+#[tokio::test]
+async fn h21_h34_housekeeping_passes_over_living_activities() {
+    let world = World::new().await;
+    playing(&world, 1, "foo").await;
+    assert_eq!(sql(&world, UNBOUND).await.as_deref(), Some("0"));
+    // More than are looked at together, from a release that kept the expiry of bound ones, and unbound ones behind them.
+    let many = format!(
+        "insert into handles (id, sid, scid, owner, created_at, expires_at, type, template, name)
+         select md5('h' || n)::uuid, s.sid, s.scid, n, s.start_time, s.start_time + n * interval '1 ms', 0, 'Open', s.name
+         from sessions s, generate_series(1001, 4600) n where s.name = 'foo';
+         insert into members (sid, scid, index, xuid, state, turn, template_key)
+         select s.sid, s.scid, n, n, 3, false, 'open' from sessions s, generate_series(1001, 3500) n where s.name = 'foo'"
+    );
+    sql(&world, &many).await;
+    world.pass(3_600_000);
+    let living = "select count(*) from handles where owner > 1000";
+    assert_eq!(world.running.directory.drop_expired_handles().await.expect("the database answers"), 1100);
+    assert_eq!((sql(&world, living).await.as_deref(), sql(&world, UNBOUND).await.as_deref()), (Some("2500"), Some("0")));
+    assert_eq!(world.running.directory.drop_expired_handles().await.expect("the database answers"), 0);
+    sql(&world, "delete from handles where owner > 1000; delete from members where xuid > 1000").await;
     world.end().await;
 }
 

@@ -1,11 +1,13 @@
 //! Activities as others find them: `POST /handles/query` (H).
 
+use openmpsd::domain::names::TitleId;
+use openmpsd::domain::principal::{Principal, User};
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::acting::{acting, denied};
 use crate::handles::{ALL, asking, playing, pointing, query};
-use crate::harness::{Actor, Choices, SCID, World, publish};
+use crate::harness::{Actor, Choices, SCID, World, player, publish};
 use crate::story::{active, creating, names, open, reserving, results, sessions, sql};
 
 const NONE: [&str; 0] = [];
@@ -201,6 +203,67 @@ async fn h57_what_strangers_are_shown() {
     world.end().await;
 }
 
+/// Only roles take a whole session to tell. What else is told is read from columns and parts of the document, and is the same to the byte,
+/// whatever stands beside it in the document, for every reader.
+#[tokio::test]
+async fn h57_h70_h72_a_part_of_a_session_tells_what_all_of_it_does() {
+    let world = World::new().await;
+    let told = json!({
+        "keywords": ["e\"u", "café"], "description": {"text": "come \\ in", "locale": "en"}, "scheduledTime": "2031-05-01T10:00:00Z",
+        "searchHandleVisibility": "xboxlive", "closed": true, "joinRestriction": "local", "readRestriction": "local",
+    });
+    let broadcast = json!({"visibility": "private", "maxMembersCount": 500, "capabilities": {"large": true, "broadcast": true}, "broadcastViewerTitleIds": [77]});
+    let sessions = [
+        (json!({}), json!({})),
+        (json!({"maxMembersCount": 1, "inviteProtocol": "game"}), json!({"keywords": []})),
+        (json!({"capabilities": {"hasOwners": true, "searchable": true}}), told),
+        (json!({"maxMembersCount": 200, "capabilities": {"hasOwners": true, "large": true}}), json!({"keywords": ["eu"]})),
+        (json!({"visibility": "private"}), json!({})),
+        (json!({"visibility": "visible"}), json!({"joinRestriction": "followed", "readRestriction": "followed"})),
+        (broadcast, json!({})),
+    ];
+    let xuids: Vec<u64> = (1..=sessions.len() as u64).collect();
+    for (xuid, (constants, properties)) in xuids.iter().zip(&sessions) {
+        let (mut body, name) = (creating(constants, properties), xuid.to_string());
+        let trap = json!({"properties": {"system": {"keywords": ["trap"]}, "custom": 1}, "system": {"owners": [7]}});
+        body["constants"]["custom"] = trap.clone();
+        body["properties"]["custom"] = json!({"lone": "LONE", "number": "NUMBER", "system": trap});
+        body["roleTypes"] = json!({"class": {"roles": {"healer": {"max": 3}}}});
+        // What a general reader of JSON loses is kept as well (W-16, S-96).
+        let text = body.to_string().replace("LONE", r"\ud800").replace(r#""NUMBER""#, "1.10");
+        let owner = world.user(*xuid);
+        owner.send(Method::PUT, &open(&name), &[], Some(text)).await.expect(201);
+        owner.post("/handles", &pointing(&name)).await.expect(201);
+    }
+    world.follows(6, 21).await;
+    let viewer = world.actor(Principal::User(User { title_id: Some(TitleId(77)), ..player(23) }));
+    let readers = [world.user(1), world.user(3), world.user(4), world.user(21), world.user(22), viewer, world.server()];
+    for (n, reader) in readers.iter().enumerate() {
+        for xuid in &xuids {
+            let ask = async |include: &str| {
+                reader.post(&format!("/handles/query?include={include}"), &asking(&[*xuid])).await.expect(200).text
+            };
+            let related = ask("relatedInfo").await;
+            let (both, all) = (ask("relatedInfo,customProperties").await, ask("relatedInfo,customProperties,roleInfo").await);
+            let Some(related) = related.strip_suffix("}]}") else {
+                assert_eq!([&*related, &*both, &*all], [r#"{"results":[]}"#; 3]);
+                continue;
+            };
+            assert!(related.contains(r#""membersCount":1,"#) && all.starts_with(related), "{n} {xuid}\n{related}\n{all}");
+            let custom = |text: &str| text.rsplit_once(r#","customProperties":"#).map(|(_, custom)| custom.to_owned());
+            assert!(both.starts_with(related), "{n} {xuid}\n{related}\n{both}");
+            assert_eq!(custom(&both), custom(&all), "{n} {xuid}");
+            assert_eq!(
+                both.contains(r#"{"lone":"\ud800","number":1.10,"#),
+                all.contains("roleInfo"),
+                "{n} {xuid}\n{both}\n{all}"
+            );
+            assert!(!related.contains("trap"), "{related}");
+        }
+    }
+    world.end().await;
+}
+
 #[tokio::test]
 async fn h57_m24_a_query_evaluates_what_is_due() {
     let world = World::new().await;
@@ -233,9 +296,10 @@ async fn h58_one_unreadable_session_does_not_fail_a_result() {
     sql(&world, "update sessions set body = 'garbage' where name = 'bad'").await;
     for (passed, moment) in [(0, "not due"), (30_000, "due")] {
         world.pass(passed);
-        let found = query(&world.user(9), &asking(&[1, 2])).await;
-        assert_eq!(found.len(), 1, "{moment}");
-        assert_eq!(found[0]["sessionRef"]["name"], "good", "{moment}");
+        for include in ["relatedInfo", "customProperties", "roleInfo"] {
+            let found = world.user(9).post(&format!("/handles/query?include={include}"), &asking(&[1, 2])).await;
+            assert_eq!(names(found), ["good"], "{moment} {include}");
+        }
     }
     sql(&world, &format!("update sessions set body = $garbage${body}$garbage$ where name = 'bad'")).await;
     assert_eq!(query(&world.user(9), &asking(&[1, 2])).await.len(), 2);
