@@ -221,7 +221,9 @@ impl Seat {
     /// Listens with room for as many connections as may come at once when clients of another instance, or of this one before, come back.
     /// The standard library leaves room for 128 only, and whoever finds none tries again after a second.
     fn listen(self) -> anyhow::Result<TcpListener> {
-        self.socket.listen(BACKLOG).map_err(|error| unusable(self.address, &error))?;
+        // Accepted connections inherit it: a tap behind another one must not wait until the client has acknowledged that.
+        let listening = self.socket.set_tcp_nodelay(true).and_then(|()| self.socket.listen(BACKLOG));
+        listening.map_err(|error| unusable(self.address, &error))?;
         Ok(self.socket.into())
     }
 }

@@ -25,7 +25,7 @@ use crate::domain::timers;
 use crate::store::projection;
 use crate::store::rows::{ChangeRow, HandleRow, handle_code};
 use crate::store::{HandleRemoval, SessionSave, Version};
-use crate::wire::stored::{self, Stored};
+use crate::wire::stored::{self, Renderer, Stored};
 use crate::wire::{delta, departed, large};
 
 /// What a command needs beside the record.
@@ -95,6 +95,7 @@ pub(super) struct Plan {
     /// The rendering of `record`, if it is known; of a large session what all readers share of it.
     document: Option<Document>,
     private: Option<String>,
+    renderer: Renderer,
     facts: Facts,
     now: DateTime<Utc>,
     changes: Vec<ChangeRow>,
@@ -123,6 +124,7 @@ impl Plan {
             stored,
             before,
             private,
+            renderer: Renderer::default(),
             facts,
             now,
             changes: Vec::new(),
@@ -182,7 +184,7 @@ impl Plan {
     pub fn document(&mut self, viewer: Option<Xuid>) -> Option<Document> {
         let session = self.record.as_ref()?;
         if self.document.is_none() {
-            let texts = stored::render(session);
+            let texts = self.renderer.render(session);
             self.document = Some(document(session, texts.body));
             self.private = Some(texts.private);
         }
@@ -233,7 +235,7 @@ impl Plan {
         };
         let decided = decide(&self.record, &asked.command, &context).and_then(|decision| {
             let rendered = match (&decision.after, decision.outcome) {
-                (Some(session), Outcome::Created | Outcome::Updated) => Some(stored::render(session)),
+                (Some(session), Outcome::Created | Outcome::Updated) => Some(self.renderer.render(session)),
                 _ => None,
             };
             let size = rendered.as_ref().map_or(0, |texts| texts.body.len());

@@ -3,6 +3,7 @@
 //! Together they are the state, stored once. `render` and `read` are each other's inverse: nothing is lost between them.
 
 use std::borrow::Borrow as _;
+use std::collections::HashMap;
 use std::fmt::{Display, Write as _};
 use std::sync::Arc;
 
@@ -34,8 +35,38 @@ pub fn render(session: &Session) -> Stored {
     Stored { body: body_of(session), private: private(session) }
 }
 
+/// Renders one session again and again while it changes: what has been rendered of a member stays, as long as it is the same.
+#[derive(Debug, Default)]
+pub struct Renderer {
+    /// The rest of each entry. It holds on to the member, which therefore cannot be changed in its place.
+    rests: HashMap<MemberIndex, (Arc<Member>, String)>,
+}
+
+impl Renderer {
+    /// As [`render`].
+    pub fn render(&mut self, session: &Session) -> Stored {
+        Stored { body: body_with(session, |member, out| self.rest(member, out)), private: private(session) }
+    }
+
+    fn rest(&mut self, member: &Arc<Member>, out: &mut String) {
+        match self.rests.get(&member.index) {
+            Some((same, rest)) if Arc::ptr_eq(same, member) => out.push_str(rest),
+            _ => {
+                let start = out.len();
+                rest(member, out);
+                self.rests.insert(member.index, (Arc::clone(member), out[start..].to_owned()));
+            }
+        }
+    }
+}
+
 /// The document as clients see it (S-20 to S-30), for readers of any kind; of a large session what all readers share.
 pub(super) fn body_of(session: &Session) -> String {
+    body_with(session, |member, out| rest(member, out))
+}
+
+/// The same, with the rest of each member's entry written by the caller.
+fn body_with(session: &Session, mut write_rest: impl FnMut(&Arc<Member>, &mut String)) -> String {
     let mut body = String::with_capacity(1024 + 512 * session.members.len());
     let mut fields = Fields::open(&mut body);
     fields.number("contractVersion", 100 * session.version() + 7);
@@ -74,7 +105,9 @@ pub(super) fn body_of(session: &Session) -> String {
         let turn = session.turn();
         let mut members = Fields::open(fields.key("members"));
         for (member, next) in linked(session) {
-            entry(member, Some(next), turn.contains(&member.index), members.key(&member.index.to_string()));
+            let out = members.key(&member.index.to_string());
+            beginning(member, Some(next), turn.contains(&member.index), out);
+            write_rest(member, out);
         }
         members.close();
     }
@@ -126,6 +159,12 @@ pub(super) fn linked(session: &Session) -> impl Iterator<Item = (&Arc<Member>, M
 
 /// One member's entry; without `next` in a large session, where that depends on the reader.
 pub(super) fn entry(member: &Member, next: Option<MemberIndex>, turn: bool, out: &mut String) {
+    beginning(member, next, turn, out);
+    rest(member, out);
+}
+
+/// The fields of a member's entry that depend on others too, and those between them; [`rest`] follows.
+fn beginning(member: &Member, next: Option<MemberIndex>, turn: bool, out: &mut String) {
     let mut fields = Fields::open(out);
     if let Some(next) = next {
         fields.number("next", next);
@@ -137,6 +176,11 @@ pub(super) fn entry(member: &Member, next: Option<MemberIndex>, turn: bool, out:
     if turn {
         fields.flag("turn");
     }
+}
+
+/// The fields of a member's entry behind its [`beginning`], and its end.
+fn rest(member: &Member, out: &mut String) {
+    let mut fields = Fields { out, begun: true };
     fields.bag("constants", &member.constants, |system| {
         system.plain("xuid", &member.xuid.to_string());
         system.number("index", member.index);
