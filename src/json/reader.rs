@@ -122,7 +122,7 @@ impl<'a> Reader<'a> {
                     return Ok(());
                 }
                 // Whatever is escaped does not end the string.
-                Some(plain) => self.at += plain + 2,
+                Some(plain) => self.at = (self.at + plain + 2).min(self.text.len()),
                 None => return self.fail("a string is not closed"),
             }
         }
