@@ -41,8 +41,8 @@ fn scope(call: &Call, scid: &str, template: Option<&str>) -> Result<(Scid, Optio
 async fn answer(call: &Call<'_>, query: SessionQuery) -> Answer {
     let (directory, principal) = (Arc::clone(&call.service.directory), Arc::clone(&call.principal));
     let found = call.service.run(async move { directory.query(&query, &principal).await }).await?;
-    let results = found.iter().map(|found| query::result(&found.candidate, found.xuid)).collect();
-    Ok(reply::json(StatusCode::OK, query::results(results)).into())
+    let found = query::found(found.iter().map(|found| (&found.candidate, found.xuid)));
+    Ok(reply::json(StatusCode::OK, found).into())
 }
 
 /// Lists the names of a service config's templates.

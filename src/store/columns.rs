@@ -141,9 +141,10 @@ pub(super) struct SaveColumns<'a> {
 impl<'a> SaveColumns<'a> {
     pub fn of(saves: &'a [SessionSave]) -> Self {
         let mut columns = Self::default();
-        for save in saves {
-            columns.push(save);
-        }
+        // In the order in which they are locked.
+        let mut ordered: Vec<&SessionSave> = saves.iter().collect();
+        ordered.sort_unstable_by_key(|save| save.sid);
+        ordered.into_iter().for_each(|save| columns.push(save));
         columns
     }
 

@@ -1,8 +1,8 @@
 //! Reads rows out of answers of the database, column by column.
 
 use chrono::{DateTime, Utc};
-use sqlx::Row as _;
 use sqlx::postgres::PgRow;
+use sqlx::{Column as _, Row as _};
 
 use super::SearchPlace;
 use super::rows::{
@@ -108,25 +108,63 @@ impl SearchPlace {
     }
 }
 
+/// The columns of a candidate, which stand together in this order in every statement that finds some.
+const CANDIDATE: [&str; 21] = [
+    "sid",
+    "scid",
+    "scid_spelling",
+    "template",
+    "name",
+    "start_time",
+    "visibility",
+    "join_restriction",
+    "read_restriction",
+    "closed",
+    "version",
+    "max_members",
+    "member_count",
+    "accepted_count",
+    "keywords",
+    "next_timer_at",
+    "member_state",
+    "member_turn",
+    "caller_state",
+    "followed",
+    "local",
+];
+
 impl CandidateRow {
+    /// Reads a candidate by the places of its columns: there may be thousands, and a name takes longer to find than a value to read.
     pub(super) fn read(row: &PgRow) -> Result<Self, sqlx::Error> {
+        let first = row.try_column(CANDIDATE[0])?.ordinal();
+        debug_assert!(row.columns()[first..].iter().zip(CANDIDATE).all(|(column, name)| column.name() == name));
+        let mut places = first..;
+        let mut next = || places.next().expect("there are more numbers than columns");
+        // In the order of the columns.
+        let reference = ReferenceRow {
+            sid: row.try_get(next())?,
+            scid: row.try_get(next())?,
+            scid_spelling: row.try_get(next())?,
+            template: row.try_get(next())?,
+            name: row.try_get(next())?,
+        };
         Ok(Self {
-            reference: ReferenceRow::read(row)?,
-            start_time: row.try_get("start_time")?,
-            next_timer_at: row.try_get("next_timer_at")?,
-            visibility: row.try_get("visibility")?,
-            join_restriction: row.try_get("join_restriction")?,
-            read_restriction: row.try_get("read_restriction")?,
-            closed: row.try_get("closed")?,
-            version: row.try_get("version")?,
-            max_members: row.try_get("max_members")?,
-            member_count: row.try_get("member_count")?,
-            accepted_count: row.try_get("accepted_count")?,
-            keywords: row.try_get("keywords")?,
-            member_state: row.try_get("member_state")?,
-            member_turn: row.try_get("member_turn")?,
-            caller_state: row.try_get("caller_state")?,
-            facts: AccessFacts { followed: row.try_get("followed")?, local: row.try_get("local")? },
+            reference,
+            start_time: row.try_get(next())?,
+            visibility: row.try_get(next())?,
+            join_restriction: row.try_get(next())?,
+            read_restriction: row.try_get(next())?,
+            closed: row.try_get(next())?,
+            version: row.try_get(next())?,
+            max_members: row.try_get(next())?,
+            member_count: row.try_get(next())?,
+            accepted_count: row.try_get(next())?,
+            keywords: row.try_get(next())?,
+            next_timer_at: row.try_get(next())?,
+            member_state: row.try_get(next())?,
+            member_turn: row.try_get(next())?,
+            caller_state: row.try_get(next())?,
+            facts: AccessFacts { followed: row.try_get(next())?, local: row.try_get(next())? },
         })
     }
 }

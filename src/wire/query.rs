@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use super::handle_request::read_xuids;
 use super::request::read_body;
+use super::stored::Fields;
 use crate::domain::limits;
 use crate::domain::names::{Scid, SessionReference, TemplateName, Xuid};
 use crate::domain::query::{Candidate, Reported, SessionQuery};
@@ -157,34 +158,50 @@ pub fn switch(query: &str, name: &str) -> bool {
         .any(|(key, value)| key.eq_ignore_ascii_case(name) && value.eq_ignore_ascii_case("true"))
 }
 
-/// Renders one result (Q-41 to Q-47).
+/// Renders the results of a query (Q-41 to Q-48): candidates, each with the user it was found through.
 #[must_use]
-pub fn result(candidate: &Candidate, xuid: Option<Xuid>) -> Json {
-    let mut fields = Object::new();
-    let mut put = |name: &str, value: Json| drop(fields.insert(name.into(), value));
-    if let Some(xuid) = xuid {
-        put("xuid", xuid.to_string().into());
+pub fn found<'a>(candidates: impl ExactSizeIterator<Item = (&'a Candidate, Option<Xuid>)>) -> String {
+    let mut out = String::with_capacity(16 + 256 * candidates.len());
+    out.push_str(r#"{"results":["#);
+    for (n, (candidate, xuid)) in candidates.enumerate() {
+        if n > 0 {
+            out.push(',');
+        }
+        result(candidate, xuid, &mut out);
     }
-    put("startTime", render_instant(candidate.start_time).into());
-    let reference = SessionReference { scid: candidate.scid, template: candidate.template.clone(), name: candidate.name.clone() };
-    put("sessionRef", session_ref(&reference));
-    put("accepted", candidate.accepted_count.into());
+    out.push_str("]}");
+    out
+}
+
+/// Writes one result (Q-41 to Q-47).
+fn result(candidate: &Candidate, xuid: Option<Xuid>, out: &mut String) {
+    let mut fields = Fields::open(out);
+    if let Some(xuid) = xuid {
+        fields.plain("xuid", &xuid.to_string());
+    }
+    fields.plain("startTime", &render_instant(candidate.start_time));
+    let mut reference = Fields::open(fields.key("sessionRef"));
+    reference.value("scid", &candidate.scid.as_str().into());
+    reference.value("templateName", &candidate.template.as_str().into());
+    reference.value("name", &candidate.name.as_str().into());
+    reference.close();
+    fields.number("accepted", candidate.accepted_count);
     let membership = if xuid.is_some() { candidate.membership } else { None };
     if let Some((status, _)) = membership {
-        put("status", status.as_str().into());
+        fields.plain("status", status.as_str());
     }
     let visibility = Reported::of(candidate.visibility, candidate.member_count, candidate.max_members);
-    put("visibility", visibility.as_str().into());
+    fields.plain("visibility", visibility.as_str());
     if matches!(visibility, Reported::Open | Reported::Full) && candidate.join_restriction != Restriction::None {
-        put("joinRestriction", candidate.join_restriction.as_str().into());
+        fields.plain("joinRestriction", candidate.join_restriction.as_str());
     }
     if let Some((_, true)) = membership {
-        put("myTurn", true.into());
+        fields.flag("myTurn");
     }
     if !candidate.keywords.is_empty() {
-        put("keywords", candidate.keywords.iter().map(String::as_str).collect());
+        fields.value("keywords", &candidate.keywords.iter().map(String::as_str).collect());
     }
-    fields.into()
+    fields.close();
 }
 
 /// Renders a session reference.

@@ -258,7 +258,7 @@ impl<'a> Fields<'a> {
     }
 
     /// A flag that is set.
-    fn flag(&mut self, name: &str) {
+    pub fn flag(&mut self, name: &str) {
         self.key(name).push_str("true");
     }
 

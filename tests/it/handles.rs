@@ -175,14 +175,12 @@ async fn h21_h34_housekeeping_passes_over_living_activities() {
     playing(&world, 1, "foo").await;
     assert_eq!(sql(&world, UNBOUND).await.as_deref(), Some("0"));
     // More than are looked at together, from a release that kept the expiry of bound ones, and unbound ones behind them.
-    let many = format!(
-        "insert into handles (id, sid, scid, owner, created_at, expires_at, type, template, name)
+    let many = "insert into handles (id, sid, scid, owner, created_at, expires_at, type, template, name)
          select md5('h' || n)::uuid, s.sid, s.scid, n, s.start_time, s.start_time + n * interval '1 ms', 0, 'Open', s.name
          from sessions s, generate_series(1001, 4600) n where s.name = 'foo';
          insert into members (sid, scid, index, xuid, state, turn, template_key)
-         select s.sid, s.scid, n, n, 3, false, 'open' from sessions s, generate_series(1001, 3500) n where s.name = 'foo'"
-    );
-    sql(&world, &many).await;
+         select s.sid, s.scid, n, n, 3, false, 'open' from sessions s, generate_series(1001, 3500) n where s.name = 'foo'";
+    sql(&world, many).await;
     world.pass(3_600_000);
     let living = "select count(*) from handles where owner > 1000";
     assert_eq!(world.running.directory.drop_expired_handles().await.expect("the database answers"), 1100);

@@ -5,7 +5,7 @@ use rstest::rstest;
 use super::*;
 use crate::domain::access::{Nearness, nearness};
 use crate::domain::query::{Candidate, SessionQuery};
-use crate::wire::query::{read, result};
+use crate::wire::query::{found, read};
 
 fn ask(query: &str) -> SessionQuery {
     read(Scid::parse(SCID).unwrap(), None, query, 7).expect("the query is sound")
@@ -133,7 +133,9 @@ fn q41_to_q47_a_result_shows_what_is_set() {
     let mut stage = Stage::card();
     stage.put(&ada(), &reserves(&bo()));
     let shown = |stage: &mut Stage, user: Option<&Principal>| {
-        result(&candidate(stage, &ada(), user), user.and_then(Principal::xuid)).to_string()
+        let candidate = candidate(stage, &ada(), user);
+        let text = found([(&candidate, user.and_then(Principal::xuid))].into_iter());
+        text.strip_prefix(r#"{"results":["#).and_then(|text| text.strip_suffix("]}")).expect("Q-48").to_owned()
     };
     let reference = format!(r#"{{"scid":"{SCID}","templateName":"Lobby","name":"{}"}}"#, stage.reference.name);
     let time = "2031-04-05T18:00:00.1230000Z";

@@ -5,9 +5,7 @@ select h.id, h.type, h.owner, h.title_id, h.invited, h.created_at, h.expires_at,
     h.sid as handle_sid, h.scid as handle_scid, h.scid_spelling as handle_scid_spelling, h.template as handle_template,
     h.name as handle_name,
     s.sid, s.scid, s.scid_spelling, s.template, s.name, s.start_time, s.visibility, s.join_restriction, s.read_restriction,
-    s.closed, s.version, s.max_members, s.member_count, s.accepted_count, s.keywords, s.next_timer_at, s.invite_protocol,
-    case when $6 then s.body end as body, case when $11 then s.private end as private, owners.indices as owner_indices,
-    owners.xuids as owner_xuids,
+    s.closed, s.version, s.max_members, s.member_count, s.accepted_count, s.keywords, s.next_timer_at,
     o.state as member_state, coalesce(o.turn, false) as member_turn, c.state as caller_state,
     case when $10 and s.read_restriction = 1 and c.state is null then exists (
         select
@@ -17,7 +15,9 @@ select h.id, h.type, h.owner, h.title_id, h.invited, h.created_at, h.expires_at,
     ) else false end as followed,
     case when $10 and s.read_restriction > 0 and c.state is null then exists (
         select from members e where e.sid = s.sid and e.state = 3 and e.device_id = any($5)
-    ) else false end as local
+    ) else false end as local,
+    s.invite_protocol, case when $6 then s.body end as body, case when $11 then s.private end as private,
+    owners.indices as owner_indices, owners.xuids as owner_xuids
 from unnest($1::bigint[]) with ordinality as ask (owner, n)
 cross join lateral (
     -- One owner after another, whatever the size of the table when this is planned: hence the offset.

@@ -1,38 +1,25 @@
 -- What save_sessions.sql does, for a batch of updates that touch no keyword, former member or handle: most batches. Starting the many
 -- parts of the whole save took 38 % of the server's time for a batch of one; this has only the parts it needs. Keep the two alike.
-with after as materialized (
-    select *
-    from unnest(
-        $1::uuid[], $2::uuid[], $3::bigint[], $4::uuid[], $5::timestamptz[], $6::timestamptz[], $7::int[], $8::int[],
-        $9::int[], $10::int[], $11::smallint[], $12::smallint[], $13::smallint[], $14::boolean[], $15::text[], $16::text[],
-        $17::text[], $18::int[], $19::int[], $20::text[], $21::text[], $22::text[], $24::boolean[], $25::uuid[], $26::bigint[]
-    ) as after (
-        sid, branch, change_number, scid, start_time, next_timer_at, version, max_members, member_count, accepted_count, visibility,
-        join_restriction, read_restriction, closed, scid_spelling, template, name, first_keyword, last_keyword, invite_protocol,
-        body, private, large, expected_branch, expected_revision)
-),
-locked as materialized (
-    select s.sid
-    from after
-    join sessions s on s.sid = after.sid
-    order by s.sid
-    for update of s
-),
-ready as materialized (
-    select count(*) as rows from locked
-),
-won as (
+--
+-- The columns are taken out of the parameters by the place of the session in the batch, so that documents are copied once only: rows that
+-- an update joins with are kept whole beside those it updates. Sessions come in the order of their ids and are locked in it, so that two
+-- batches do not wait for each other; where the database sees them doing that all the same, one is tried again.
+with won as (
     update sessions s
-    set branch = after.branch, revision = s.revision + 1, change_number = after.change_number, start_time = after.start_time,
-        next_timer_at = after.next_timer_at, version = after.version, max_members = after.max_members,
-        member_count = after.member_count, accepted_count = after.accepted_count, visibility = after.visibility,
-        join_restriction = after.join_restriction, read_restriction = after.read_restriction, closed = after.closed,
-        scid_spelling = after.scid_spelling, template = after.template, name = after.name,
-        keywords = ($23::text[])[after.first_keyword:after.last_keyword], invite_protocol = after.invite_protocol,
-        body = after.body, private = after.private, large = after.large
-    from ready, after
-    where s.sid = after.sid and s.branch = after.expected_branch and s.revision = after.expected_revision
-    returning s.sid
+    set branch = ($2::uuid[])[at.n], revision = s.revision + 1, change_number = ($3::bigint[])[at.n], scid = ($4::uuid[])[at.n],
+        start_time = ($5::timestamptz[])[at.n], next_timer_at = ($6::timestamptz[])[at.n], version = ($7::int[])[at.n],
+        max_members = ($8::int[])[at.n], member_count = ($9::int[])[at.n], accepted_count = ($10::int[])[at.n],
+        visibility = ($11::smallint[])[at.n], join_restriction = ($12::smallint[])[at.n],
+        read_restriction = ($13::smallint[])[at.n], closed = ($14::boolean[])[at.n], scid_spelling = ($15::text[])[at.n],
+        template = ($16::text[])[at.n], name = ($17::text[])[at.n],
+        keywords = ($23::text[])[($18::int[])[at.n]:($19::int[])[at.n]], invite_protocol = ($20::text[])[at.n],
+        body = ($21::text[])[at.n], private = ($22::text[])[at.n], large = ($24::boolean[])[at.n]
+    from (
+        select sid, branch, revision, n::int as n
+        from unnest($1::uuid[], $25::uuid[], $26::bigint[]) with ordinality as asked (sid, branch, revision, n)
+    ) at
+    where s.sid = at.sid and s.branch = at.branch and s.revision = at.revision
+    returning s.sid, s.scid, s.template
 ),
 put_timers as (
     insert into timers (sid, due_at)
@@ -56,14 +43,13 @@ put_members as (
     insert into members (
         sid, index, state, turn, xuid, scid, connection, template_key, device_id, owner, document, since, due_at, joined_at,
         grace_until)
-    select p.sid, p.index, p.state, p.turn, p.xuid, after.scid, p.connection, lower(after.template collate "C"), p.device_id, p.owner,
+    select p.sid, p.index, p.state, p.turn, p.xuid, won.scid, p.connection, lower(won.template collate "C"), p.device_id, p.owner,
         p.document, p.since, p.due_at, p.joined_at, p.grace_until
     from unnest(
         $31::uuid[], $32::int[], $33::smallint[], $34::boolean[], $35::bigint[], $36::uuid[], $37::text[], $38::boolean[], $39::text[],
         $40::timestamptz[], $41::timestamptz[], $42::timestamptz[], $43::timestamptz[]
     ) as p (sid, index, state, turn, xuid, connection, device_id, owner, document, since, due_at, joined_at, grace_until)
     join won on won.sid = p.sid
-    join after on after.sid = p.sid
     on conflict (sid, index) do update
     set state = excluded.state, turn = excluded.turn, xuid = excluded.xuid, connection = excluded.connection,
         template_key = excluded.template_key, device_id = excluded.device_id, owner = excluded.owner, document = excluded.document,
