@@ -48,7 +48,7 @@ struct Cli {
 enum Command {
     /// Measure every workload beside its baseline
     Run(Run),
-    /// Measure what a request costs as the data set grows, to 2,000,000 sessions: most of an hour
+    /// Measure what a request costs as the data set grows, to 2,000,000 sessions: about half an hour
     Growth(Grow),
     /// Measure how long requests take that come on schedule, at half the rate that the service can do
     Latency(Delay),
