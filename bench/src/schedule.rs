@@ -1,19 +1,21 @@
 //! Requests on schedule: each has an instant at which it is due, fixed before the first is sent, and its time is counted from then.
 //!
 //! A service that stands still for a second so gets the requests of that second all the same, and each of them counts how long it had to
-//! wait, also for a connection (no coordinated omission). Each connection has a thread of its own that sleeps, sends and receives:
-//! nothing in between has timers of a millisecond. The well-kept generators that do this send every request with the same headers;
-//! here each user asks with a token of its own.
+//! wait, also for a connection (no coordinated omission). One thread sends and receives for all connections and sleeps in between: it
+//! takes little from the machine that it shares with what it measures, and has no timers of a millisecond. The well-kept generators that
+//! do this send every request with the same headers; here each user asks with a token of its own.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::collections::VecDeque;
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::TcpStream;
-use std::sync::Barrier;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread;
+use std::os::fd::AsFd as _;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::prctl::set_timerslack;
+use nix::sys::time::TimeSpec;
 
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -45,30 +47,27 @@ fn lossy(count: usize) -> f64 {
 /// When a connection breaks or an answer is 400 or above: times of errors say nothing.
 pub fn play(address: &str, requests: &[Vec<u8>], connections: u32, rate: f64, seconds: u32) -> anyhow::Result<Times> {
     ensure!(!requests.is_empty(), "there are no requests");
-    let count = total(rate, seconds);
-    let next = AtomicU64::new(0);
-    let ready = Barrier::new(usize::try_from(connections)? + 1);
-    let (sockets, begun) = (open(address, connections)?, std::sync::OnceLock::new());
-    let parts: Vec<anyhow::Result<Vec<u32>>> = thread::scope(|scope| {
-        let threads: Vec<_> = sockets
-            .into_iter()
-            .map(|socket| {
-                scope.spawn(|| {
-                    // A sleep ends when it is due, and not up to 50 microseconds later.
-                    let slack = set_timerslack(1);
-                    ready.wait();
-                    slack.context("the kernel does not sleep to the point")?;
-                    share(socket, requests, &next, count, *begun.wait(), rate)
-                })
-            })
-            .collect();
-        ready.wait();
-        begun.set(Instant::now() + Duration::from_millis(10)).expect("it is set once");
-        threads.into_iter().map(|thread| thread.join().expect("it does not panic")).collect()
-    });
-    let mut times = Vec::new();
-    for part in parts {
-        times.extend(part?);
+    // A sleep ends when it is due, and not up to 50 microseconds later.
+    set_timerslack(1).context("the kernel does not sleep to the point")?;
+    let mut lines = (0..connections).map(|_| Line::open(address)).collect::<anyhow::Result<Vec<_>>>()?;
+    let mut idle: VecDeque<usize> = (0..lines.len()).collect();
+    let schedule = Schedule { begun: Instant::now(), rate, count: total(rate, seconds) };
+    let (mut next, mut times) = (0, Vec::new());
+    while next < schedule.count || idle.len() < lines.len() {
+        while let Some(due) = schedule.due(next).filter(|due| *due <= Instant::now())
+            && let Some(at) = idle.pop_front()
+        {
+            lines[at].send(&requests[usize::try_from(next)? % requests.len()], due)?;
+            next += 1;
+        }
+        let until = schedule.due(next).filter(|_| !idle.is_empty());
+        let ready = wait(&lines, until)?;
+        for at in ready {
+            if let Some(took) = lines[at].receive()? {
+                times.push(u32::try_from(took.as_micros()).unwrap_or(u32::MAX));
+                idle.push_back(at);
+            }
+        }
     }
     times.sort_unstable();
     Ok(Times(times))
@@ -79,77 +78,97 @@ fn total(rate: f64, seconds: u32) -> u64 {
     (rate * f64::from(seconds)).max(1.0) as u64
 }
 
-fn open(address: &str, connections: u32) -> anyhow::Result<Vec<TcpStream>> {
-    let connect = |_| {
-        let socket = TcpStream::connect(address).with_context(|| format!("cannot connect to {address}"))?;
-        socket.set_nodelay(true)?;
-        socket.set_read_timeout(Some(PATIENCE))?;
-        Ok(socket)
-    };
-    (0..connections).map(connect).collect()
-}
-
-/// What one connection does: the next request that nobody has taken, when it is due.
-#[expect(
-    clippy::cast_precision_loss,
-    clippy::disallowed_methods,
-    reason = "a thread that has nothing else to do sleeps to the point"
-)]
-fn share(
-    socket: TcpStream,
-    requests: &[Vec<u8>],
-    next: &AtomicU64,
-    count: u64,
+/// When each request is due.
+struct Schedule {
     begun: Instant,
     rate: f64,
-) -> anyhow::Result<Vec<u32>> {
-    let mut reader = BufReader::new(socket.try_clone()?);
-    let mut writer = socket;
-    let mut times = Vec::new();
-    loop {
-        let number = next.fetch_add(1, Ordering::Relaxed);
-        if number >= count {
-            return Ok(times);
-        }
-        let due = begun + Duration::from_secs_f64(number as f64 / rate);
-        thread::sleep(due.saturating_duration_since(Instant::now()));
-        let request = &requests[usize::try_from(number)? % requests.len()];
-        writer.write_all(request).context("a connection broke")?;
-        answer(&mut reader)?;
-        times.push(u32::try_from(due.elapsed().as_micros()).unwrap_or(u32::MAX));
+    count: u64,
+}
+
+impl Schedule {
+    /// `None` behind the last one.
+    #[expect(clippy::cast_precision_loss, reason = "requests of some seconds")]
+    fn due(&self, number: u64) -> Option<Instant> {
+        (number < self.count).then(|| self.begun + Duration::from_secs_f64(number as f64 / self.rate))
     }
 }
 
-/// Reads one answer to its end.
-fn answer(reader: &mut BufReader<TcpStream>) -> anyhow::Result<()> {
-    let (mut status, mut length, mut line) = (None, 0_u64, String::new());
-    loop {
-        line.clear();
-        let read = reader.read_line(&mut line).context("an answer broke off")?;
-        ensure!(read > 0, "a connection was closed instead of an answer");
-        let text = line.trim_end();
-        if text.is_empty() {
-            break;
+/// Waits for answers, until an instant if there is one, and returns the connections that have something.
+fn wait(lines: &[Line], until: Option<Instant>) -> anyhow::Result<Vec<usize>> {
+    let busy: Vec<usize> = (0..lines.len()).filter(|at| lines[*at].due.is_some()).collect();
+    let mut polled: Vec<PollFd> = busy.iter().map(|at| PollFd::new(lines[*at].socket.as_fd(), PollFlags::POLLIN)).collect();
+    let most = until.map_or(PATIENCE, |until| until.saturating_duration_since(Instant::now()));
+    match ppoll(&mut polled, Some(TimeSpec::from_duration(most)), None) {
+        Ok(0) if until.is_none() => bail!("no answer came for {} s", PATIENCE.as_secs()),
+        // A signal is for others.
+        Ok(_) | Err(Errno::EINTR) => {}
+        Err(error) => return Err(error).context("cannot wait for answers"),
+    }
+    let ready = busy.iter().zip(&polled).filter(|(_, one)| one.any().unwrap_or(false));
+    Ok(ready.map(|(at, _)| *at).collect())
+}
+
+/// A connection, with at most one request on its way.
+struct Line {
+    socket: TcpStream,
+    due: Option<Instant>,
+    /// What has come of the answer.
+    answer: Vec<u8>,
+}
+
+impl Line {
+    fn open(address: &str) -> anyhow::Result<Self> {
+        let socket = TcpStream::connect(address).with_context(|| format!("cannot connect to {address}"))?;
+        socket.set_nodelay(true)?;
+        socket.set_nonblocking(true)?;
+        Ok(Self { socket, due: None, answer: Vec::new() })
+    }
+
+    fn send(&mut self, request: &[u8], due: Instant) -> anyhow::Result<()> {
+        self.due = Some(due);
+        self.answer.clear();
+        // Nothing else is on its way, so there is room for it.
+        self.socket.write_all(request).context("a connection broke")
+    }
+
+    /// Reads what there is; once the answer is complete, how long it took since it was due.
+    fn receive(&mut self) -> anyhow::Result<Option<Duration>> {
+        let mut bytes = [0; 16_384];
+        match self.socket.read(&mut bytes) {
+            Ok(0) => bail!("a connection was closed instead of an answer"),
+            Ok(count) => self.answer.extend_from_slice(&bytes[..count]),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error).context("an answer broke off"),
         }
-        match text.split_once(": ") {
-            Some((name, value)) if name.eq_ignore_ascii_case("content-length") => length = value.parse()?,
-            Some((name, _)) if name.eq_ignore_ascii_case("transfer-encoding") => bail!("an answer comes in pieces"),
-            Some(_) => {}
-            None => status = text.split(' ').nth(1).and_then(|code| code.parse::<u16>().ok()),
+        if !is_complete(&self.answer)? {
+            return Ok(None);
+        }
+        Ok(self.due.take().map(|due| due.elapsed()))
+    }
+}
+
+/// Whether these are all bytes of an answer, and one that is none of refusal.
+fn is_complete(answer: &[u8]) -> anyhow::Result<bool> {
+    let Some(end) = answer.windows(4).position(|bytes| bytes == b"\r\n\r\n") else { return Ok(false) };
+    let head = std::str::from_utf8(&answer[..end]).context("an answer is no text")?;
+    let (first, headers) = head.split_once("\r\n").unwrap_or((head, ""));
+    let status = first.split(' ').nth(1).and_then(|code| code.parse::<u16>().ok()).context("an answer has no status")?;
+    ensure!(status < 400, "a request was answered with {status}");
+    let mut length = 0;
+    for (name, value) in headers.lines().filter_map(|line| line.split_once(": ")) {
+        ensure!(!name.eq_ignore_ascii_case("transfer-encoding"), "an answer comes in pieces");
+        if name.eq_ignore_ascii_case("content-length") {
+            length = value.parse().context("an answer has no length")?;
         }
     }
-    let body = std::io::copy(&mut reader.by_ref().take(length), &mut std::io::sink()).context("an answer broke off")?;
-    ensure!(body == length, "an answer broke off");
-    match status {
-        Some(code) if code < 400 => Ok(()),
-        Some(code) => bail!("a request was answered with {code}"),
-        None => bail!("an answer has no status"),
-    }
+    Ok(answer.len() >= end + 4 + length)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io::{BufRead as _, BufReader};
     use std::net::TcpListener;
+    use std::thread;
 
     use super::*;
 
