@@ -4,7 +4,7 @@
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run load test instructions bless fuzz-api lint fmt toolchain postgres deployment valgrind
+.PHONY: help run load test bench bench-growth bench-latency instructions bless fuzz-api lint fmt toolchain postgres deployment valgrind generators
 
 help: ## list what can be done
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST)
@@ -16,11 +16,23 @@ run: toolchain ## serve on this machine, for development; ARGS="--listen 127.0.0
 load: toolchain ## load-test a service that runs (docs/load.md); ARGS="--target http://127.0.0.1:8080 ..." names it and what is done
 	cargo run --release -p openmpsd-load -- $(ARGS)
 
-test: toolchain postgres deployment ## run every test, against a PostgreSQL of their own; ARGS="writes" picks some
+test: toolchain postgres deployment generators ## run every test, against a PostgreSQL of their own; ARGS="writes" picks some
 	cargo test --workspace $(ARGS)
 
 instructions: toolchain valgrind ## count the instructions of hot functions and compare (docs/performance.md); OPENMPSD_BLESS=1 takes them as they are
 	cargo test --lib -- --ignored --exact tests::guard::hot_functions_take_as_many_instructions_as_they_did
+
+bench: toolchain postgres generators ## measure beside pgbench, into bench/out; BENCH_QUICK=1 measures less, ARGS="--only get-session" adds arguments
+	cargo build --release -p openmpsd
+	cargo run --release -p openmpsd-bench -- run $(if $(BENCH_QUICK),--quick) $(ARGS)
+
+bench-growth: toolchain postgres generators ## measure what requests cost as sessions become more, to 2,000,000; ARGS="--sizes 20000,200000" ends earlier
+	cargo build --release -p openmpsd
+	cargo run --release -p openmpsd-bench -- growth $(ARGS)
+
+bench-latency: toolchain postgres generators ## measure how long requests take at half the possible rate; BENCH_QUICK=1 and ARGS as for bench
+	cargo build --release -p openmpsd
+	cargo run --release -p openmpsd-bench -- latency $(if $(BENCH_QUICK),--quick) $(ARGS)
 
 bless: toolchain postgres ## take transcripts, examples, docs/openapi.json, docs/sql.md, the table of authority and tests/data/allocations.txt as they are now
 	OPENMPSD_BLESS=1 cargo test --lib scenarios
@@ -52,3 +64,6 @@ deployment:
 
 valgrind:
 	@scripts/ensure-valgrind
+
+generators:
+	@scripts/ensure-bench

@@ -4,7 +4,7 @@
 //! gathered. For writes they are the least that any service would have to write. All work on copies of the tables whose keys are
 //! computed (`sql/prepare.sql`): a script draws a number, and everything it asks for follows from that.
 
-use std::fmt::Display;
+use std::fmt::{Display, Write as _};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -40,7 +40,7 @@ impl Scripts<'_> {
 fn text(numbers: &[String], sql: &str) -> String {
     let mut text = String::new();
     for number in numbers {
-        text += &format!("\\set {number}\n");
+        writeln!(text, "\\set {number}").expect("a string takes it");
     }
     text += without_comments(sql).trim_end().trim_end_matches(';');
     text + ";\n"

@@ -17,7 +17,7 @@ use crate::rig::Rig;
 use crate::workloads::Side;
 use crate::{dataset, machine, prepare, sweep, taps};
 
-/// How many timers one sweep has to do.
+/// How many timers one sweep has to do, where there are as many sessions.
 const TIMERS: u32 = 10_000;
 
 /// The service with its data, the bare handler, and a folder for files in between.
@@ -27,6 +27,7 @@ pub struct Bench {
     pub folder: PathBuf,
     bare: Bare,
     place: Place,
+    timers: u32,
     figures: u32,
 }
 
@@ -37,11 +38,10 @@ pub struct Bench {
 pub async fn with<T>(
     wanted: &Where,
     sizes: &Sizes,
-    may_grow: bool,
     work: impl AsyncFnOnce(&mut Bench) -> anyhow::Result<T>,
 ) -> anyhow::Result<T> {
     let mut place = Place::take(wanted)?;
-    let there = place.sessions(sizes, may_grow)?;
+    let there = place.sessions(sizes)?;
     if there == 0 {
         place.mark(sizes, false)?;
     }
@@ -59,7 +59,7 @@ pub async fn with<T>(
             return Err(failure);
         }
     };
-    let mut bench = Bench { folder: place.files(), rig, bare, place, figures: 0 };
+    let mut bench = Bench { folder: place.files(), rig, bare, place, timers: TIMERS.min(sizes.sessions), figures: 0 };
     let outcome = interruptible(async {
         bench.fill(sizes, there).await?;
         work(&mut bench).await
@@ -150,9 +150,9 @@ impl Bench {
             Side::Sweep => {
                 // A word that no other round uses, nor another run on the same data.
                 let word = format!("{}-{}", std::process::id(), self.figures);
-                sweep::ours(&self.rig, TIMERS, &word).await
+                sweep::ours(&self.rig, self.timers, &word).await
             }
-            Side::SweepBaseline { script } => sweep::theirs(&self.rig, script, TIMERS).await,
+            Side::SweepBaseline { script } => sweep::theirs(&self.rig, script, self.timers).await,
         }
     }
 }

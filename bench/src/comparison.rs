@@ -31,12 +31,6 @@ impl Comparison {
     pub fn ratio(&self) -> f64 {
         median(&self.ours) / median(&self.theirs)
     }
-
-    /// Whether the goal is reached; `None` where there is none.
-    #[must_use]
-    pub fn reaches_goal(&self) -> Option<bool> {
-        self.goal.map(|goal| if self.less_is_better { self.ratio() <= goal } else { self.ratio() >= goal })
-    }
 }
 
 /// The middle of some figures, the mean of the two in the middle of an even number; NaN of none.

@@ -89,20 +89,18 @@ impl Place {
         self.data_dir.join("bench")
     }
 
-    /// How many sessions are there, all of those that are wanted, or some of them if the data set may grow.
+    /// How many sessions are there: all that are wanted, or none yet.
     ///
     /// # Errors
     /// When it is another data set, with both in words.
-    pub fn sessions(&self, wanted: &Sizes, may_grow: bool) -> anyhow::Result<u32> {
+    pub fn sessions(&self, wanted: &Sizes) -> anyhow::Result<u32> {
         let Some(filled) = &self.filled else { return Ok(0) };
-        let grows =
-            may_grow && filled.sessions <= wanted.sessions && *filled == Sizes { sessions: filled.sessions, ..wanted.clone() };
         let words = |sizes: &Sizes| {
             let totals = sizes.totals().into_iter().map(|(what, count)| format!("{count} {what}"));
             totals.collect::<Vec<_>>().join(", ")
         };
         ensure!(
-            filled == wanted || grows,
+            filled == wanted,
             "{} holds another data set, {}, and not {}: remove it, or choose another folder with --data-dir",
             self.data_dir.display(),
             words(filled),
@@ -187,19 +185,17 @@ mod tests {
     async fn a_folder_that_is_kept_is_taken_again_for_the_same_data_set() {
         let wanted = Where { keep: true, ..wanted("kept") };
         let mut place = Place::take(&wanted).unwrap();
-        assert_eq!(place.sessions(&of(300), false).unwrap(), 0);
+        assert_eq!(place.sessions(&of(300)).unwrap(), 0);
         place.mark(&of(300), true).unwrap();
         place.leave().await.unwrap();
         let place = Place::take(&Where { keep: false, ..wanted.clone() }).unwrap();
-        assert_eq!(place.sessions(&of(300), false).unwrap(), 300);
-        let said = place.sessions(&Sizes { members: Some(900), ..of(300) }, true).unwrap_err().to_string();
+        assert_eq!(place.sessions(&of(300)).unwrap(), 300);
+        let said = place.sessions(&Sizes { members: Some(900), ..of(300) }).unwrap_err().to_string();
         assert!(
             said.contains("holds another data set, 300 sessions, 1200 members") && said.contains("not 300 sessions, 900"),
             "{said}"
         );
-        assert!(place.sessions(&of(400), false).is_err());
-        assert_eq!(place.sessions(&of(400), true).unwrap(), 300);
-        assert!(place.sessions(&of(200), true).is_err());
+        assert!(place.sessions(&of(400)).is_err());
         place.leave().await.unwrap();
         assert!(!wanted.data_dir.unwrap().exists());
     }

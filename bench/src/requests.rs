@@ -56,3 +56,41 @@ pub fn write(folder: &Path, name: &str, requests: &[String], tags: &[(String, St
     fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
     Ok(path)
 }
+
+/// The requests of a file that [`write`] has written.
+///
+/// # Errors
+/// When it cannot be read, or is something else.
+pub fn read(path: &Path) -> anyhow::Result<Vec<Vec<u8>>> {
+    let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let (mut requests, mut rest) = (Vec::new(), bytes.as_slice());
+    loop {
+        let end = rest.iter().position(|byte| *byte == b'\n').context("a file of requests has no end")?;
+        let length: usize = std::str::from_utf8(&rest[..end])?.parse()?;
+        if length == 0 {
+            return Ok(requests);
+        }
+        let (request, behind) = rest[end + 1..].split_at_checked(length).context("a file of requests breaks off")?;
+        requests.push(request.to_vec());
+        rest = behind;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_are_read_as_they_were_written() {
+        let requests =
+            [request("GET", "/one", "Bearer t", "", ""), request("PUT", "/two", "Bearer t", "If-Match: \"1\"\r\n", "{\n}")];
+        let folder = std::env::temp_dir();
+        let name = format!("openmpsd-bench-requests-{}", std::process::id());
+        let path = write(&folder, &name, &requests, &[("/two".to_owned(), "\"1\"".to_owned())]).unwrap();
+        let read = read(&path);
+        let text = fs::read_to_string(&path).unwrap();
+        fs::remove_file(&path).unwrap();
+        assert_eq!(read.unwrap(), requests.map(String::into_bytes));
+        assert!(text.ends_with("\r\n\r\n{\n}0\n/two \"1\"\n") && text.contains("Content-Length: 3\r\n"), "{text}");
+    }
+}

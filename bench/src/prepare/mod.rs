@@ -101,7 +101,8 @@ fn draw(all: u32) -> Vec<String> {
 
 /// A step that shares no factor with a count, and so visits every place once before it comes back.
 fn step(count: usize) -> usize {
-    (count * 5 / 8..).find(|step| gcd(*step, count) == 1).expect("there is a prime")
+    // The number after a multiple shares nothing with it.
+    (count * 5 / 8..=count + 1).find(|step| gcd(*step, count) == 1).expect("the last one does")
 }
 
 /// The entity tags of sessions, as they are sent.

@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 
+use anyhow::Context;
 use uuid::Uuid;
 
-use super::{Preparation, draw, pgbench, spread, tags};
+use super::{Preparation, draw, pgbench, spread, step, tags};
 use crate::dataset;
 use crate::requests::{request, session};
 use crate::workloads::{Side, Workload};
@@ -23,15 +24,19 @@ impl Preparation<'_> {
         let tags: Vec<String> = tags(&mut database, &self.keys).await?;
         let known: Vec<String> = self.shuffled().map(|n| get(n, &format!("If-None-Match: {}\r\n", tags[n]))).collect();
 
-        let rows = sqlx::query_as("select sid, id from handles where type = 0");
-        let handles: HashMap<Uuid, Uuid> = rows.fetch_all(&mut database).await?.into_iter().collect();
         let activities = spread(self.sizes.activities());
-        let follow = |n: u32| {
-            let handle = handles[&dataset::reference(n).sid()];
-            request("GET", &format!("/handles/{handle}/session"), &self.rig.user(dataset::owner(n)), "", "")
+        let keys: Vec<Uuid> = activities.iter().map(|n| dataset::reference(*n).sid()).collect();
+        let rows = sqlx::query_as("select sid, id from handles where type = 0 and sid = any($1)").bind(&keys);
+        let handles: HashMap<Uuid, Uuid> = rows.fetch_all(&mut database).await?.into_iter().collect();
+        let follow = |at: usize| {
+            let (n, key) = (activities[at], keys[at]);
+            let handle = handles.get(&key).with_context(|| format!("session {n} is no activity"))?;
+            let owner = self.rig.user(dataset::owner(n));
+            Ok::<_, anyhow::Error>(request("GET", &format!("/handles/{handle}/session"), &owner, "", ""))
         };
         let count = activities.len();
-        let followed: Vec<String> = (0..count).map(|at| follow(activities[at * super::step(count) % count])).collect();
+        let places = (0..count).map(|at| at * step(count) % count);
+        let followed = places.map(follow).collect::<anyhow::Result<Vec<String>>>()?;
 
         let row = self.scripts.script("get-session", &self.draw(), include_str!("../../sql/get_session.sql"))?;
         let numbers = draw(self.sizes.activities());
