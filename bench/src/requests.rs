@@ -11,13 +11,19 @@ pub const FRESH: char = '\u{1}';
 /// Stands in a request for the entity tag that its session had last.
 pub const TAG: char = '\u{2}';
 
+/// Stands in a request for a number of eight digits that is another one each time.
+pub const NUMBER: char = '\u{3}';
+/// How many more bytes it is than what stands for it.
+const NUMBER_IS_LONGER: usize = 7;
+
 /// One request, ready to be sent over a kept connection.
 pub fn request(verb: &str, path: &str, authorization: &str, extra: &str, body: &str) -> String {
     let mut text = format!(
         "{verb} {path} HTTP/1.1\r\nHost: bench\r\nAuthorization: {authorization}\r\nX-Xbl-Contract-Version: 107\r\n{extra}"
     );
     if !body.is_empty() {
-        write!(text, "Content-Type: application/json\r\nContent-Length: {}\r\n", body.len()).expect("a string takes it");
+        let length = body.len() + NUMBER_IS_LONGER * body.matches(NUMBER).count();
+        write!(text, "Content-Type: application/json\r\nContent-Length: {}\r\n", length).expect("a string takes it");
     }
     text + "\r\n" + body
 }

@@ -5,6 +5,7 @@
 //! takes little from the machine that it shares with what it measures, and has no timers of a millisecond. The well-kept generators that
 //! do this send every request with the same headers; here each user asks with a token of its own.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::TcpStream;
@@ -16,6 +17,8 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::prctl::set_timerslack;
 use nix::sys::time::TimeSpec;
+
+use crate::requests::NUMBER;
 
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -57,7 +60,7 @@ pub fn play(address: &str, requests: &[Vec<u8>], connections: u32, rate: f64, se
         while let Some(due) = schedule.due(next).filter(|due| *due <= Instant::now())
             && let Some(at) = idle.pop_front()
         {
-            lines[at].send(&requests[usize::try_from(next)? % requests.len()], due)?;
+            lines[at].send(&numbered(&requests[usize::try_from(next)? % requests.len()], next), due)?;
             next += 1;
         }
         let until = schedule.due(next).filter(|_| !idle.is_empty());
@@ -71,6 +74,13 @@ pub fn play(address: &str, requests: &[Vec<u8>], connections: u32, rate: f64, se
     }
     times.sort_unstable();
     Ok(Times(times))
+}
+
+/// A request with the number in it that is another one each time, if it has one.
+fn numbered(request: &[u8], use_: u64) -> Cow<'_, [u8]> {
+    let Some(at) = request.iter().position(|byte| char::from(*byte) == NUMBER) else { return Cow::Borrowed(request) };
+    let number = 10_000_000 + use_ % 90_000_000;
+    Cow::Owned([&request[..at], number.to_string().as_bytes(), &request[at + 1..]].concat())
 }
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "requests of some seconds")]

@@ -1,8 +1,9 @@
 -- Sends requests out of a file, over and over, each thread its own share of them in their order.
 --
--- Arguments: the file, the number of threads, a word that no other run uses. A request stands in the file as its length in bytes, a
--- line feed, and its bytes. In them \1 stands for a name that is used once, and \2 for the entity tag that the session named by the
--- request's path had when it was last answered; the file holds the first of these tags as lines "path tag" behind a length of 0.
+-- Arguments: the file, the number of threads, and a number that no other run has. A request stands in the file as its length in bytes, a
+-- line feed, and its bytes. In them \1 stands for a name that is used once, \2 for the entity tag that the session named by the
+-- request's path had when it was last answered, and \3 for a number of eight digits that is another one each time, so that no write
+-- repeats what is there. The file holds the first of the tags as lines "path tag" behind a length of 0.
 
 local threads = 0
 
@@ -11,30 +12,30 @@ function setup(thread)
   threads = threads + 1
 end
 
+-- A request without any of the three is a text; another one is a list of texts with the marks between them.
+local function split(text)
+  if not text:find("[\1\2\3]") then return text end
+  local parts = { path = text:match("^%u+ (%S+)") }
+  for plain, mark in text:gmatch("([^\1\2\3]*)([\1\2\3]?)") do
+    parts[#parts + 1] = plain
+    if mark ~= "" then parts[#parts + 1] = mark end
+  end
+  return parts
+end
+
 function init(args)
   local file = assert(io.open(args[1], "rb"))
-  local count, word = tonumber(args[2]), args[3]
+  local count, run = tonumber(args[2]), args[3]
   local number, position, uses = 0, 0, 0
-  requests, tags = {}, {}
-  local makes_names, has_tags = false, false
+  local first = tonumber(run:sub(-7))
+  local requests, tags, has_tags = {}, {}, false
   while true do
     local length = tonumber(file:read("*l"))
     if not length or length == 0 then break end
     local text = file:read(length)
     if number % count == id then
-      local before, after = text:match("^(.-)\1(.*)$")
-      if before then
-        makes_names = true
-        requests[#requests + 1] = { before, after }
-      else
-        before, after = text:match("^(.-)\2(.*)$")
-        if before then
-          has_tags = true
-          requests[#requests + 1] = { before, after, text:match("^%u+ (%S+)") }
-        else
-          requests[#requests + 1] = text
-        end
-      end
+      requests[#requests + 1] = split(text)
+      has_tags = has_tags or text:find("\2", 1, true) ~= nil
     end
     number = number + 1
   end
@@ -45,26 +46,25 @@ function init(args)
   file:close()
 
   local total = #requests
-  if makes_names then
-    request = function()
-      position, uses = position % total + 1, uses + 1
-      local parts = requests[position]
-      return parts[1] .. word .. "-" .. id .. "-" .. uses .. parts[2]
-    end
-  elseif has_tags then
-    request = function()
-      position = position % total + 1
-      local parts = requests[position]
-      return parts[1] .. tags[parts[3]] .. parts[2]
-    end
+  local function made(parts)
+    local values = {
+      ["\1"] = run .. "-" .. id .. "-" .. uses,
+      ["\2"] = tags[parts.path],
+      ["\3"] = tostring(10000000 + (first + uses * count + id) % 90000000),
+    }
+    local out = {}
+    for at, part in ipairs(parts) do out[at] = values[part] or part end
+    return table.concat(out)
+  end
+  request = function()
+    position, uses = position % total + 1, uses + 1
+    local text = requests[position]
+    return type(text) == "string" and text or made(text)
+  end
+  if has_tags then
     response = function(status, headers)
       local path = headers["content-location"]
       if path then tags[path] = headers["etag"] end
-    end
-  else
-    request = function()
-      position = position % total + 1
-      return requests[position]
     end
   end
 end

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use futures_util::future::join_all;
+use futures_util::{FutureExt as _, StreamExt as _, stream};
 use tokio::time::Instant;
 use tracing::{debug, error, warn};
 
@@ -13,8 +13,10 @@ use crate::domain::timers;
 use crate::store::rows::DueRow;
 use crate::store::{Shard, StoreError};
 
-/// How many sessions are settled at a time.
-const PASS: i64 = 400;
+/// How many due sessions are found at a time.
+const PASS: i64 = 2000;
+/// How many of them are in the queues at a time: enough to fill rounds, few enough for those who wait behind them.
+const AT_ONCE: usize = 256;
 /// How many expired handles are looked at in one statement.
 const EXPIRED_AT_ONCE: i64 = 1000;
 
@@ -37,12 +39,13 @@ impl Directory {
                 metrics.late(now - row.due_at);
             }
             let full = i64::try_from(due.len()).is_ok_and(|found| found == PASS);
-            let views = join_all(due.iter().map(|row| self.view(row.sid, &sweeper))).await;
-            for (row, view) in due.iter().zip(views) {
+            let view = |row: DueRow| self.view(row.sid, &sweeper).map(move |view| (row, view));
+            let mut views = stream::iter(due.iter().copied()).map(view).buffer_unordered(AT_ONCE);
+            while let Some((row, view)) = views.next().await {
                 match view {
                     Ok(view) if view.session.as_ref().and_then(timers::next).is_none_or(|next| next > now) => settled += 1,
-                    Ok(_) => self.put_off(*row, "its timer is due still").await?,
-                    Err(failure) => self.put_off(*row, &failure.to_string()).await?,
+                    Ok(_) => self.put_off(row, "its timer is due still").await?,
+                    Err(failure) => self.put_off(row, &failure.to_string()).await?,
                 }
             }
             settled -= self.put_off_leftovers(&due, now).await?;

@@ -191,6 +191,8 @@ impl Preparation<'_> {
             "100".to_owned(),
             "false".to_owned(),
             "null".to_owned(),
+            "false".to_owned(),
+            "false".to_owned(),
         ];
         let sql = include_str!("../../../src/store/sql/find_activities.sql");
         Ok((owners, self.scripts.statement("activities-16", &numbers, sql, &arguments)?))

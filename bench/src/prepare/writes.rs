@@ -6,7 +6,7 @@ use anyhow::Context;
 
 use super::{Preparation, pgbench};
 use crate::dataset;
-use crate::requests::{FRESH, TAG, accepted, request, session};
+use crate::requests::{FRESH, NUMBER, TAG, accepted, request, session};
 use crate::workloads::{Side, Workload};
 
 /// How many different users create sessions.
@@ -30,9 +30,9 @@ const COME: &str = r#"{"members":{"me":{"properties":{"system":{"active":true}}}
 /// The body of one who goes.
 const GO: &str = r#"{"members":{"me":null}}"#;
 
-/// An update of one custom property.
-fn tick(at: usize) -> String {
-    format!(r#"{{"properties":{{"custom":{{"tick":{}}}}}}}"#, 10_000_000 + at)
+/// An update of one custom property, to another value each time.
+fn tick() -> String {
+    format!(r#"{{"properties":{{"custom":{{"tick":{NUMBER}}}}}}}"#)
 }
 
 /// What both sides write to one row again and again.
@@ -45,7 +45,7 @@ impl Preparation<'_> {
     pub(super) async fn writes(&self) -> anyhow::Result<Vec<Workload>> {
         let updates = self.service("put-update", &self.updates(""), CONNECTIONS)?;
         // Their tags are added before each round.
-        let tagged: Vec<String> = self.updates(&format!("If-Match: {TAG}\r\n")).into_iter().take(self.chosen.len()).collect();
+        let tagged = self.updates(&format!("If-Match: {TAG}\r\n"));
         fs::write(self.folder.join("put-cas.json"), serde_json::to_string(&tagged)?)?;
         let tagged = Side::Tagged { name: "put-cas", connections: CONNECTIONS };
         let visits = self.service("put-join-leave", &self.visits(), CONNECTIONS)?;
@@ -102,11 +102,10 @@ impl Preparation<'_> {
         ])
     }
 
-    /// Updates of each session, twice with different values, or a second pass over the file would change nothing.
+    /// An update of each session.
     fn updates(&self, extra: &str) -> Vec<String> {
-        let put =
-            |(at, n): (usize, usize)| request("PUT", &session(&dataset::name(self.chosen[n])), &self.owners[n], extra, &tick(at));
-        (0..2).flat_map(|_| self.shuffled()).enumerate().map(put).collect()
+        let put = |n: usize| request("PUT", &session(&dataset::name(self.chosen[n])), &self.owners[n], extra, &tick());
+        self.shuffled().map(put).collect()
     }
 
     /// Guests who come to each session, and go.
@@ -145,7 +144,7 @@ impl Preparation<'_> {
         let crowd: Vec<String> = (0..CROWD).map(|n| self.rig.user(FIRST_OF_CROWD + u64::from(n))).collect();
         let all = |body| crowd.iter().map(move |token| request("PUT", &session(HOT), token, "", body));
         let storm: Vec<String> = all(COME).chain(all(GO)).collect();
-        let update: Vec<String> = (0..1000).map(|at| request("PUT", &session(HOT), &host, "", &tick(at))).collect();
+        let update = vec![request("PUT", &session(HOT), &host, "", &tick()); 100];
         Ok(Hot { storm: self.service("join-storm", &storm, 100)?, update: self.service("hot-update", &update, 100)? })
     }
 }

@@ -1,6 +1,7 @@
 -- Saves decided sessions in one commit. Rows are locked in the order of sid, so that two batches never wait for each other in a
 -- circle. Versioned updates, versioned deletions and creations name in `won` the saves that found what they expected; every other
--- part joins `won`, so a save that lost leaves no trace.
+-- part joins `won`, so a save that lost leaves no trace. Documents stay where they came in until they are written: rows that are joined
+-- are copied, some of them several times.
 with ask as materialized (
     select *
     from unnest($56::uuid[], $57::uuid[], $58::bigint[], $59::boolean[], $60::boolean[])
@@ -11,11 +12,11 @@ after as materialized (
     from unnest(
         $1::uuid[], $2::uuid[], $3::bigint[], $4::uuid[], $5::timestamptz[], $6::timestamptz[], $7::int[], $8::int[],
         $9::int[], $10::int[], $11::smallint[], $12::smallint[], $13::smallint[], $14::boolean[], $15::text[], $16::text[],
-        $17::text[], $18::int[], $19::int[], $20::text[], $21::text[], $22::text[], $24::boolean[], $25::uuid[], $26::bigint[]
-    ) as after (
+        $17::text[], $18::int[], $19::int[], $20::text[], $24::boolean[], $25::uuid[], $26::bigint[]
+    ) with ordinality as after (
         sid, branch, change_number, scid, start_time, next_timer_at, version, max_members, member_count, accepted_count, visibility,
         join_restriction, read_restriction, closed, scid_spelling, template, name, first_keyword, last_keyword, invite_protocol,
-        body, private, large, expected_branch, expected_revision)
+        large, expected_branch, expected_revision, n)
 ),
 locked as materialized (
     select s.sid, s.scid, s.start_time, s.name
@@ -37,7 +38,7 @@ updated as (
         join_restriction = after.join_restriction, read_restriction = after.read_restriction, closed = after.closed,
         scid_spelling = after.scid_spelling, template = after.template, name = after.name,
         keywords = ($23::text[])[after.first_keyword:after.last_keyword], invite_protocol = after.invite_protocol,
-        body = after.body, private = after.private, large = after.large
+        body = ($21::text[])[after.n::int], private = ($22::text[])[after.n::int], large = after.large
     from ready, after
     where s.sid = after.sid and s.branch = after.expected_branch and s.revision = after.expected_revision
     returning s.sid
@@ -55,7 +56,7 @@ created as (
         large)
     select sid, branch, 1, change_number, scid, start_time, next_timer_at, version, max_members, member_count,
         accepted_count, visibility, join_restriction, read_restriction, closed, scid_spelling, template, name,
-        ($23::text[])[first_keyword:last_keyword], invite_protocol, body, private, large
+        ($23::text[])[first_keyword:last_keyword], invite_protocol, ($21::text[])[n::int], ($22::text[])[n::int], large
     from ready, after
     where expected_revision is null
     order by sid
