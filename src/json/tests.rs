@@ -216,7 +216,8 @@ fn what_is_left_differs_from_what_means_something_else() {
         ("[null]", "null"),
     ] {
         for (one, two) in [(left(one), left(two)), (left(one), read(two)), (read(one), left(two))] {
-            assert!(one != two && two != one, "{one} {two}");
+            assert_ne!(one, two);
+            assert_ne!(two, one);
         }
     }
 }

@@ -144,7 +144,9 @@ impl<'a> SaveColumns<'a> {
         // In the order in which they are locked.
         let mut ordered: Vec<&SessionSave> = saves.iter().collect();
         ordered.sort_unstable_by_key(|save| save.sid);
-        ordered.into_iter().for_each(|save| columns.push(save));
+        for save in ordered {
+            columns.push(save);
+        }
         columns
     }
 
