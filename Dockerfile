@@ -5,17 +5,19 @@ WORKDIR /src
 # The dependencies in a layer of their own: they change seldom and take most of the time.
 COPY Cargo.toml Cargo.lock ./
 COPY load/Cargo.toml load/
-RUN mkdir -p src load/src \
+# A member of the workspace that the image does without.
+COPY bench/Cargo.toml bench/
+RUN mkdir -p src load/src bench/src \
     && touch src/lib.rs \
-    && echo 'fn main() {}' | tee src/main.rs >load/src/main.rs \
-    && cargo build --release --locked --workspace --bins
+    && echo 'fn main() {}' | tee src/main.rs load/src/main.rs >bench/src/main.rs \
+    && cargo build --release --locked -p openmpsd -p openmpsd-load --bins
 COPY config config
 COPY migrations migrations
 COPY src src
 COPY load load
 # Copied files are older than what has just been built from the empty ones; cargo goes by that.
 RUN touch src/lib.rs src/main.rs load/src/main.rs \
-    && cargo build --release --locked --workspace --bins
+    && cargo build --release --locked -p openmpsd -p openmpsd-load --bins
 
 FROM debian:bookworm-slim
 # Certificates of authorities, for calls to https: a social source, a collector of traces.

@@ -140,7 +140,7 @@ async fn open_store(url: &str, settings: &Settings) -> anyhow::Result<(Store, Ve
     let connect = PgConnectOptions::from_str(url).context("database.url is no PostgreSQL URL")?;
     let store = Store::connect(StoreOptions {
         connect,
-        pool_max: settings.database.pool_max - u32::try_from(options::readers(settings))? * READER_CONNECTIONS,
+        pool_max: options::shared_connections(settings),
         statement_timeout: Duration::from_millis(settings.database.statement_timeout_ms),
         acquire_timeout: Duration::from_millis(settings.database.acquire_timeout_ms),
     })

@@ -105,7 +105,7 @@ pub(super) fn directory_options(settings: &Settings) -> directory::Options {
         },
         everybody_follows: settings.social.everybody_follows_everybody,
         search_rows: settings.search.rows_max.into(),
-        searches: (settings.database.pool_max as usize / 2).min(SEARCHES_MAX),
+        searches: (shared_connections(settings) as usize / 2).min(SEARCHES_MAX),
         gatherers: directory::GATHERERS,
         queue_per_session: settings.queues.per_session,
         queue_total: settings.queues.total,
@@ -120,6 +120,12 @@ pub(super) fn readers(settings: &Settings) -> usize {
         workers => workers,
     };
     workers.min((settings.database.pool_max / (2 * READER_CONNECTIONS)) as usize)
+}
+
+/// The connections that are no worker's own.
+pub(super) fn shared_connections(settings: &Settings) -> u32 {
+    let own = u32::try_from(readers(settings)).expect("there are fewer readers than connections");
+    settings.database.pool_max - own * READER_CONNECTIONS
 }
 
 pub(super) fn request_rules(settings: &Settings, dev: bool) -> Rules {
@@ -145,5 +151,31 @@ pub(super) fn request_rules(settings: &Settings, dev: bool) -> Rules {
         },
         throttle: throttle_rules(&settings.throttle),
         dev,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::{Environment, Overrides};
+
+    #[test]
+    fn readers_have_at_most_half_of_the_connections_and_searches_half_of_the_rest() {
+        let defaults = Settings::load(Overrides::default(), &Environment::default());
+        let mut settings = defaults.expect("the defaults are sound").settings;
+        for (workers, pool_max, expected) in [
+            (2, 16, (2, 12, 6)),
+            (1, 16, (1, 14, 6)),
+            (32, 16, (4, 8, 4)),
+            (1024, 1000, (250, 500, 6)),
+            (2, 7, (1, 5, 2)),
+            (2, 3, (0, 3, 1)),
+            (2, 1, (0, 1, 0)),
+        ] {
+            settings.server.workers = workers;
+            settings.database.pool_max = pool_max;
+            let searches = directory_options(&settings).searches;
+            assert_eq!((readers(&settings), shared_connections(&settings), searches), expected, "{workers} of {pool_max}");
+        }
     }
 }

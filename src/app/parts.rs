@@ -249,7 +249,17 @@ fn place(address: SocketAddr) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::TcpStream;
+
     use super::*;
+
+    #[test]
+    fn accepted_connections_send_without_delay() {
+        let listening = Seat::take(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap().listen().unwrap();
+        let _client = TcpStream::connect(listening.local_addr().unwrap()).unwrap();
+        let (accepted, _) = listening.accept().unwrap();
+        assert!(accepted.nodelay().unwrap());
+    }
 
     #[test]
     fn an_address_that_is_taken_is_noticed_with_a_way_out() {

@@ -58,7 +58,7 @@ pub use sessions::WriteRequest;
 pub use social::ExportKey;
 use writer::Writer;
 
-/// How many tasks gather reads, and how many gather writes: enough to keep the database busy, few enough for batches to form.
+/// How many tasks gather writes: enough to keep the database busy, few enough for batches to form.
 pub const GATHERERS: usize = 2;
 
 /// How the directory works; plain values from the settings.
@@ -72,7 +72,7 @@ pub struct Options {
     pub search_rows: i64,
     /// How many searches run at a time: they take longer than anything else, and the connections are needed for writes.
     pub searches: usize,
-    /// How many tasks gather reads, and how many gather writes.
+    /// How many tasks gather writes.
     pub gatherers: usize,
     /// How many writes may wait for one session.
     pub queue_per_session: usize,

@@ -27,7 +27,8 @@ use super::tests::dice::Dice;
 use super::tests::{Answer, CONNECTION, LOBBY, Stage, ada, alive, bo, cy, dee, document, json, partial, server, with};
 use super::timers;
 use crate::json::Json;
-use crate::wire::{large, request, stored, view};
+use crate::wire::stored::{self, Renderer};
+use crate::wire::{large, request, view};
 
 const TEMPLATES: &[&str] = &[
     r#"{"constants":{"system":{"maxMembersCount":3}}}"#,
@@ -258,6 +259,8 @@ fn play(seed: u64, cases: u32) -> BTreeMap<String, u32> {
             (bits & 1 != 0).then(|| Known { alive: bits & 2 != 0, ..alive(CONNECTION, *owner) })
         };
         stage.connections = users.iter().enumerate().filter_map(known).collect();
+        // It sees some of the states between, as one does that lives through several commands of a round.
+        let mut renderer = Renderer::default();
         for step in steps {
             match step {
                 Step::Wait(ms) => stage.advance(ms),
@@ -282,6 +285,9 @@ fn play(seed: u64, cases: u32) -> BTreeMap<String, u32> {
                     }
                     tally(&played, &mut tallied.borrow_mut());
                 }
+            }
+            if let Some(session) = &stage.record {
+                assert_eq!(renderer.render(session), stored::render(session), "what stays rendered is what has not changed");
             }
         }
         Ok(())

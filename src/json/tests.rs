@@ -1,6 +1,13 @@
 //! What JSON keeps, and what it refuses.
 
+use proptest::collection::vec;
+use proptest::prelude::*;
+
 use super::*;
+
+/// Leaves `custom` on top and in each of `members`.
+const BUT_CUSTOM: Leave =
+    Leave::In(&[("custom", Leave::This), ("members", Leave::InEach(&Leave::In(&[("custom", Leave::This)])))]);
 
 fn read(text: &str) -> Json {
     parse(text.as_bytes(), 32).unwrap_or_else(|error| panic!("{text}: {error}"))
@@ -106,8 +113,156 @@ fn a_field_is_found_without_reading_what_stands_before_it() {
         ("{\"b\":1 2", 7),
         ("{\"b\":[1", 7),
         ("{\"b\":\"\\", 7),
-        ("{\"b\":\"x", 6),
+        ("{\"b\":\"x", 7),
     ] {
         assert_eq!(find(text, "a").map_err(|error| error.at), Err(at), "{text}");
+    }
+}
+
+fn read_but_custom(text: &str) -> Json {
+    parse_but(text, &BUT_CUSTOM).unwrap_or_else(|error| panic!("{text}: {error}"))
+}
+
+/// What is left of a text that stands in `custom`.
+fn left(text: &str) -> Json {
+    let Json::Object(mut fields) = read_but_custom(&format!(r#"{{"custom":{text}}}"#)) else { panic!("it is an object") };
+    fields.shift_remove("custom").expect("it is there")
+}
+
+fn is_left(value: Option<&Json>) -> bool {
+    matches!(value, Some(Json::Raw(_)))
+}
+
+#[test]
+fn what_is_named_is_left_as_it_stands_and_nothing_else() {
+    let text = r#"{"custom":{"b":[1.10,{"a":null}],"a":"\ud800"},"members":{"0":{"custom":[1],"system":{"x":{"custom":{"y":1}}}},"7":{"custom":{}}},"other":{"custom":{"y":1}}}"#;
+    let value = read_but_custom(text);
+    assert_eq!(value.to_string(), text);
+    let member = |index: &str| value.get("members").and_then(|members| members.get(index)).expect("it is there");
+    assert!(is_left(value.get("custom")) && is_left(member("0").get("custom")));
+    let deeper = member("0").get("system").and_then(|system| system.get("x")?.get("custom"));
+    for whole in [deeper, value.get("other").and_then(|other| other.get("custom"))] {
+        assert_eq!(whole.and_then(|custom| custom.get("y")?.as_u64()), Some(1));
+    }
+    for (text, kind) in [("{}", "an object"), ("[]", "an array"), ("1.10", "a number"), ("\"x\"", "a string"), ("null", "null")] {
+        let value = left(text);
+        assert!(!is_left(Some(&value)), "there is nothing to be looked at later: {text}");
+        assert_eq!((value.to_string().as_str(), value.kind()), (text, kind));
+    }
+    assert_eq!([left("[1]").kind(), left(r#"{"a":1}"#).kind()], ["an array", "an object"]);
+    assert_eq!(left(r#"{"a":1}"#).get("a"), None, "it has fields when it is opened");
+}
+
+#[test]
+fn what_is_left_is_checked() {
+    for inner in [
+        "{",
+        "[",
+        "{\"a\"}",
+        "{a:1}",
+        "{\"a\":}",
+        "{\"a\":1,}",
+        "{\"a\":1 \"b\":2}",
+        "[1,]",
+        "[1 2]",
+        "[01]",
+        "[1.]",
+        "[1e]",
+        "[-]",
+        "[nul]",
+        "[\"\\x\"]",
+        "[\"\\u12\"]",
+        "[\"\n\"]",
+        "[\"",
+        "[1}",
+        "[1]]",
+    ] {
+        let text = format!("{{\"custom\":{inner}}}");
+        let at = |read: Result<Json, SyntaxError>| read.expect_err(&text).at;
+        assert_eq!(at(parse_but(&text, &BUT_CUSTOM)), at(parse(text.as_bytes(), STORED_DEPTH)), "{text}");
+    }
+    let nested = |depth: usize| format!("{{\"custom\":{}{}}}", "[".repeat(depth), "]".repeat(depth));
+    assert!(parse_but(&nested(STORED_DEPTH - 1), &BUT_CUSTOM).is_ok());
+    assert!(parse_but(&nested(STORED_DEPTH), &BUT_CUSTOM).is_err());
+}
+
+#[test]
+fn one_level_is_opened_at_a_time() {
+    let text = r#"{"a":{"b":[1,{"c":2}]},"d":1.10,"e":{}}"#;
+    let mut value = left(text);
+    let opened = value.opened().into_owned();
+    assert!(is_left(opened.get("a")) && !is_left(opened.get("e")));
+    assert!(is_left(opened.get("a").expect("it is there").opened().get("b")));
+    assert!(is_left(Some(&value)), "looking changes nothing");
+    let Json::Object(fields) = value.open() else { panic!("it is an object") };
+    fields.insert("d".into(), Json::Null);
+    assert_eq!(value.to_string(), r#"{"a":{"b":[1,{"c":2}]},"d":null,"e":{}}"#);
+    assert_eq!(Json::from(true).open(), &Json::Bool(true));
+}
+
+#[test]
+fn what_is_left_differs_from_what_means_something_else() {
+    for (one, two) in [
+        ("[1]", "[2]"),
+        ("[1,2]", "[2,1]"),
+        ("[1]", "[1,1]"),
+        (r#"{"a":1}"#, r#"{"a":1,"b":1}"#),
+        (r#"{"a":1}"#, r#"{"b":1}"#),
+        (r#"{"a":[{"b":1}]}"#, r#"{"a":[{"b":null}]}"#),
+        (r#"{"a":1}"#, "[1]"),
+        ("[1]", "[]"),
+        (r#"{"a":1}"#, "{}"),
+        (r#"{"a":1}"#, "1"),
+        ("[null]", "null"),
+    ] {
+        for (one, two) in [(left(one), left(two)), (left(one), read(two)), (read(one), left(two))] {
+            assert!(one != two && two != one, "{one} {two}");
+        }
+    }
+}
+
+fn values() -> impl Strategy<Value = Json> {
+    let number = prop::sample::select(vec!["0", "7", "-1.50", "1e2", "12345678901234567890123", "1e999999999"]);
+    let number = number.prop_map(|spelling| Json::Number(Number(spelling.into())));
+    let text = prop::sample::select(vec!["", "a", "\"quoted\"", "\\", "}]", "é"]).prop_map(Json::from);
+    let single = prop_oneof![Just(Json::Null), any::<bool>().prop_map(Json::from), number, text];
+    single.prop_recursive(4, 48, 6, |inner| {
+        let name = prop::sample::select(vec!["a", "b", "c", "d", "\"", "{"]).prop_map(Text::new);
+        let object = vec((name, inner.clone()), 0..6).prop_map(|fields| fields.into_iter().collect::<Object>());
+        prop_oneof![vec(inner, 0..6).prop_map(Json::Array), object.prop_map(Json::from)]
+    })
+}
+
+/// The same in other words: numbers in another spelling, fields in another order.
+fn reworded(value: &Json) -> Json {
+    match value {
+        Json::Number(number) => Json::Number(Number(match number.as_str() {
+            "-1.50" => "-15e-1".into(),
+            "1e2" => "100".into(),
+            "1e999999999" => "10E999999998".into(),
+            whole => format!("{whole}.0").into(),
+        })),
+        Json::Array(items) => Json::Array(items.iter().map(reworded).collect()),
+        Json::Object(fields) => {
+            let fields: Vec<_> = fields.iter().map(|(name, value)| (name.clone(), reworded(value))).collect();
+            fields.into_iter().rev().collect::<Object>().into()
+        }
+        value => value.clone(),
+    }
+}
+
+proptest! {
+    #[test]
+    fn w16_what_is_left_means_what_it_says(value in values()) {
+        let (text, other) = (value.to_string(), reworded(&value).to_string());
+        let (raw, parsed) = (left(&text), read(&text));
+        prop_assert_eq!(raw.to_string(), &text[..]);
+        prop_assert_eq!(raw.kind(), parsed.kind());
+        let opened = raw.opened();
+        for same in [left(&text), left(&other), read(&other), left(&other).opened().into_owned(), parsed] {
+            prop_assert_eq!(&raw, &same);
+            prop_assert_eq!(&same, &raw);
+            prop_assert_eq!(&*opened, &same);
+        }
     }
 }

@@ -187,10 +187,11 @@ impl Store {
         }
     }
 
-    /// How many connections there are.
+    /// How many connections there are. Those that are kept at hand are nobody's at the moment.
     #[must_use]
     pub fn pool(&self) -> PoolUse {
-        let (open, idle) = (usize::try_from(self.pool.size()).unwrap_or(usize::MAX), self.pool.num_idle());
+        let open = usize::try_from(self.pool.size()).unwrap_or(usize::MAX);
+        let idle = (self.pool.num_idle() + self.kept.resting()).min(open);
         let max = usize::try_from(self.pool.options().get_max_connections()).unwrap_or(usize::MAX);
         PoolUse { used: open.saturating_sub(idle), idle, max }
     }

@@ -60,6 +60,8 @@ pub struct Choices {
     pub shutdown: Duration,
     /// How long it answers on before that.
     pub drain: Duration,
+    /// Whether its worker reads for itself; 0 if not.
+    pub readers: usize,
 }
 
 impl Default for Choices {
@@ -103,6 +105,7 @@ impl Default for Choices {
             reconcile: Duration::from_millis(100),
             shutdown: Duration::from_secs(1),
             drain: Duration::ZERO,
+            readers: 1,
         }
     }
 }
@@ -147,7 +150,7 @@ impl World {
             seat: Seat::take(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a port is free"),
             certificate: None,
             workers: 1,
-            readers: 1,
+            readers: choices.readers,
             shutdown: choices.shutdown,
             drain: choices.drain,
             head_timeout: Duration::from_secs(5),

@@ -48,6 +48,7 @@ mod process;
 mod proxy;
 mod queries;
 mod queries_at_scale;
+mod readers;
 mod replicas;
 mod routes;
 mod rta_client;

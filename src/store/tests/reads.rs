@@ -26,7 +26,8 @@ async fn documents_come_in_the_order_they_were_asked_for() {
     let mut with_spelling = session("Two");
     with_spelling.reference.scid_spelling = Some(SCID.to_string().to_uppercase());
     with_spelling.next_timer_at = Some(start());
-    let one = created(&store, session("One"), vec![member(0, ALICE, ACTIVE), member(1, BOB, 0)]).await;
+    let restricted = SessionRow { read_restriction: 1, ..session("One") };
+    let one = created(&store, restricted, vec![member(0, ALICE, ACTIVE), member(1, BOB, 0)]).await;
     let two = created(&store, with_spelling, vec![]).await;
     let ask = |name, caller| ReadAsk { sid: sid_of(name), caller };
 
@@ -41,9 +42,30 @@ async fn documents_come_in_the_order_they_were_asked_for() {
 }
 
 #[tokio::test]
+async fn membership_is_looked_up_where_reading_depends_on_it() {
+    let store = Database::new().await.store;
+    let cases = [
+        ("Open", 0, 0, None),
+        ("Visible", 1, 0, None),
+        ("Private", 2, 0, Some(3)),
+        ("Followed", 0, 1, Some(3)),
+        ("Local", 0, 2, Some(3)),
+    ];
+    for ((name, visibility, read_restriction, caller_state), owner) in cases.into_iter().zip(10..) {
+        let mut save = create(SessionRow { visibility, read_restriction, ..session(name) }, vec![member(0, ALICE, ACTIVE)]);
+        save.handles = vec![activity(name, owner)];
+        save_one(&store, save.clone()).await.unwrap();
+        let read = store.read_sessions(&[ReadAsk { sid: sid_of(name), caller: Some(ALICE) }]).await.unwrap().remove(0);
+        let handle = HandleAsk { id: save.handles[0].id, caller: Some(ALICE) };
+        let followed = store.read_by_handles(&[handle], start()).await.unwrap().remove(0).and_then(|row| row.session);
+        assert_eq!([read, followed].map(|row| row.map(|row| row.caller_state)), [Some(caller_state); 2], "{name}");
+    }
+}
+
+#[tokio::test]
 async fn a_handle_leads_to_its_session_whether_or_not_it_exists() {
     let store = Database::new().await.store;
-    let mut save = create(session("One"), vec![member(0, ALICE, ACTIVE)]);
+    let mut save = create(SessionRow { visibility: 2, ..session("One") }, vec![member(0, ALICE, ACTIVE)]);
     save.handles = vec![activity("One", ALICE)];
     save_one(&store, save.clone()).await.unwrap();
     let one = load(&store, "One").await.unwrap();
