@@ -7,7 +7,7 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use reqwest::Client;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
@@ -25,6 +25,8 @@ const LISTENER: u64 = 7_500_000;
 const WRITER: u64 = 7_500_001;
 /// How long an answer or a tap may take.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long after one write the next is sent.
+const BETWEEN: Duration = Duration::from_millis(50);
 /// The resource that gives a socket its connection id.
 const CONNECTIONS: &str = "https://sessiondirectory.xboxlive.com/connections/";
 
@@ -71,6 +73,8 @@ pub async fn measure(rig: &Rig, until: Until, seconds: u32) -> anyhow::Result<f6
             Ok::<_, anyhow::Error>(sent.elapsed())
         };
         let (answered, tapped) = tokio::try_join!(answer, tapped)?;
+        // Taps of changes in quick succession are merged; this is about those that come alone.
+        sleep(BETWEEN).await;
         let took = if until == Until::Tap { tapped } else { answered };
         times.push(took.as_secs_f64() * 1e3);
     }
