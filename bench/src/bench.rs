@@ -60,10 +60,11 @@ pub async fn with<T>(
         }
     };
     let mut bench = Bench { folder: place.files(), rig, bare, place, timers: TIMERS.min(sizes.sessions), figures: 0 };
-    let outcome = interruptible(async {
+    // All that is measured is one large future.
+    let outcome = interruptible(Box::pin(async {
         bench.fill(sizes, there).await?;
         work(&mut bench).await
-    });
+    }));
     let outcome = outcome.await;
     let Bench { rig, place, .. } = bench;
     let stopped = rig.stop().await;

@@ -23,7 +23,7 @@ pub fn request(verb: &str, path: &str, authorization: &str, extra: &str, body: &
     );
     if !body.is_empty() {
         let length = body.len() + NUMBER_IS_LONGER * body.matches(NUMBER).count();
-        write!(text, "Content-Type: application/json\r\nContent-Length: {}\r\n", length).expect("a string takes it");
+        write!(text, "Content-Type: application/json\r\nContent-Length: {length}\r\n").expect("a string takes it");
     }
     text + "\r\n" + body
 }
