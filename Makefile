@@ -23,15 +23,15 @@ instructions: toolchain valgrind ## count the instructions of hot functions and 
 	cargo test --lib -- --ignored --exact tests::guard::hot_functions_take_as_many_instructions_as_they_did
 
 bench: toolchain postgres generators ## measure beside pgbench, into bench/out; BENCH_QUICK=1 measures less, ARGS="--only get-session" adds arguments
-	cargo build --release -p openmpsd
+	cargo build --release -p openmpsd -p openmpsd-bench
 	cargo run --release -p openmpsd-bench -- run $(if $(BENCH_QUICK),--quick) $(ARGS)
 
 bench-growth: toolchain postgres generators ## measure what requests cost as sessions become more, to 2,000,000; ARGS="--sizes 20000,200000" ends earlier
-	cargo build --release -p openmpsd
+	cargo build --release -p openmpsd -p openmpsd-bench
 	cargo run --release -p openmpsd-bench -- growth $(ARGS)
 
 bench-latency: toolchain postgres generators ## measure how long requests take at half the possible rate; BENCH_QUICK=1 and ARGS as for bench
-	cargo build --release -p openmpsd
+	cargo build --release -p openmpsd -p openmpsd-bench
 	cargo run --release -p openmpsd-bench -- latency $(if $(BENCH_QUICK),--quick) $(ARGS)
 
 bless: toolchain postgres ## take transcripts, examples, docs/openapi.json, docs/sql.md, the table of authority and tests/data/allocations.txt as they are now
