@@ -21,7 +21,7 @@ mod sweep;
 mod taps;
 mod workloads;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::ensure;
@@ -63,9 +63,6 @@ struct Run {
     sizes: Sizes,
     #[command(flatten)]
     place: Where,
-    /// The folder for the results
-    #[arg(long, value_name = "DIR", default_value = "bench/out")]
-    out: PathBuf,
     /// Only these workloads, separated by commas
     #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = PossibleValuesParser::new(workloads::NAMES))]
     only: Vec<String>,
@@ -84,9 +81,6 @@ struct Run {
 struct Grow {
     #[command(flatten)]
     place: Where,
-    /// The folder for the results
-    #[arg(long, value_name = "DIR", default_value = "bench/out")]
-    out: PathBuf,
     /// How many sessions there are, smallest first, separated by commas
     #[arg(long, value_name = "N,…", value_delimiter = ',', default_value = "20000,200000,2000000")]
     sizes: Vec<u32>,
@@ -104,9 +98,6 @@ struct Delay {
     sizes: Sizes,
     #[command(flatten)]
     place: Where,
-    /// The folder for the results
-    #[arg(long, value_name = "DIR", default_value = "bench/out")]
-    out: PathBuf,
     /// Less of everything: 20,000 sessions, 3 seconds
     #[arg(long)]
     quick: bool,
@@ -133,11 +124,11 @@ fn done(command: Command) -> anyhow::Result<ExitCode> {
 }
 
 async fn compare(run: Run) -> anyhow::Result<ExitCode> {
-    let Run { sizes, place, out, only, quick: _, rounds, seconds } = run;
+    let Run { sizes, place, only, quick: _, rounds, seconds } = run;
     check(&sizes)?;
     let plan = Plan { only, rounds, seconds };
     let outcome = bench::with(&place, &sizes, async |bench| run::run(bench, &sizes, &plan).await).await?;
-    tell(&out, &outcome.setting, Measured::Comparisons(&outcome.comparisons))?;
+    tell(&place.out, &outcome.setting, Measured::Comparisons(&outcome.comparisons))?;
     if outcome.failed.is_empty() {
         return Ok(ExitCode::SUCCESS);
     }
@@ -146,21 +137,21 @@ async fn compare(run: Run) -> anyhow::Result<ExitCode> {
 }
 
 async fn growing(grow: Grow) -> anyhow::Result<ExitCode> {
-    let Grow { place, out, sizes, rounds, seconds } = grow;
+    let Grow { place, sizes, rounds, seconds } = grow;
     ensure!(sizes.len() > 1 && sizes.is_sorted_by(|a, b| a < b), "--sizes wants at least two numbers, smallest first");
     let first = growth::of(sizes[0]);
     check(&first)?;
     let plan = growth::Plan { sizes, rounds, seconds };
     let (setting, grown) = bench::with(&place, &first, async |bench| growth::run(bench, &plan).await).await?;
-    tell(&out, &setting, Measured::Growth(&grown))?;
+    tell(&place.out, &setting, Measured::Growth(&grown))?;
     Ok(ExitCode::SUCCESS)
 }
 
 async fn delays(delay: Delay) -> anyhow::Result<ExitCode> {
-    let Delay { sizes, place, out, quick: _, seconds } = delay;
+    let Delay { sizes, place, quick: _, seconds } = delay;
     check(&sizes)?;
     let (setting, all) = bench::with(&place, &sizes, async |bench| latency::run(bench, &sizes, seconds).await).await?;
-    tell(&out, &setting, Measured::Latency(&all))?;
+    tell(&place.out, &setting, Measured::Latency(&all))?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -31,6 +31,9 @@ pub struct Where {
     /// PostgreSQL's `shared_buffers` in megabytes, for both sides
     #[arg(long, value_name = "MB", default_value_t = 1024)]
     pub shared_buffers_mb: u32,
+    /// The folder for the results
+    #[arg(long, value_name = "DIR", default_value = "bench/out")]
+    pub out: PathBuf,
 }
 
 /// What a folder says of itself.
@@ -178,7 +181,7 @@ mod tests {
     /// A folder under the build's own, which lies on a disk wherever the sources do.
     fn wanted(name: &str) -> Where {
         let folder = std::env::temp_dir().join(format!("openmpsd-bench-place-{}-{name}", std::process::id()));
-        Where { data_dir: Some(folder), keep: false, allow_memory: true, shared_buffers_mb: 128 }
+        Where { data_dir: Some(folder), keep: false, allow_memory: true, shared_buffers_mb: 128, out: PathBuf::new() }
     }
 
     #[tokio::test]

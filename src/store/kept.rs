@@ -1,8 +1,8 @@
 //! Connections that are kept at hand between statements.
 //!
-//! A pool hands out the connection that has rested longest, and takes one back in a task of its own. That is fair and slow: each of the
-//! server's processes then runs every so many statements, with nothing of what it needs in the processor's caches. Whoever runs one
-//! statement after another is better served by the connection that has just done the last one.
+//! A pool hands out the connection that has rested longest, and takes one back in a task of its own, once it has answered a question
+//! more. That is fair and slow: each of the server's processes then runs every so many statements, with nothing of what it needs in the
+//! processor's caches. Whoever runs one statement after another is better served by the connection that has just done the last one.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
