@@ -67,6 +67,8 @@ pub(super) struct Job {
     pub doubts: Vec<Doubt>,
     /// Whether it is decided without company, because the database refused what it was saved with.
     pub alone: bool,
+    /// Whether its session is to be loaded, because what is remembered of it is not enough.
+    pub afresh: bool,
     reply: oneshot::Sender<Answer>,
     _place: Place,
 }
@@ -83,7 +85,7 @@ impl Job {
     /// A job that has just come in, and where its answer will arrive.
     pub fn new(sid: Uuid, wish: Wish, place: Place) -> (Self, oneshot::Receiver<Answer>) {
         let (reply, answer) = oneshot::channel();
-        (Self { sid, wish, attempt: 0, doubts: Vec::new(), alone: false, reply, _place: place }, answer)
+        (Self { sid, wish, attempt: 0, doubts: Vec::new(), alone: false, afresh: false, reply, _place: place }, answer)
     }
 
     /// Gives the answer.

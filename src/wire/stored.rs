@@ -48,6 +48,11 @@ impl Renderer {
         Stored { body: body_with(session, |member, out| self.rest(member, out)), private: private(session) }
     }
 
+    /// Keeps nothing but what is rendered of this session's members.
+    pub fn forget_others(&mut self, session: &Session) {
+        self.rests.retain(|index, _| session.member_at(*index).is_some());
+    }
+
     fn rest(&mut self, member: &Arc<Member>, out: &mut String) {
         match self.rests.get(&member.index) {
             Some((same, rest)) if Arc::ptr_eq(same, member) => out.push_str(rest),
