@@ -16,7 +16,7 @@ use crate::domain::decide::{Context, Decision, Outcome, decide};
 use crate::domain::handle::Handle;
 use crate::domain::limits::Limits;
 use crate::domain::names::{Branch, MemberIndex, SessionReference, Xuid};
-use crate::domain::principal::{Principal, User};
+use crate::domain::principal::Principal;
 use crate::domain::refusal::Refusal;
 use crate::domain::session::{Record, Session};
 use crate::domain::subscription;
@@ -177,16 +177,13 @@ impl Plan {
         large.and_then(timers::next).is_some_and(|next| next <= self.now)
     }
 
-    /// Whether enough is known for a wish. Without facts, members may write, because their rights are those of members, and what
-    /// nobody asks for may happen. What registers a connection or makes a member active is not to come here without facts.
+    /// Whether enough is known for a wish.
     pub fn suffices_for(&self, wish: &Wish) -> bool {
-        let is_member = |user: &User| self.record.as_ref().is_some_and(|session| session.member(user.xuid).is_some());
         self.is_informed
             || match wish {
                 Wish::Do(asked) => {
-                    self.record.is_some()
-                        && matches!(asked.command, Command::Write(_))
-                        && asked.principal.users().iter().all(is_member)
+                    let asks = |session| access::asks_facts(session, &asked.command, &asked.principal);
+                    self.record.as_ref().is_some_and(|session| !asks(session))
                 }
                 Wish::Lose(_) => true,
                 Wish::View(..) => false,

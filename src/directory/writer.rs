@@ -29,7 +29,7 @@ use crate::domain::connection::Known;
 use crate::domain::names::{ConnectionId, Xuid};
 use crate::metrics::size;
 use crate::store::rows::{Edge, KnownConnection, Loaded};
-use crate::store::{LoadAsk, SessionSave, Store, StoreError, Version, WriteAsk, projection};
+use crate::store::{SessionSave, Store, StoreError, Version, WriteAsk, projection};
 use crate::wire::stored::{Renderer, Stored};
 
 /// How many commands one round takes at most.
@@ -180,12 +180,11 @@ impl Shard {
     async fn round_together(&mut self, jobs: Vec<(Uuid, Vec<Job>)>, again: &mut Vec<Job>) {
         let (mut remembered, mut unknown, mut asks) = (Vec::new(), Vec::new(), Vec::new());
         for (sid, jobs) in jobs {
-            let ask = load_ask(sid, &jobs);
-            match self.memory.take(sid).filter(|_| !asks_facts(&ask, &jobs)) {
+            match self.memory.take(sid).filter(|_| !is_loaded(&jobs)) {
                 Some(basis) => remembered.push((sid, jobs, Ground::Remembered(basis))),
                 None => {
+                    asks.push(load_ask(sid, &jobs));
                     unknown.push((sid, jobs));
-                    asks.push(ask);
                 }
             }
         }
@@ -447,9 +446,9 @@ impl Shard {
     }
 }
 
-/// Whether a decision needs more than the session itself: connections are registered, or what is remembered was not enough.
-fn asks_facts(ask: &LoadAsk, jobs: &[Job]) -> bool {
-    ask.engages || jobs.iter().any(|job| job.afresh || !job.doubts.is_empty() || matches!(job.wish, Wish::View(..)))
+/// Whether a session is loaded, whatever is remembered of it: that was not enough, or what was found is to be told.
+fn is_loaded(jobs: &[Job]) -> bool {
+    jobs.iter().any(|job| job.afresh || !job.doubts.is_empty() || matches!(job.wish, Wish::View(..)))
 }
 
 /// Reads the session that was loaded, if there is one.
