@@ -7,9 +7,9 @@ use uuid::Uuid;
 use super::DirectoryError;
 use super::announce::{Announcement, Outlet};
 use super::plan::{Basis, Plan};
-use super::queue::{Answer, Doubt, Job, Wish, retry};
+use super::queue::{Answer, Doubt, Job, Wish};
 use crate::store::rows::{HandleRow, handle_code};
-use crate::store::{SessionSave, Version, WriteAsk};
+use crate::store::{SessionSave, StoreError, Version, WriteAsk};
 
 /// The jobs of one session in one round, with what they come to once the save is through.
 pub(super) struct Group {
@@ -26,8 +26,8 @@ pub(super) struct Group {
     pub announcement: Option<Announcement>,
     /// What is remembered once the save is through.
     pub left: Option<Left>,
-    /// Whether it was decided on what was remembered.
-    pub from_memory: bool,
+    /// Whether nothing but its save can show that the session still is what it was decided on.
+    pub unproven: bool,
 }
 
 /// How a save is recognized whose outcome is unknown.
@@ -68,8 +68,14 @@ impl Group {
             claim: None,
             announcement: None,
             left: None,
-            from_memory: false,
+            unproven: false,
         }
+    }
+
+    /// One whose jobs all fail.
+    pub fn failed(sid: Uuid, jobs: Vec<Job>, error: &StoreError) -> Self {
+        let decided = jobs.into_iter().map(|job| (job, Err(error.clone().into()))).collect();
+        Self { decided, ..Self::of(sid) }
     }
 
     /// Notes what is to be saved, what is to be told of it, and what is to be remembered.
@@ -118,14 +124,6 @@ impl Group {
     pub fn split(&mut self) {
         let jobs = self.decided.iter_mut().map(|(job, _)| job).chain(self.unbound.iter_mut().map(|(job, _)| job));
         jobs.for_each(|job| job.alone = true);
-    }
-
-    /// Hands the jobs back, before those of the session that were handed back already because they come after these.
-    pub fn hand_back(self, again: &mut Vec<Job>) {
-        let behind = again.iter().position(|job| job.sid == self.sid).unwrap_or(again.len());
-        let tail = again.split_off(behind);
-        self.into_jobs().for_each(|job| retry(job, again));
-        again.extend(tail);
     }
 }
 

@@ -12,6 +12,7 @@ mod administration;
 mod announce;
 mod bans;
 pub mod catalog;
+mod deciding;
 mod error;
 pub mod feed;
 mod gather;
@@ -30,6 +31,7 @@ mod sweeper;
 pub(crate) mod tests;
 mod tickets;
 mod unreadable;
+mod waiting;
 mod writer;
 
 use std::sync::Arc;

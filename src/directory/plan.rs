@@ -140,6 +140,14 @@ impl Plan {
         plan
     }
 
+    /// Goes on at a later instant, with what is due by then.
+    pub fn advance(&mut self, now: DateTime<Utc>) {
+        if now > self.now {
+            self.now = now;
+            self.settle();
+        }
+    }
+
     fn settle(&mut self) {
         if let Some(after) = timers::settle(&self.record, self.now) {
             self.go_on(after, Cause::Timer, "timer");
@@ -179,15 +187,7 @@ impl Plan {
 
     /// Whether enough is known for a wish.
     pub fn suffices_for(&self, wish: &Wish) -> bool {
-        self.is_informed
-            || match wish {
-                Wish::Do(asked) => {
-                    let asks = |session| access::asks_facts(session, &asked.command, &asked.principal);
-                    self.record.as_ref().is_some_and(|session| !asks(session))
-                }
-                Wish::Lose(_) => true,
-                Wish::View(..) => false,
-            }
+        self.is_informed || self.record.as_ref().is_some_and(|session| wish.asks_no_facts(session))
     }
 
     /// Whether anything has happened yet.

@@ -1,6 +1,6 @@
-//! What waits to be written: wishes with their places in the queues, and how they are taken out and put back.
+//! What waits to be written: wishes with their places in the queues, and how they are put back.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -10,14 +10,14 @@ use uuid::Uuid;
 
 use super::plan::Asked;
 use super::{DirectoryError, Document, Options, Written};
-use crate::domain::access::Facts;
+use crate::domain::access::{self, Facts};
 use crate::domain::command::{self, Command, Delta, MemberKey};
 use crate::domain::connection::Lost;
 use crate::domain::names::Xuid;
 use crate::domain::principal::Principal;
 use crate::domain::session::Session;
 use crate::json::Json;
-use crate::store::{BATCH_MAX, LoadAsk, WriteAsk};
+use crate::store::{LoadAsk, WriteAsk};
 
 /// How often a command is decided again because other processes saved first.
 const ATTEMPTS: u32 = 64;
@@ -30,6 +30,17 @@ pub(super) enum Wish {
     View(Arc<Principal>, Vec<Xuid>),
     /// That it takes note of lost connections (N-40).
     Lose(Vec<Lost>),
+}
+
+impl Wish {
+    /// Whether it can be decided by the session alone, with no facts beside it.
+    pub fn asks_no_facts(&self, session: &Session) -> bool {
+        match self {
+            Self::Do(asked) => !access::asks_facts(session, &asked.command, &asked.principal),
+            Self::Lose(_) => true,
+            Self::View(..) => false,
+        }
+    }
 }
 
 /// What a wish comes to.
@@ -143,34 +154,15 @@ impl Drop for Place {
     }
 }
 
-/// Puts a job back, unless it has been put back too often.
-pub(super) fn retry(mut job: Job, again: &mut Vec<Job>) {
+/// Lets a job be decided again; one that was decided too often is answered instead.
+pub(super) fn retry(mut job: Job) -> Option<Job> {
     job.attempt += 1;
-    if job.attempt >= ATTEMPTS {
-        warn!(session.sid = %job.sid, "a write lost against other processes {ATTEMPTS} times");
-        job.answer(Err(DirectoryError::Busy));
-    } else {
-        again.push(job);
+    if job.attempt < ATTEMPTS {
+        return Some(job);
     }
-}
-
-/// Takes the jobs of up to [`BATCH_MAX`] sessions out of the queue; the order within a session stays.
-pub(super) fn take_round(waiting: &mut VecDeque<Job>) -> Vec<(Uuid, Vec<Job>)> {
-    let mut round: Vec<(Uuid, Vec<Job>)> = Vec::new();
-    let mut places: HashMap<Uuid, usize> = HashMap::new();
-    let mut rest = VecDeque::new();
-    for job in waiting.drain(..) {
-        match places.get(&job.sid) {
-            Some(at) => round[*at].1.push(job),
-            None if round.len() < BATCH_MAX => {
-                places.insert(job.sid, round.len());
-                round.push((job.sid, vec![job]));
-            }
-            None => rest.push_back(job),
-        }
-    }
-    *waiting = rest;
-    round
+    warn!(session.sid = %job.sid, "a write lost against other processes {ATTEMPTS} times");
+    job.answer(Err(DirectoryError::Busy));
+    None
 }
 
 /// What has to be loaded for the jobs of a session.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
+use super::deciding::read_basis;
 use super::plan::{Asked, House, Plan};
-use super::writer::read_basis;
 use super::{Announcement, Written};
 use crate::domain::access::{Facts, Pass};
 use crate::domain::command::Command;

@@ -1,41 +1,44 @@
 //! The write path: commands queue up, are decided session by session on one loaded record, and are committed together.
 //!
 //! A session belongs to one queue, so its commands are decided in the order they came in. While one round is being committed the
-//! next one queues up; nobody waits for company. A save that loses against another process is loaded and decided again. Answers are
-//! given after the commit, refusals too, because they may rest on what is being committed.
+//! next one queues up; nobody waits for company. What comes in for a session that is being committed is decided at once on what that
+//! leaves, and taken back if the commit fails. A save that loses against another process is loaded and decided again. Answers are given
+//! after the commit, refusals too, because they may rest on what is being committed.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use futures_util::FutureExt as _;
+use tokio::select;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
 use tracing::{debug, error, warn};
 use uuid::Uuid;
 
 use super::announce::{Announcement, Outlet};
+use super::deciding::{Decider, Ground, Open, version_of};
 use super::group::{Claim, Group, disjoint};
 use super::memory::Memory;
-use super::plan::{Basis, House, Plan};
-use super::queue::{Answer, Counts, Done, Job, Wish, load_ask, retry, take_round};
+use super::plan::Basis;
+use super::queue::{Answer, Counts, Done, Job, Wish, load_ask, retry};
+use super::waiting::Waiting;
 use super::{DirectoryError, Options};
 use crate::ambient::{Clock, Ids};
-use crate::domain::access::Facts;
-use crate::domain::command::Command;
-use crate::domain::connection::Known;
-use crate::domain::names::{ConnectionId, Xuid};
-use crate::metrics::size;
-use crate::store::rows::{Edge, KnownConnection, Loaded};
-use crate::store::{SessionSave, Store, StoreError, Version, WriteAsk, projection};
-use crate::wire::stored::{Renderer, Stored};
+use crate::metrics::{Metrics, size};
+use crate::store::rows::Loaded;
+use crate::store::{SessionSave, Store, StoreError, WriteAsk};
 
 /// How many commands one round takes at most.
 const ROUND_MAX: usize = 1024;
 /// After how many lost races a session is locked while it is decided on.
 const LOSSES: u32 = 3;
+/// How many commands on one session make it likely that more come while they are committed.
+const CROWD: usize = 4;
 /// How old what was loaded may be when it is saved.
 const STALE: Duration = Duration::from_secs(10);
 /// How long a save may go on at the server after its connection broke, until it is taken for lost.
@@ -54,14 +57,15 @@ impl Writer {
         let start = |_| {
             let (queue, jobs) = mpsc::unbounded_channel();
             let shard = Shard {
+                queue: jobs,
+                waiting: Waiting::default(),
                 memory: Memory::new(options.memory_bytes / options.gatherers.max(1)),
+                ahead: HashMap::new(),
                 store: store.clone(),
                 clock: clock.clone(),
-                ids: ids.clone(),
-                options: Arc::clone(options),
-                outlet: outlet.clone(),
+                decider: Decider { ids: ids.clone(), options: Arc::clone(options), outlet: outlet.clone() },
             };
-            tokio::spawn(shard.run(jobs));
+            tokio::spawn(shard.run());
             queue
         };
         Self { queues: (0..options.gatherers.max(1)).map(start).collect(), counts: Arc::default(), options: Arc::clone(options) }
@@ -87,66 +91,96 @@ impl Writer {
 
 /// One queue's task.
 struct Shard {
+    queue: mpsc::UnboundedReceiver<Job>,
+    waiting: Waiting,
     memory: Memory,
+    /// What is decided already on what the last round left, while that was being committed.
+    ahead: HashMap<Uuid, Open>,
     store: Store,
     clock: Clock,
-    ids: Ids,
-    options: Arc<Options>,
-    outlet: Outlet,
-}
-
-/// What is known of a session when it is decided on.
-enum Ground {
-    /// What the store has found.
-    Loaded(Loaded),
-    /// What was saved last.
-    Remembered(Basis),
+    decider: Decider,
 }
 
 impl Shard {
-    async fn run(mut self, mut queue: mpsc::UnboundedReceiver<Job>) {
-        let mut waiting: VecDeque<Job> = VecDeque::new();
+    async fn run(mut self) {
         let mut arrived = Vec::new();
         loop {
-            if waiting.is_empty() {
-                if queue.recv_many(&mut arrived, ROUND_MAX).await == 0 {
+            if self.waiting.is_empty() && self.ahead.is_empty() {
+                if self.queue.recv_many(&mut arrived, ROUND_MAX).await == 0 {
                     return;
                 }
             } else {
                 while arrived.len() < ROUND_MAX
-                    && let Ok(job) = queue.try_recv()
+                    && let Ok(job) = self.queue.try_recv()
                 {
                     arrived.push(job);
                 }
             }
-            waiting.extend(arrived.drain(..));
-            let round = take_round(&mut waiting);
+            self.come(&mut arrived, &mut []);
             // A panic answers those who wait for this round with a failure, and nobody else.
-            if let Ok(again) = AssertUnwindSafe(self.round(round)).catch_unwind().await {
-                again.into_iter().rev().for_each(|job| waiting.push_front(job));
-            } else {
+            if AssertUnwindSafe(self.round()).catch_unwind().await.is_err() {
                 error!("a round of writes panicked; the message stands above");
+                self.ahead.clear();
             }
         }
     }
 
-    /// Loads, decides, saves and answers; returns the jobs that have to be decided again, in their order.
-    async fn round(&mut self, jobs: Vec<(Uuid, Vec<Job>)>) -> Vec<Job> {
-        self.options.metrics.round_commands.observe(size(jobs.iter().map(|(_, jobs)| jobs.len()).sum()));
+    /// Lets jobs wait, or decides them at once on what a round leaves: one that has just been saved, or `groups`, which are being saved.
+    fn come(&mut self, arrived: &mut Vec<Job>, groups: &mut [Group]) {
+        let now = self.clock.now();
+        for job in arrived.drain(..) {
+            let sid = job.sid;
+            let waits = match catch_unwind(AssertUnwindSafe(|| self.decide_ahead(job, groups, now))) {
+                Ok(waits) => waits,
+                Err(_) => {
+                    error!(session.sid = %sid, "deciding the writes of a session panicked; the message stands above");
+                    self.ahead.remove(&sid);
+                    None
+                }
+            };
+            if let Some(job) = waits {
+                self.waiting.push(job);
+            }
+        }
+    }
+
+    /// Decides a job on what a round leaves. It is given back if that is not known or not enough, or if others wait before it.
+    fn decide_ahead(&mut self, job: Job, groups: &mut [Group], now: DateTime<Utc>) -> Option<Job> {
+        let sid = job.sid;
+        if self.waiting.holds(sid) {
+            return Some(job);
+        }
+        let open = match self.ahead.entry(sid) {
+            Entry::Occupied(open) => open.into_mut(),
+            Entry::Vacant(place) => {
+                let group = groups.iter_mut().find(|group| group.sid == sid);
+                let Some(basis) = group.and_then(|group| group.left.as_mut()?.basis.take()) else { return Some(job) };
+                match self.decider.open(sid, Ground::Ahead(basis), now) {
+                    Ok(open) => place.insert(open),
+                    Err(_) => return Some(job),
+                }
+            }
+        };
+        open.plan.advance(now);
+        self.decider.decide(open, job)
+    }
+
+    /// Loads, decides, saves and answers; jobs that have to be decided again wait before all others then.
+    async fn round(&mut self) {
+        let jobs = self.waiting.take_round(|sid| self.ahead.contains_key(&sid));
+        let ahead: Vec<Group> = self.ahead.drain().map(|(_, open)| self.decider.close(open)).collect();
+        let commands = jobs.iter().map(|(_, jobs)| jobs.len()).chain(ahead.iter().map(Group::len)).sum();
+        self.metrics().round_commands.observe(size(commands));
         let lost = |(_, jobs): &(Uuid, Vec<Job>)| jobs.iter().any(|job| job.attempt >= LOSSES);
         let (contested, jobs): (Vec<_>, Vec<_>) = jobs.into_iter().partition(lost);
-        let mut again = Vec::new();
+        self.round_together(ahead, jobs).await;
         for (sid, jobs) in contested {
-            self.round_alone(sid, jobs, &mut again).await;
+            self.round_alone(sid, jobs).await;
         }
-        if !jobs.is_empty() {
-            self.round_together(jobs, &mut again).await;
-        }
-        again
     }
 
     /// A round for one session that others keep saving first: it is locked, so that this save wins.
-    async fn round_alone(&mut self, sid: Uuid, jobs: Vec<Job>, again: &mut Vec<Job>) {
+    async fn round_alone(&mut self, sid: Uuid, jobs: Vec<Job>) {
         drop(self.memory.take(sid));
         let ask = load_ask(sid, &jobs);
         let locked = async {
@@ -163,55 +197,29 @@ impl Shard {
             }
         };
         let jobs = self.clear_doubts(vec![(sid, jobs)]).await.into_iter().flat_map(|(_, jobs)| jobs).collect();
-        let group = self.decide(sid, jobs, Ground::Loaded(loaded), now, again);
+        let (group, rest) = self.decider.decide_all(sid, jobs, self.ground(sid, loaded), now);
+        self.waiting.push_first(rest);
         let outcome = if let Some(save) = &group.save {
             let begun = Instant::now();
             let outcome = lock.save(save).await;
-            self.options.metrics.committed(1, begun.elapsed());
+            self.metrics().committed(1, begun.elapsed());
             outcome
         } else {
             drop(lock);
             Ok(())
         };
-        self.conclude(group, outcome, again).await;
+        self.conclude(group, outcome).await;
     }
 
-    /// A round for many sessions that share their statements.
-    async fn round_together(&mut self, jobs: Vec<(Uuid, Vec<Job>)>, again: &mut Vec<Job>) {
-        let (mut remembered, mut unknown, mut asks) = (Vec::new(), Vec::new(), Vec::new());
-        for (sid, jobs) in jobs {
-            match self.memory.take(sid).filter(|_| !is_loaded(&jobs)) {
-                Some(basis) => remembered.push((sid, jobs, Ground::Remembered(basis))),
-                None => {
-                    asks.push(load_ask(sid, &jobs));
-                    unknown.push((sid, jobs));
-                }
-            }
-        }
-        self.options.metrics.decided(remembered.len(), asks.len());
+    /// A round for many sessions that share their statements, with those in it that are decided already.
+    async fn round_together(&mut self, mut groups: Vec<Group>, jobs: Vec<(Uuid, Vec<Job>)>) {
         // Members of large sessions are loaded if they are due at this instant, so it is also the one they are settled at.
         let (now, begun) = (self.clock.now(), Instant::now());
-        let mut grounds = remembered;
-        if !asks.is_empty() {
-            match self.store.load_sessions(&asks, now).await {
-                // Doubts only now: whatever was committed before the load is found, and whatever is committed later makes these saves
-                // lose.
-                Ok(loaded) => {
-                    let jobs = self.clear_doubts(unknown).await;
-                    grounds.extend(jobs.into_iter().zip(loaded).map(|((sid, jobs), loaded)| (sid, jobs, Ground::Loaded(loaded))));
-                }
-                Err(error) => {
-                    warn!(%error, "failed to load {} sessions", asks.len());
-                    for job in unknown.into_iter().flat_map(|(_, jobs)| jobs) {
-                        job.answer(Err(error.clone().into()));
-                    }
-                }
-            }
-        }
-        let mut groups = Vec::with_capacity(grounds.len());
-        for (sid, jobs, ground) in grounds {
-            if let Ok(group) = catch_unwind(AssertUnwindSafe(|| self.decide(sid, jobs, ground, now, again))) {
+        for (sid, jobs, ground) in self.grounds(jobs, now).await {
+            let decide = || self.decider.decide_all(sid, jobs, ground, now);
+            if let Ok((group, rest)) = catch_unwind(AssertUnwindSafe(decide)) {
                 groups.push(group);
+                self.waiting.push_first(rest);
             } else {
                 error!(session.sid = %sid, "deciding the writes of a session panicked; the message stands above");
             }
@@ -222,120 +230,80 @@ impl Shard {
             let outcomes = if begun.elapsed() > STALE {
                 vec![Err(StoreError::LostRace); saves.len()]
             } else {
-                let begun = Instant::now();
-                let outcomes = self.store.save_sessions(&saves).await;
-                self.options.metrics.committed(saves.len(), begun.elapsed());
-                outcomes
+                self.save(&saves, &mut groups).await
             };
             for (at, outcome) in batch.into_iter().zip(outcomes) {
                 let group = std::mem::replace(&mut groups[at], Group::of(Uuid::nil()));
-                self.conclude(group, outcome, again).await;
+                self.conclude(group, outcome).await;
             }
         }
         for group in groups {
-            self.conclude(group, Ok(()), again).await;
+            self.conclude(group, Ok(())).await;
         }
     }
 
-    /// What the store found out about the callers.
-    fn facts(&self, loaded: &Loaded) -> Facts {
-        let edge = |edge: &Edge| (Xuid(edge.from), Xuid(edge.to));
-        let known = |known: &KnownConnection| Known {
-            id: ConnectionId(known.id),
-            owner: Xuid(known.owner),
-            alive: known.alive,
-            elsewhere: usize::try_from(known.elsewhere).unwrap_or(usize::MAX),
-        };
-        let former = loaded.stored.as_ref().map_or(&[] as &[u64], |stored| &stored.former_members);
-        Facts {
-            follows: loaded.follows.iter().map(edge).collect(),
-            blocks: loaded.blocks.iter().map(edge).collect(),
-            everybody_follows: self.options.everybody_follows,
-            former: former.iter().copied().map(Xuid).collect(),
-            connections: loaded.connections.iter().map(known).collect(),
+    /// What the jobs of each session are decided on: what is remembered, or what is found now. Those that cannot be loaded are answered.
+    async fn grounds(&mut self, jobs: Vec<(Uuid, Vec<Job>)>, now: DateTime<Utc>) -> Vec<(Uuid, Vec<Job>, Ground)> {
+        let (mut grounds, mut unknown, mut asks) = (Vec::with_capacity(jobs.len()), Vec::new(), Vec::new());
+        for (sid, jobs) in jobs {
+            match self.memory.take(sid).filter(|basis| may_trust(basis, &jobs)) {
+                Some(basis) => grounds.push((sid, jobs, Ground::Remembered(basis))),
+                None => {
+                    asks.push(load_ask(sid, &jobs));
+                    unknown.push((sid, jobs));
+                }
+            }
         }
+        self.metrics().decided(grounds.len(), asks.len());
+        if asks.is_empty() {
+            return grounds;
+        }
+        match self.store.load_sessions(&asks, now).await {
+            Ok(loaded) => {
+                // Only now: whatever was committed before the load is found, and whatever is committed later makes these saves lose.
+                let jobs = self.clear_doubts(unknown).await;
+                let found = jobs.into_iter().zip(loaded);
+                grounds.extend(found.map(|((sid, jobs), loaded)| (sid, jobs, self.ground(sid, loaded))));
+            }
+            Err(error) => {
+                warn!(%error, "failed to load {} sessions", asks.len());
+                for job in unknown.into_iter().flat_map(|(_, jobs)| jobs) {
+                    job.answer(Err(error.clone().into()));
+                }
+            }
+        }
+        grounds
     }
 
-    /// Decides the jobs of one session, one after another, on the same record.
-    fn decide(&self, sid: Uuid, jobs: Vec<Job>, ground: Ground, now: DateTime<Utc>, again: &mut Vec<Job>) -> Group {
-        let mut group = Group::of(sid);
-        let (mut plan, remembers) = match ground {
-            Ground::Remembered(basis) => {
-                group.from_memory = true;
-                (Plan::new(Some(basis), None, now), true)
+    fn ground(&self, sid: Uuid, loaded: Loaded) -> Ground {
+        let remembers = self.memory.trusts(sid, version_of(&loaded));
+        Ground::Loaded(loaded, remembers)
+    }
+
+    /// Saves sessions, and decides meanwhile what comes in for them, if that is likely to be something.
+    async fn save(&mut self, saves: &[SessionSave], groups: &mut [Group]) -> Vec<Result<(), StoreError>> {
+        let begun = Instant::now();
+        let crowded = groups.iter().any(|group| group.len() >= CROWD);
+        let store = self.store.clone();
+        let mut saving = pin!(store.save_sessions(saves));
+        let mut arrived = Vec::new();
+        let outcomes = loop {
+            select! {
+                biased;
+                outcomes = &mut saving => break outcomes,
+                _ = self.queue.recv_many(&mut arrived, ROUND_MAX), if crowded && !self.queue.is_closed() => self.come(&mut arrived, groups),
             }
-            Ground::Loaded(loaded) => match read_basis(sid, &loaded) {
-                Ok(basis) => {
-                    let trusted = self.memory.trusts(sid, basis.as_ref().map(|basis| basis.version));
-                    (Plan::new(basis, Some(self.facts(&loaded)), now), trusted)
-                }
-                Err(error) => {
-                    error!(session.sid = %sid, %error, "a stored session cannot be read");
-                    group.decided.extend(jobs.into_iter().map(|job| (job, Err(error.clone().into()))));
-                    return group;
-                }
-            },
         };
-        let house = House { limits: &self.options.limits };
-        if jobs.iter().any(|job| !job.doubts.is_empty()) {
-            plan.touch();
-        }
-        if plan.is_due() {
-            if plan.has_changed() {
-                group.unsettled = jobs;
-                group.finish(plan, remembers, &self.outlet, self.ids.uuid());
-            } else {
-                let error = StoreError::Corrupt { reference: sid.to_string(), why: "what is due cannot be settled".to_owned() };
-                error!(session.sid = %sid, %error, "a large session and its members disagree");
-                group.decided.extend(jobs.into_iter().map(|job| (job, Err(error.clone().into()))));
-            }
-            return group;
-        }
-        let mut jobs = jobs.into_iter();
-        while let Some(mut job) = jobs.next() {
-            job.afresh = !plan.suffices_for(&job.wish);
-            if job.afresh || (job.alone && !group.is_empty()) {
-                again.push(job);
-                again.extend(jobs);
-                break;
-            }
-            let alone = job.alone;
-            let answer = match &job.wish {
-                Wish::View(principal, _) => {
-                    let document = plan.document(principal.xuid());
-                    Some(Ok(plan.viewed(document)))
-                }
-                Wish::Lose(lost) => {
-                    plan.lose(lost, house);
-                    Some(Ok(Done::Noted))
-                }
-                Wish::Do(asked) => plan.run(asked, house, self.ids.uuid()).map(|written| {
-                    written.map(|written| if asked.makes_handle() { plan.viewed(None) } else { Done::Written(written) })
-                }),
-            };
-            let Some(answer) = answer else {
-                again.push(job);
-                again.extend(jobs);
-                break;
-            };
-            match (&job.wish, plan.session()) {
-                (Wish::Do(asked), None) if answer.is_ok() && matches!(asked.command, Command::Show) => {
-                    let activity = asked.handle.as_ref().expect("an activity is posted").unbound();
-                    group.unbound.push((job, activity));
-                }
-                _ => group.decided.push((job, answer)),
-            }
-            if alone {
-                again.extend(jobs);
-                break;
-            }
-        }
-        group.finish(plan, remembers, &self.outlet, self.ids.uuid());
-        group
+        self.metrics().committed(saves.len(), begun.elapsed());
+        outcomes
+    }
+
+    fn metrics(&self) -> &Metrics {
+        &self.decider.options.metrics
     }
 
     /// Gives the answers of a session whose save came to `outcome`, or hands its jobs back.
-    async fn conclude(&mut self, mut group: Group, outcome: Result<(), StoreError>, again: &mut Vec<Job>) {
+    async fn conclude(&mut self, mut group: Group, outcome: Result<(), StoreError>) {
         let outcome = match (outcome, group.claim) {
             (Err(StoreError::Unknown(error)), Some(Claim { ask, creates })) => {
                 match self.look_up(ask).await {
@@ -353,9 +321,9 @@ impl Shard {
         };
         match outcome {
             // Nothing has shown that the session still is what was remembered.
-            Ok(()) if group.from_memory && group.claim.is_none() => {
+            Ok(()) if group.unproven && group.claim.is_none() => {
                 group.decided.iter_mut().for_each(|(job, _)| job.afresh = true);
-                group.hand_back(again);
+                self.hand_back(group);
             }
             Ok(()) => {
                 match group.left {
@@ -364,37 +332,51 @@ impl Shard {
                     None => {}
                 }
                 if let Some(announcement) = group.announcement {
-                    self.outlet.tell(announcement);
+                    self.decider.outlet.tell(announcement);
                 }
-                again.extend(group.unsettled);
+                self.waiting.push_first(group.unsettled);
                 for (job, answer) in group.decided {
                     job.answer(answer);
                 }
                 for (job, activity) in group.unbound {
                     match self.store.put_unbound_activity(&activity).await {
                         Ok(()) => job.answer(Ok(Done::Viewed(Box::default()))),
-                        Err(StoreError::LostRace) => retry(job, again),
+                        Err(StoreError::LostRace) => self.waiting.push_first(retry(job).into_iter().collect()),
                         Err(error) => job.answer(Err(error.into())),
                     }
                 }
             }
             Err(StoreError::LostRace) => {
-                self.options.metrics.races_lost.inc();
+                self.metrics().races_lost.inc();
                 debug!(session.sid = %group.sid, "lost a race: deciding again");
-                group.hand_back(again);
+                self.hand_back(group);
             }
             Err(StoreError::Database(error)) if group.len() > 1 => {
                 warn!(session.sid = %group.sid, %error, "the database refused what several asked for: one after another now");
                 group.split();
-                group.hand_back(again);
+                self.hand_back(group);
             }
             Err(error) => {
                 warn!(session.sid = %group.sid, %error, "failed to save a session");
-                self.outlet.tell(Announcement::unsure(group.sid));
+                self.take_back(group.sid);
+                self.decider.outlet.tell(Announcement::unsure(group.sid));
                 for job in group.into_jobs() {
                     job.answer(Err(error.clone().into()));
                 }
             }
+        }
+    }
+
+    /// Lets the jobs of a session be decided again, with those after them that were decided on what these would have left.
+    fn hand_back(&mut self, group: Group) {
+        self.take_back(group.sid);
+        self.waiting.push_first(group.into_jobs().filter_map(retry).collect());
+    }
+
+    /// Takes back what was decided on a save that has failed.
+    fn take_back(&mut self, sid: Uuid) {
+        if let Some(open) = self.ahead.remove(&sid) {
+            self.waiting.push_first(open.group.into_jobs().filter_map(retry).collect());
         }
     }
 
@@ -434,7 +416,7 @@ impl Shard {
                     Ok(committed) => match job.doubts.iter().position(|doubt| committed.contains(&doubt.ask.write_id)) {
                         Some(at) => {
                             let doubt = job.doubts.swap_remove(at);
-                            self.outlet.tell(Announcement::unsure(doubt.ask.sid));
+                            self.decider.outlet.tell(Announcement::unsure(doubt.ask.sid));
                             job.answer(doubt.answer);
                         }
                         None => jobs.push(job),
@@ -446,24 +428,7 @@ impl Shard {
     }
 }
 
-/// Whether a session is loaded, whatever is remembered of it: that was not enough, or what was found is to be told.
-fn is_loaded(jobs: &[Job]) -> bool {
-    jobs.iter().any(|job| job.afresh || !job.doubts.is_empty() || matches!(job.wish, Wish::View(..)))
-}
-
-/// Reads the session that was loaded, if there is one.
-///
-/// # Errors
-/// `Corrupt`.
-pub(super) fn read_basis(sid: Uuid, loaded: &Loaded) -> Result<Option<Basis>, StoreError> {
-    let Some(stored) = &loaded.stored else { return Ok(None) };
-    let row = &stored.session;
-    let session = projection::loaded_session(stored)
-        .map_err(|error| StoreError::Corrupt { reference: sid.to_string(), why: error.to_string() })?;
-    Ok(Some(Basis {
-        version: Version { branch: row.branch, revision: stored.revision },
-        session,
-        texts: Some(Stored { body: row.body.clone(), private: row.private.clone() }),
-        renderer: Renderer::default(),
-    }))
+/// Whether jobs are to be decided on a session as it is remembered: that is enough for them, as far as it can be told before.
+fn may_trust(basis: &Basis, jobs: &[Job]) -> bool {
+    jobs.iter().all(|job| !job.afresh && job.doubts.is_empty() && job.wish.asks_no_facts(&basis.session))
 }

@@ -28,10 +28,15 @@ async fn a_member_that_writes_again_and_again_has_the_session_loaded_no_more() {
     }
     let left = world.user(2).put(&path, &json!({"members": {"me": null}})).await;
     assert_eq!((left.status, left.json()["membersInfo"]["count"].as_u64()), (200, Some(1)));
-    assert_eq!(counted(&world), (before.0, before.1 + 6));
-    // Whoever comes may be kept out by what only the database knows.
-    assert_eq!(world.user(2).put(&path, &joining("active")).await.status, 200);
-    assert_eq!(counted(&world), (before.0 + 1, before.1 + 6));
+    let back = world.user(2).put(&path, &json!({"members": {"me": {"properties": {"system": {"active": true}}}}})).await;
+    assert_eq!((back.status, counted(&world)), (200, (before.0, before.1 + 7)), "the session is open to all");
+    // Whoever comes now may be kept out by what only the database knows, and so may a connection.
+    let narrow = json!({"properties": {"system": {"joinRestriction": "followed", "readRestriction": "followed"}}});
+    assert_eq!(world.user(1).put(&path, &narrow).await.status, 200);
+    assert_eq!(world.user(3).put(&path, &joining("active")).await.status, 403);
+    world.follows(1, 3).await;
+    assert_eq!(world.user(3).put(&path, &joining("active")).await.status, 200);
+    assert_eq!(counted(&world), (before.0 + 2, before.1 + 8));
     world.end().await;
 }
 
