@@ -6,7 +6,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::queue::{Done, View};
+use super::queue::{Done, Settled, View};
 use super::{Announcement, DirectoryError, Document, Told, Written, actor};
 use crate::domain::access::{self, Facts, Pass};
 use crate::domain::change::{self, Cause};
@@ -142,6 +142,12 @@ impl Plan {
         if let Some(after) = timers::settle(&self.record, self.now) {
             self.go_on(after, Cause::Timer, "timer");
         }
+    /// What evaluating what was due came to.
+    pub fn settled(&self) -> Settled {
+        let next = |record: &Record| record.as_ref().and_then(timers::next);
+        Settled { was_due: next(&self.before).is_some_and(|due| due <= self.now), next_timer_at: next(&self.record) }
+    }
+
     }
 
     /// Takes note of lost connections (N-40).

@@ -279,6 +279,7 @@ impl Shard {
                     let document = plan.document(principal.xuid());
                     Some(Ok(plan.viewed(document)))
                 }
+                Wish::Settle => Some(Ok(Done::Settled(plan.settled()))),
                 Wish::Lose(lost) => {
                     plan.lose(lost, house);
                     Some(Ok(Done::Noted))
