@@ -361,7 +361,7 @@ pub fn read(reference: &SessionReference, body: &str, private: &str) -> Result<S
         branch,
         change_number,
         start_time: read_instant("startTime", body.get("startTime"))?,
-        constants,
+        constants: Arc::new(constants),
         properties,
         members: Vec::new(),
         crowd: None,
