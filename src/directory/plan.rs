@@ -94,9 +94,8 @@ pub(super) struct Plan {
     record: Record,
     /// The rendering of `record`, if it is known; of a large session what all readers share of it.
     document: Option<Document>,
-    private: Option<String>,
     renderer: Renderer,
-    facts: Facts,
+    facts: Arc<Facts>,
     now: DateTime<Utc>,
     changes: Vec<ChangeRow>,
     /// The same changes as taps ask for them.
@@ -112,20 +111,19 @@ pub(super) struct Plan {
 impl Plan {
     /// Starts from a loaded record and settles what is due (M-24).
     ///
-    /// `loaded` is the record with its version; `document` and `private` are its texts.
+    /// `loaded` is the record with its version and its document.
     pub fn new(loaded: Option<LoadedRecord>, facts: Facts, now: DateTime<Utc>) -> Self {
-        let (stored, before, body, private) = match loaded {
-            Some(loaded) => (Some(loaded.version), Some(loaded.session), Some(loaded.body), Some(loaded.private)),
-            None => (None, None, None, None),
+        let (stored, before, body) = match loaded {
+            Some(loaded) => (Some(loaded.version), Some(loaded.session), Some(loaded.body)),
+            None => (None, None, None),
         };
         let mut plan = Self {
             document: before.as_ref().zip(body).map(|(session, body)| document(session, body)),
             record: before.clone(),
             stored,
             before,
-            private,
             renderer: Renderer::default(),
-            facts,
+            facts: Arc::new(facts),
             now,
             changes: Vec::new(),
             told: Vec::new(),
@@ -142,12 +140,12 @@ impl Plan {
         if let Some(after) = timers::settle(&self.record, self.now) {
             self.go_on(after, Cause::Timer, "timer");
         }
+    }
+
     /// What evaluating what was due came to.
     pub fn settled(&self) -> Settled {
         let next = |record: &Record| record.as_ref().and_then(timers::next);
         Settled { was_due: next(&self.before).is_some_and(|due| due <= self.now), next_timer_at: next(&self.record) }
-    }
-
     }
 
     /// Takes note of lost connections (N-40).
@@ -190,9 +188,7 @@ impl Plan {
     pub fn document(&mut self, viewer: Option<Xuid>) -> Option<Document> {
         let session = self.record.as_ref()?;
         if self.document.is_none() {
-            let texts = self.renderer.render(session);
-            self.document = Some(document(session, texts.body));
-            self.private = Some(texts.private);
+            self.document = Some(document(session, self.renderer.body(session)));
         }
         self.document.as_ref().map(|document| shown(session, document, viewer))
     }
@@ -204,14 +200,17 @@ impl Plan {
 
     /// How many bytes the document has that all readers share.
     fn size(&self) -> usize {
-        let rendered = || self.record.as_ref().map_or(0, |session| stored::render(session).body.len());
+        let rendered = || self.record.as_ref().map_or(0, |session| Renderer::default().body(session).len());
         self.document.as_ref().map_or_else(rendered, |document| document.body.len())
     }
 
     /// What is known about the callers. Who was a member of a session that ended in this very plan was none of the one after it.
-    pub fn facts(&self) -> Facts {
+    pub fn facts(&self) -> Arc<Facts> {
         let same_life = self.before.as_ref().zip(self.record.as_ref()).is_some_and(|(one, two)| one.branch == two.branch);
-        Facts { former: if same_life { self.facts.former.clone() } else { Vec::new() }, ..self.facts.clone() }
+        if same_life || self.facts.former.is_empty() {
+            return Arc::clone(&self.facts);
+        }
+        Arc::new(Facts { former: Vec::new(), ..(*self.facts).clone() })
     }
 
     /// Whether a decision waits for the next plan: a session that was made in this very one would end again, and the log is to show
@@ -241,10 +240,10 @@ impl Plan {
         };
         let decided = decide(&self.record, &asked.command, &context).and_then(|decision| {
             let rendered = match (&decision.after, decision.outcome) {
-                (Some(session), Outcome::Created | Outcome::Updated) => Some(self.renderer.render(session)),
+                (Some(session), Outcome::Created | Outcome::Updated) => Some(self.renderer.body(session)),
                 _ => None,
             };
-            let size = rendered.as_ref().map_or(0, |texts| texts.body.len());
+            let size = rendered.as_ref().map_or(0, String::len);
             if size > house.limits.session_bytes && size > self.size() {
                 let most = house.limits.session_bytes;
                 return Err(Refusal::invalid(
@@ -271,7 +270,7 @@ impl Plan {
         if asked.nocommit {
             let etag = self.record.as_ref().map(Session::etag);
             let document = match (&decision.after, rendered) {
-                (Some(session), Some(texts)) => Some(shown(session, &document(session, texts.body), viewer)),
+                (Some(session), Some(body)) => Some(shown(session, &document(session, body), viewer)),
                 (Some(_), None) => self.document(viewer),
                 (None, _) => None,
             };
@@ -301,20 +300,18 @@ impl Plan {
         self.touched = true;
     }
 
-    /// Makes a decision the state of things, and notes what is to be saved of it; `rendered` are the texts of a changed session, if
-    /// they are known.
-    fn take(&mut self, decision: Decision, rendered: Option<Stored>, cause: Cause, actor: String) {
+    /// Makes a decision the state of things, and notes what is to be saved of it; `rendered` is the document of a changed session, if
+    /// it is known.
+    fn take(&mut self, decision: Decision, rendered: Option<String>, cause: Cause, actor: String) {
         let before = std::mem::replace(&mut self.record, decision.after);
         if decision.outcome == Outcome::Unchanged {
             self.touched |= before != self.record;
             if before != self.record {
-                self.private = None;
                 self.document = None;
             }
             return;
         }
-        let texts = self.record.as_ref().zip(rendered).map(|(session, texts)| (document(session, texts.body), texts.private));
-        (self.document, self.private) = texts.unzip();
+        self.document = self.record.as_ref().zip(rendered).map(|(session, body)| document(session, body));
         if before.is_none() && self.record.is_none() {
             return;
         }
@@ -336,7 +333,7 @@ impl Plan {
         let text = match (&before, &self.record) {
             (Some(before), Some(after)) if before.branch == after.branch => Some(delta::between(before, after)),
             (_, Some(after)) if after.is_large() => Some(delta::whole(after)),
-            (_, Some(_)) => self.document(None).map(|document| document.body),
+            (_, Some(_)) => self.document(None).map(|document| Arc::unwrap_or_clone(document.body)),
             (_, None) => None,
         };
         self.told.push(Told {
@@ -389,11 +386,11 @@ impl Plan {
         }
         let difference = projection::difference(&self.before, &self.record);
         let after = self.record.as_ref().map(|session| {
-            let texts = match (self.document.take(), self.private.take()) {
-                (Some(document), Some(private)) => Stored { body: document.body, private },
-                _ => stored::render(session),
+            let body = match self.document.take() {
+                Some(document) => Arc::unwrap_or_clone(document.body),
+                None => self.renderer.body(session),
             };
-            projection::session_row(session, texts)
+            projection::session_row(session, Stored { body, private: stored::private(session) })
         });
         let ended: Vec<u64> =
             self.activities.iter().filter(|(_, activity)| activity.is_none()).map(|(owner, _)| *owner).collect();
@@ -433,7 +430,6 @@ pub(super) struct LoadedRecord {
     pub version: Version,
     pub session: Session,
     pub body: String,
-    pub private: String,
 }
 
 /// What one reader sees of a rendered session: of a large one with the reader's own entry only (M-95).
@@ -442,13 +438,18 @@ fn shown(session: &Session, document: &Document, viewer: Option<Xuid>) -> Docume
         return document.clone();
     }
     let Document { location, etag, next_timer_at, body } = document;
-    let body = large::complete(body, session, viewer);
+    let body = Arc::new(large::complete(body, session, viewer));
     Document { location: location.clone(), etag: *etag, next_timer_at: *next_timer_at, body }
 }
 
 /// A rendered session with what its headers say.
 pub(super) fn document(session: &Session, body: String) -> Document {
-    Document { location: session.reference.path(), etag: session.etag(), next_timer_at: timers::next(session), body }
+    Document {
+        location: session.reference.path(),
+        etag: session.etag(),
+        next_timer_at: timers::next(session),
+        body: Arc::new(body),
+    }
 }
 
 #[cfg(test)]

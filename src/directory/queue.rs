@@ -64,7 +64,7 @@ pub(super) struct View {
     /// Its document; left out for one who makes a handle.
     pub document: Option<Document>,
     /// What is known about the caller.
-    pub facts: Facts,
+    pub facts: Arc<Facts>,
 }
 
 pub(super) type Answer = Result<Done, DirectoryError>;

@@ -237,7 +237,7 @@ impl Directory {
             location: reference.path(),
             etag: ETag { branch: Branch(row.branch), change_number: row.change_number.cast_unsigned() },
             next_timer_at: row.next_timer_at,
-            body,
+            body: Arc::new(body),
         }))
     }
 

@@ -472,12 +472,7 @@ pub(super) fn read_record(sid: Uuid, loaded: &Loaded) -> Result<Option<LoadedRec
     let row = &stored.session;
     let session = projection::loaded_session(stored)
         .map_err(|error| StoreError::Corrupt { reference: sid.to_string(), why: error.to_string() })?;
-    Ok(Some(LoadedRecord {
-        version: Version { branch: row.branch, revision: stored.revision },
-        session,
-        body: row.body.clone(),
-        private: row.private.clone(),
-    }))
+    Ok(Some(LoadedRecord { version: Version { branch: row.branch, revision: stored.revision }, session, body: row.body.clone() }))
 }
 
 /// Splits the groups that save something into batches in which no two touch one owner's activity in one service config.
