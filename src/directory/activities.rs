@@ -176,7 +176,7 @@ impl Directory {
         if due.is_empty() {
             return Ok(rows);
         }
-        self.settle_all(due, asker.principal).await?;
+        self.settle_all(due).await?;
         self.read_again(rows, asker, with).await
     }
 

@@ -18,7 +18,7 @@ use crate::domain::connection::Known;
 use crate::domain::names::{ConnectionId, Xuid};
 use crate::store::rows::{Edge, KnownConnection, Loaded};
 use crate::store::{StoreError, Version, projection};
-use crate::wire::stored::{Renderer, Stored};
+use crate::wire::stored::Renderer;
 
 /// What is known of a session when it is decided on.
 pub(super) enum Ground {
@@ -109,6 +109,7 @@ impl Decider {
                 let document = plan.document(principal.xuid());
                 Some(Ok(plan.viewed(document)))
             }
+            Wish::Settle => Some(Ok(Done::Settled(plan.settled()))),
             Wish::Lose(lost) => {
                 plan.lose(lost, house);
                 Some(Ok(Done::Noted))
@@ -168,6 +169,5 @@ pub(super) fn read_basis(sid: Uuid, loaded: &Loaded) -> Result<Option<Basis>, St
     let Some((stored, version)) = loaded.stored.as_ref().zip(version_of(loaded)) else { return Ok(None) };
     let session = projection::loaded_session(stored)
         .map_err(|error| StoreError::Corrupt { reference: sid.to_string(), why: error.to_string() })?;
-    let texts = Stored { body: stored.session.body.clone(), private: stored.session.private.clone() };
-    Ok(Some(Basis { version, session, texts: Some(texts), renderer: Renderer::default() }))
+    Ok(Some(Basis { version, session, body: Some(stored.session.body.clone()), renderer: Renderer::default() }))
 }

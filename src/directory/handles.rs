@@ -206,7 +206,7 @@ impl Directory {
         if due.is_none_or(|due| due > self.clock.now()) {
             return Ok(row);
         }
-        self.view(row.handle.reference.sid, principal).await?;
+        self.settle(row.handle.reference.sid).await?;
         self.find_handle_row(id, principal).await
     }
 

@@ -83,7 +83,7 @@ mod tests {
         Some(Basis {
             version,
             session: Typical::of(2).record.expect("it is a session"),
-            texts: None,
+            body: None,
             renderer: Renderer::default(),
         })
     }

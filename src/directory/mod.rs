@@ -97,8 +97,8 @@ pub struct Document {
     pub etag: ETag,
     /// When its next timer is due.
     pub next_timer_at: Option<DateTime<Utc>>,
-    /// The 107 rendering.
-    pub body: String,
+    /// The 107 rendering, shared by all who are answered with it.
+    pub body: Arc<String>,
 }
 
 /// What a write came to.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::queue::{Done, View, Wish};
+use super::queue::{Done, Settled, View, Wish};
 use super::{Announcement, DirectoryError, Document, Told, Written, actor};
 use crate::domain::access::{self, Facts, Pass};
 use crate::domain::change::{self, Cause};
@@ -94,9 +94,8 @@ pub(super) struct Plan {
     record: Record,
     /// The rendering of `record`, if it is known; of a large session what all readers share of it.
     document: Option<Document>,
-    private: Option<String>,
     renderer: Renderer,
-    facts: Facts,
+    facts: Arc<Facts>,
     /// Whether the facts are known.
     is_informed: bool,
     now: DateTime<Utc>,
@@ -114,20 +113,18 @@ pub(super) struct Plan {
 impl Plan {
     /// Starts from what is stored and settles what is due (M-24); `facts` is `None` if nobody has asked for any.
     pub fn new(basis: Option<Basis>, facts: Option<Facts>, now: DateTime<Utc>) -> Self {
-        let (stored, before, texts, renderer) = match basis {
-            Some(basis) => (Some(basis.version), Some(basis.session), basis.texts, basis.renderer),
+        let (stored, before, body, renderer) = match basis {
+            Some(basis) => (Some(basis.version), Some(basis.session), basis.body, basis.renderer),
             None => (None, None, None, Renderer::default()),
         };
-        let (body, private) = texts.map(|texts| (texts.body, texts.private)).unzip();
         let mut plan = Self {
             document: before.as_ref().zip(body).map(|(session, body)| document(session, body)),
             record: before.clone(),
             stored,
             before,
-            private,
             renderer,
             is_informed: facts.is_some(),
-            facts: facts.unwrap_or_default(),
+            facts: Arc::new(facts.unwrap_or_default()),
             now,
             changes: Vec::new(),
             told: Vec::new(),
@@ -152,6 +149,12 @@ impl Plan {
         if let Some(after) = timers::settle(&self.record, self.now) {
             self.go_on(after, Cause::Timer, "timer");
         }
+    }
+
+    /// What evaluating what was due came to.
+    pub fn settled(&self) -> Settled {
+        let next = |record: &Record| record.as_ref().and_then(timers::next);
+        Settled { was_due: next(&self.before).is_some_and(|due| due <= self.now), next_timer_at: next(&self.record) }
     }
 
     /// Takes note of lost connections (N-40).
@@ -199,9 +202,7 @@ impl Plan {
     pub fn document(&mut self, viewer: Option<Xuid>) -> Option<Document> {
         let session = self.record.as_ref()?;
         if self.document.is_none() {
-            let texts = self.renderer.render(session);
-            self.document = Some(document(session, texts.body));
-            self.private = Some(texts.private);
+            self.document = Some(document(session, self.renderer.body(session)));
         }
         self.document.as_ref().map(|document| shown(session, document, viewer))
     }
@@ -213,14 +214,17 @@ impl Plan {
 
     /// How many bytes the document has that all readers share.
     fn size(&self) -> usize {
-        let rendered = || self.record.as_ref().map_or(0, |session| stored::render(session).body.len());
+        let rendered = || self.record.as_ref().map_or(0, |session| Renderer::default().body(session).len());
         self.document.as_ref().map_or_else(rendered, |document| document.body.len())
     }
 
     /// What is known about the callers. Who was a member of a session that ended in this very plan was none of the one after it.
-    pub fn facts(&self) -> Facts {
+    pub fn facts(&self) -> Arc<Facts> {
         let same_life = self.before.as_ref().zip(self.record.as_ref()).is_some_and(|(one, two)| one.branch == two.branch);
-        Facts { former: if same_life { self.facts.former.clone() } else { Vec::new() }, ..self.facts.clone() }
+        if same_life || self.facts.former.is_empty() {
+            return Arc::clone(&self.facts);
+        }
+        Arc::new(Facts { former: Vec::new(), ..(*self.facts).clone() })
     }
 
     /// Whether a decision waits for the next plan: a session that was made in this very one would end again, and the log is to show
@@ -250,10 +254,10 @@ impl Plan {
         };
         let decided = decide(&self.record, &asked.command, &context).and_then(|decision| {
             let rendered = match (&decision.after, decision.outcome) {
-                (Some(session), Outcome::Created | Outcome::Updated) => Some(self.renderer.render(session)),
+                (Some(session), Outcome::Created | Outcome::Updated) => Some(self.renderer.body(session)),
                 _ => None,
             };
-            let size = rendered.as_ref().map_or(0, |texts| texts.body.len());
+            let size = rendered.as_ref().map_or(0, String::len);
             if size > house.limits.session_bytes && size > self.size() {
                 let most = house.limits.session_bytes;
                 return Err(Refusal::invalid(
@@ -280,7 +284,7 @@ impl Plan {
         if asked.nocommit {
             let etag = self.record.as_ref().map(Session::etag);
             let document = match (&decision.after, rendered) {
-                (Some(session), Some(texts)) => Some(shown(session, &document(session, texts.body), viewer)),
+                (Some(session), Some(body)) => Some(shown(session, &document(session, body), viewer)),
                 (Some(_), None) => self.document(viewer),
                 (None, _) => None,
             };
@@ -310,20 +314,18 @@ impl Plan {
         self.touched = true;
     }
 
-    /// Makes a decision the state of things, and notes what is to be saved of it; `rendered` are the texts of a changed session, if
-    /// they are known.
-    fn take(&mut self, decision: Decision, rendered: Option<Stored>, cause: Cause, actor: String) {
+    /// Makes a decision the state of things, and notes what is to be saved of it; `rendered` is the document of a changed session, if
+    /// it is known.
+    fn take(&mut self, decision: Decision, rendered: Option<String>, cause: Cause, actor: String) {
         let before = std::mem::replace(&mut self.record, decision.after);
         if decision.outcome == Outcome::Unchanged {
             self.touched |= before != self.record;
             if before != self.record {
-                self.private = None;
                 self.document = None;
             }
             return;
         }
-        let texts = self.record.as_ref().zip(rendered).map(|(session, texts)| (document(session, texts.body), texts.private));
-        (self.document, self.private) = texts.unzip();
+        self.document = self.record.as_ref().zip(rendered).map(|(session, body)| document(session, body));
         if before.is_none() && self.record.is_none() {
             return;
         }
@@ -345,7 +347,7 @@ impl Plan {
         let text = match (&before, &self.record) {
             (Some(before), Some(after)) if before.branch == after.branch => Some(delta::between(before, after)),
             (_, Some(after)) if after.is_large() => Some(delta::whole(after)),
-            (_, Some(_)) => self.document(None).map(|document| document.body),
+            (_, Some(_)) => self.document(None).map(|document| Arc::unwrap_or_clone(document.body)),
             (_, None) => None,
         };
         self.told.push(Told {
@@ -398,11 +400,11 @@ impl Plan {
         }
         let difference = projection::difference(&self.before, &self.record);
         let after = self.record.as_ref().map(|session| {
-            let texts = match (self.document.take(), self.private.take()) {
-                (Some(document), Some(private)) => Stored { body: document.body, private },
-                _ => stored::render(session),
+            let body = match self.document.take() {
+                Some(document) => Arc::unwrap_or_clone(document.body),
+                None => self.renderer.body(session),
             };
-            projection::session_row(session, texts)
+            projection::session_row(session, Stored { body, private: stored::private(session) })
         });
         let ended: Vec<u64> =
             self.activities.iter().filter(|(_, activity)| activity.is_none()).map(|(owner, _)| *owner).collect();
@@ -434,9 +436,7 @@ impl Plan {
         let revision = self.stored.map_or(1, |stored| stored.revision + 1);
         let mut session = self.record.filter(|session| !session.is_large())?;
         session.former.clear();
-        let mut renderer = self.renderer;
-        renderer.forget_others(&session);
-        Some(Basis { version: Version { branch: session.branch.0, revision }, session, texts: None, renderer })
+        Some(Basis { version: Version { branch: session.branch.0, revision }, session, body: None, renderer: self.renderer })
     }
 }
 
@@ -451,8 +451,8 @@ fn lacks_named(record: &Record, command: &Command) -> bool {
 pub(super) struct Basis {
     pub version: Version,
     pub session: Session,
-    /// Its texts, if they are at hand.
-    pub texts: Option<Stored>,
+    /// Its document, if that is at hand.
+    pub body: Option<String>,
     /// What has been rendered of it before.
     pub renderer: Renderer,
 }
@@ -463,13 +463,18 @@ fn shown(session: &Session, document: &Document, viewer: Option<Xuid>) -> Docume
         return document.clone();
     }
     let Document { location, etag, next_timer_at, body } = document;
-    let body = large::complete(body, session, viewer);
+    let body = Arc::new(large::complete(body, session, viewer));
     Document { location: location.clone(), etag: *etag, next_timer_at: *next_timer_at, body }
 }
 
 /// A rendered session with what its headers say.
 pub(super) fn document(session: &Session, body: String) -> Document {
-    Document { location: session.reference.path(), etag: session.etag(), next_timer_at: timers::next(session), body }
+    Document {
+        location: session.reference.path(),
+        etag: session.etag(),
+        next_timer_at: timers::next(session),
+        body: Arc::new(body),
+    }
 }
 
 #[cfg(test)]

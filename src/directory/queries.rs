@@ -144,7 +144,7 @@ impl Directory {
             }
             // Users share sessions.
             let due: BTreeSet<Uuid> = pages.iter().flatten().filter(is_due).map(|row| row.reference.sid).collect();
-            self.settle_all(due, search.principal).await?;
+            self.settle_all(due).await?;
             let again: Vec<&List> = stale.iter().map(|n| all[*n]).collect();
             for (n, page) in stale.into_iter().zip(self.pages(search, &again).await?) {
                 pages[n] = page;
@@ -154,12 +154,12 @@ impl Directory {
     }
 
     /// Evaluates sessions, some at a time: the queues of writes are bounded, and a query is not to fill them.
-    pub(super) async fn settle_all(&self, due: BTreeSet<Uuid>, principal: &Arc<Principal>) -> Result<(), DirectoryError> {
+    pub(super) async fn settle_all(&self, due: BTreeSet<Uuid>) -> Result<(), DirectoryError> {
         let due: Vec<Uuid> = due.into_iter().collect();
         for part in due.chunks(SETTLED_AT_ONCE) {
-            for view in join_all(part.iter().map(|sid| self.view(*sid, principal))).await {
+            for settled in join_all(part.iter().map(|sid| self.settle(*sid))).await {
                 // One session that cannot be read must not fail the others.
-                if let Err(error @ DirectoryError::Busy) = view {
+                if let Err(error @ DirectoryError::Busy) = settled {
                     return Err(error);
                 }
             }

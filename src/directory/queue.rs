@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
+use chrono::{DateTime, Utc};
 use tokio::sync::oneshot;
 use tracing::warn;
 use uuid::Uuid;
@@ -28,6 +29,8 @@ pub(super) enum Wish {
     Do(Box<Asked>),
     /// Its state once timers are evaluated, as this caller may see it; these users' entries are needed too, if they are members.
     View(Arc<Principal>, Vec<Xuid>),
+    /// That its timers are evaluated, for nobody to see.
+    Settle,
     /// That it takes note of lost connections (N-40).
     Lose(Vec<Lost>),
 }
@@ -37,7 +40,7 @@ impl Wish {
     pub fn asks_no_facts(&self, session: &Session) -> bool {
         match self {
             Self::Do(asked) => !access::asks_facts(session, &asked.command, &asked.principal),
-            Self::Lose(_) => true,
+            Self::Settle | Self::Lose(_) => true,
             Self::View(..) => false,
         }
     }
@@ -49,8 +52,19 @@ pub(super) enum Done {
     Written(Written),
     /// The state; of one who makes a handle that which the handle leads to.
     Viewed(Box<View>),
+    /// The timers were evaluated.
+    Settled(Settled),
     /// The note was taken.
     Noted,
+}
+
+/// What evaluating the timers of a session came to.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Settled {
+    /// Whether one of them was due.
+    pub was_due: bool,
+    /// When the next one is.
+    pub next_timer_at: Option<DateTime<Utc>>,
 }
 
 /// A settled session and what is known about the one who looks at it.
@@ -61,7 +75,7 @@ pub(super) struct View {
     /// Its document; left out for one who makes a handle.
     pub document: Option<Document>,
     /// What is known about the caller.
-    pub facts: Facts,
+    pub facts: Arc<Facts>,
 }
 
 pub(super) type Answer = Result<Done, DirectoryError>;
@@ -184,6 +198,7 @@ pub(super) fn load_ask(sid: Uuid, jobs: &[Job]) -> LoadAsk {
                 ask.callers.extend(others.iter().map(|xuid| xuid.0));
                 principal
             }
+            Wish::Settle => continue,
             Wish::Lose(lost) => {
                 ask.callers.extend(lost.iter().map(|one| one.owner.0));
                 continue;

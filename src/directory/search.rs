@@ -65,7 +65,7 @@ impl Directory {
         if query.take == 0 || scopes.is_empty() {
             return Ok(FoundListings { results: Vec::new(), continuation: None });
         }
-        self.settle_listed(principal).await?;
+        self.settle_listed().await?;
         let turn = timeout(TURN_MAX, self.searching.acquire()).await;
         let _turn = turn.map_err(|_| DirectoryError::Busy)?.map_err(|_| DirectoryError::Busy)?;
         let take = i64::from(query.take);
@@ -80,7 +80,7 @@ impl Directory {
             with_body: include.related_info || include.custom_properties || include.role_info,
             most: self.options.search_rows,
         };
-        let (mut rows, rest) = self.settled_rows(ask, principal).await?;
+        let (mut rows, rest) = self.settled_rows(ask).await?;
         let more = rows.len() > query.take as usize;
         rows.truncate(query.take as usize);
         let next = rows.last().filter(|_| more).map(|row| row.key.clone()).or(rest);
@@ -125,9 +125,9 @@ impl Directory {
     }
 
     /// Settles the listed sessions that are due, so that they are found by what they will be shown as (M-24).
-    async fn settle_listed(&self, principal: &Arc<Principal>) -> Result<(), DirectoryError> {
+    async fn settle_listed(&self) -> Result<(), DirectoryError> {
         let due = self.store.find_due_listed(self.clock.now()).await?;
-        match self.settle_all(due.into_iter().collect(), principal).await {
+        match self.settle_all(due.into_iter().collect()).await {
             // The sweep will come to them; what is found is settled before it is shown.
             Err(DirectoryError::Busy) => Ok(()),
             done => done,
@@ -135,11 +135,7 @@ impl Directory {
     }
 
     /// Finds a page, again while something on it is due: settling changes who is on it.
-    async fn settled_rows(
-        &self,
-        ask: SearchAsk<'_>,
-        principal: &Arc<Principal>,
-    ) -> Result<(Vec<SearchRow>, Option<SearchKey>), DirectoryError> {
+    async fn settled_rows(&self, ask: SearchAsk<'_>) -> Result<(Vec<SearchRow>, Option<SearchKey>), DirectoryError> {
         for round in 1.. {
             let Searched::Found { rows, rest } = self.store.search(ask).await? else {
                 let most = ask.most;
@@ -153,7 +149,7 @@ impl Directory {
             if due.is_empty() || round == ROUNDS {
                 return Ok((rows, rest));
             }
-            self.settle_all(due, principal).await?;
+            self.settle_all(due).await?;
         }
         unreachable!("the rounds are counted")
     }

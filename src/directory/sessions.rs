@@ -5,7 +5,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use super::plan::Asked;
-use super::queue::{Done, View, Wish};
+use super::queue::{Done, Settled, View, Wish};
 use super::{Directory, DirectoryError, Document, Reader, Written};
 use crate::domain::access::{self, Nearness, Pass};
 use crate::domain::command::{Command, Write};
@@ -54,7 +54,7 @@ impl Directory {
         };
         match self.writer.ask(sid, Wish::Do(Box::new(asked))).await? {
             Done::Written(written) => Ok(written),
-            Done::Viewed(_) | Done::Noted => unreachable!("a command is answered by what it came to"),
+            Done::Viewed(_) | Done::Settled(_) | Done::Noted => unreachable!("a command is answered by what it came to"),
         }
     }
 
@@ -80,7 +80,15 @@ impl Directory {
     ) -> Result<View, DirectoryError> {
         match self.writer.ask(sid, Wish::View(Arc::clone(principal), others)).await? {
             Done::Viewed(view) => Ok(*view),
-            Done::Written(_) | Done::Noted => unreachable!("a look is answered by what there is to see"),
+            Done::Written(_) | Done::Settled(_) | Done::Noted => unreachable!("a look is answered by what there is to see"),
+        }
+    }
+
+    /// Evaluates what is due, for nobody to see.
+    pub(super) async fn settle(&self, sid: Uuid) -> Result<Settled, DirectoryError> {
+        match self.writer.ask(sid, Wish::Settle).await? {
+            Done::Settled(settled) => Ok(settled),
+            Done::Written(_) | Done::Viewed(_) | Done::Noted => unreachable!("an evaluation is answered by what it came to"),
         }
     }
 
@@ -172,7 +180,7 @@ impl Directory {
         match (users, row.origin_due, row.handle.origin) {
             ([], ..) => return Ok(Vec::new()),
             ([user], false, _) => return Ok(row.from_origin.then_some(user.xuid).into_iter().collect()),
-            (_, true, Some((origin, _))) => drop(self.view(origin, principal).await?),
+            (_, true, Some((origin, _))) => drop(self.settle(origin).await?),
             _ => {}
         }
         let asks: Vec<_> = users.iter().map(|user| HandleAsk { id: row.handle.id, caller: Some(user.xuid.0) }).collect();
@@ -229,7 +237,7 @@ impl Directory {
             location: reference.path(),
             etag: ETag { branch: Branch(row.branch), change_number: row.change_number.cast_unsigned() },
             next_timer_at: row.next_timer_at,
-            body,
+            body: Arc::new(body),
         }))
     }
 

@@ -154,7 +154,9 @@ impl Shard {
             Entry::Occupied(open) => open.into_mut(),
             Entry::Vacant(place) => {
                 let group = groups.iter_mut().find(|group| group.sid == sid);
-                let Some(basis) = group.and_then(|group| group.left.as_mut()?.basis.take()) else { return Some(job) };
+                let left = group.and_then(|group| group.left.as_mut()).map(|left| &mut left.basis);
+                let basis = left.and_then(|basis| basis.take_if(|basis| job.wish.asks_no_facts(&basis.session)));
+                let Some(basis) = basis else { return Some(job) };
                 match self.decider.open(sid, Ground::Ahead(basis), now) {
                     Ok(open) => place.insert(open),
                     Err(_) => return Some(job),

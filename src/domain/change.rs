@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::bag;
 use super::names::{Branch, MemberIndex, Xuid};
+use super::roles::RoleTypes;
 use super::servers;
 use super::session::{Member, Record, ServerEntry, Session};
 use super::subscription::{self, Listener};
@@ -94,20 +95,19 @@ pub struct Change {
 /// Finds what happened between two states of one record.
 #[must_use]
 pub fn between(before: &Record, after: &Record) -> Change {
-    let members = |record: &'_ Record| record.as_ref().map_or_else(Vec::new, |session| session.members.clone());
     let (old, new) = (members(before), members(after));
     let same_life = branch(before) == branch(after);
     // Nobody subscribes to a large session (N-35).
     let is_large = before.as_ref().is_some_and(Session::is_large);
     let find = |members: &[Arc<Member>], member: &Member| {
-        let at = members.binary_search_by_key(&member.index, |other| other.index).ok().filter(|_| same_life)?;
-        Some(Arc::clone(&members[at]))
+        let at = members.binary_search_by_key(&member.index, |other| other.index);
+        at.ok().filter(|_| same_life)
     };
     let mut change = Change::default();
     let mut kinds = Kinds::default();
-    for member in &old {
-        let now = find(&new, member);
-        if now.as_ref().is_some_and(|now| Arc::ptr_eq(now, member)) {
+    for member in old {
+        let now = find(new, member).map(|at| &new[at]);
+        if now.is_some_and(|now| Arc::ptr_eq(now, member)) {
             continue;
         }
         if now.is_none() {
@@ -117,7 +117,6 @@ pub fn between(before: &Record, after: &Record) -> Change {
                 listeners: if is_large { Vec::new() } else { subscription::of_member(member) },
             });
         }
-        let now = now.as_deref();
         if member.state.is_active() && !now.is_some_and(|now| now.state.is_active()) {
             change.disengaged.push(member.xuid);
         }
@@ -127,18 +126,17 @@ pub fn between(before: &Record, after: &Record) -> Change {
         if let Some(now) = now {
             kinds.add("initialization", (now.episode, now.failure) != (member.episode, member.failure));
             kinds.add("membersCustomProperty", now.properties.custom != member.properties.custom);
-            let arbitration = |member: &Member| member.properties.system.get("arbitration").cloned();
-            kinds.add("arbitrationPropertyChange", arbitration(now) != arbitration(member));
+            let [now, then] = [now, member].map(|member| member.properties.system.get("arbitration"));
+            kinds.add("arbitrationPropertyChange", now != then);
         }
     }
-    for member in new.iter().filter(|member| find(&old, member).is_none()) {
+    for member in new.iter().filter(|member| find(old, member).is_none()) {
         kinds.add("membersList", true);
         kinds.add("membersStatus", member.state.is_accepted());
         kinds.add("membersCustomProperty", member.properties.custom != Json::object());
         kinds.add("initialization", member.episode.is_some());
         kinds.add("roles", !member.roles.is_empty());
     }
-    let field = |record: &Record, name: &str| record.as_ref().and_then(|session| session.properties.system.get(name).cloned());
     let differs = |name: &str| field(before, name) != field(after, name);
     kinds.add("host", differs("host"));
     kinds.add("scheduledtime", differs("scheduledTime"));
@@ -147,8 +145,8 @@ pub fn between(before: &Record, after: &Record) -> Change {
     kinds.add("joinability", gates || full(before) != full(after));
     let initializing = |record: &Record| record.as_ref().and_then(|session| session.initializing);
     kinds.add("initialization", initializing(before) != initializing(after));
-    let types = |record: &Record| record.as_ref().map(|session| session.role_types.clone()).unwrap_or_default();
-    kinds.add("roles", types(before) != types(after));
+    let none = RoleTypes::default();
+    kinds.add("roles", role_types(before).unwrap_or(&none) != role_types(after).unwrap_or(&none));
     for (name, kind) in [
         ("matchmaking", "matchmakingStatus"),
         ("tournaments", "tournamentPropertyChange"),
@@ -181,6 +179,18 @@ fn only_registers(before: &Session, after: &Session) -> Option<MemberIndex> {
     }
     member.grace_until = then.grace_until;
     as_then.same_document(before).then_some(now.index)
+}
+
+fn members(record: &Record) -> &[Arc<Member>] {
+    record.as_ref().map_or(&[], |session| &session.members)
+}
+
+fn field<'r>(record: &'r Record, name: &str) -> Option<&'r Json> {
+    record.as_ref()?.properties.system.get(name)
+}
+
+fn role_types(record: &Record) -> Option<&RoleTypes> {
+    record.as_ref().map(|session| &session.role_types)
 }
 
 fn custom(record: &Record) -> Option<&Json> {

@@ -9,7 +9,7 @@ use super::access::{Facts, Pass};
 use super::administration;
 use super::authority::{self, Leave};
 use super::bag::{self, BagDelta};
-use super::command::{Command, Target, Write};
+use super::command::{Command, Tags, Target, Write};
 use super::entries::Entries;
 use super::handle;
 use super::initialization;
@@ -148,7 +148,7 @@ fn create(write: &Write, context: &Context) -> Result<Record, Refusal> {
         change_number: 1,
         start_time: context.now,
         crowd: has_capability(&merged.constants.system, "large").then(Crowd::default),
-        constants: merged.constants,
+        constants: Arc::new(merged.constants),
         properties: Bag::default(),
         members: Vec::new(),
         next_index: 0,
@@ -170,13 +170,13 @@ fn create(write: &Write, context: &Context) -> Result<Record, Refusal> {
 }
 
 fn update(session: &Session, write: &Write, context: &Context) -> Result<Record, Refusal> {
-    let etag = session.etag().to_string();
-    if write.preconditions.if_none_match.as_ref().is_some_and(|tags| tags.match_tag(&etag)) {
+    let is_named_by = |tags: &Tags| tags.match_tag(&session.etag().to_string());
+    if write.preconditions.if_none_match.as_ref().is_some_and(is_named_by) {
         return Err(Refusal::new(Kind::Precondition, "the session exists already"));
     }
     let entries = Entries::resolve(&write.delta, Some(session), context.principal)?;
     let leave = authority::may_write(session, write, &entries, context)?;
-    if write.preconditions.if_match.as_ref().is_some_and(|tags| !tags.match_tag(&etag)) {
+    if write.preconditions.if_match.as_ref().is_some_and(|tags| !is_named_by(tags)) {
         return Err(Refusal::new(Kind::Stale, "the session has changed since"));
     }
     if leave == Leave::NothingLeftToDo {

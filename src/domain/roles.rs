@@ -1,6 +1,7 @@
 //! Role types: what a session declares, what its members hold, and how many may hold what (S-55, S-56, M-80 to M-86, W-37, T-25).
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use indexmap::IndexMap;
 
@@ -9,9 +10,9 @@ use super::refusal::Refusal;
 use super::session::Session;
 use crate::json::{Json, Object};
 
-/// The role types of a session by name, in the order of their declaration.
+/// The role types of a session by name, in the order of their declaration; shared between its states.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct RoleTypes(IndexMap<String, RoleType>);
+pub struct RoleTypes(Arc<IndexMap<String, RoleType>>);
 
 /// One role type.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -35,9 +36,9 @@ pub struct Role {
     pub target: Option<u64>,
 }
 
-/// How many members have which role, by role type and role.
+/// How many members have which role, by role type and role; those that nobody has are not in it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Taken(BTreeMap<(String, String), usize>);
+pub struct Taken(BTreeMap<String, BTreeMap<String, usize>>);
 
 /// What is wrong with a declaration: the path of the field, and why.
 pub type Fault = (String, String);
@@ -46,17 +47,23 @@ impl Taken {
     /// Counts the roles of one more member.
     pub fn add(&mut self, roles: &BTreeMap<String, String>) {
         for (role_type, role) in roles {
-            *self.0.entry((role_type.clone(), role.clone())).or_default() += 1;
+            match self.0.get_mut(role_type).and_then(|counts| counts.get_mut(role)) {
+                Some(count) => *count += 1,
+                None => self.put(role_type, role, 1),
+            }
         }
     }
 
     /// Forgets the roles of one member that was counted.
     pub fn take(&mut self, roles: &BTreeMap<String, String>) {
         for (role_type, role) in roles {
-            let key = (role_type.clone(), role.clone());
-            match self.0.get_mut(&key) {
+            let Some(counts) = self.0.get_mut(role_type) else { continue };
+            match counts.get_mut(role) {
                 Some(count) if *count > 1 => *count -= 1,
-                _ => drop(self.0.remove(&key)),
+                _ => drop(counts.remove(role)),
+            }
+            if counts.is_empty() {
+                self.0.remove(role_type);
             }
         }
     }
@@ -64,14 +71,14 @@ impl Taken {
     /// Counts some members with a role.
     pub fn put(&mut self, role_type: &str, role: &str, count: usize) {
         if count > 0 {
-            self.0.insert((role_type.to_owned(), role.to_owned()), count);
+            self.0.entry(role_type.to_owned()).or_default().insert(role.to_owned(), count);
         }
     }
 
     /// How many members have a role.
     #[must_use]
     pub fn of(&self, role_type: &str, role: &str) -> usize {
-        self.0.get(&(role_type.to_owned(), role.to_owned())).copied().unwrap_or(0)
+        self.0.get(role_type).and_then(|counts| counts.get(role)).copied().unwrap_or(0)
     }
 }
 
@@ -91,19 +98,19 @@ impl RoleTypes {
     #[must_use]
     pub fn read(types: &Json, has_owners: bool) -> (Self, Vec<Fault>) {
         let mut faults = Vec::new();
-        let mut read = Self::default();
+        let mut read = IndexMap::new();
         let Some(types) = types.as_object() else {
             faults.push(("roleTypes".to_owned(), "an object of role types is expected (S-55)".to_owned()));
-            return (read, faults);
+            return (Self::default(), faults);
         };
         for (name, role_type) in types {
             let at = format!("roleTypes.{name}");
             if !is_role_name(&name.to_string()) {
                 fault(&mut faults, &at, "a role type is named by up to 100 lower-case letters and digits (S-55)");
             }
-            read.0.insert(name.to_string(), read_type(&at, role_type, has_owners, &mut faults));
+            read.insert(name.to_string(), read_type(&at, role_type, has_owners, &mut faults));
         }
-        (read, faults)
+        (Self(Arc::new(read)), faults)
     }
 
     /// Adds the role types of a creator to those of the template (T-25). Returns the first contradiction.
@@ -124,7 +131,7 @@ impl RoleTypes {
             if let Some((at, why)) = faults.into_iter().next() {
                 return Err(Refusal::invalid(at, why));
             }
-            self.0.extend(declared.0);
+            Arc::make_mut(&mut self.0).extend(Arc::unwrap_or_clone(declared.0));
         }
         Ok(conflict)
     }
@@ -137,7 +144,7 @@ impl RoleTypes {
         let mut conflict = None;
         for (name, given) in object("roleTypes", given)? {
             let at = format!("roleTypes.{name}");
-            let Some(role_type) = self.0.get_mut(&name.to_string()) else {
+            let Some(role_type) = Arc::make_mut(&mut self.0).get_mut(&name.to_string()) else {
                 return Err(Refusal::invalid(at, "the session has no such role type"));
             };
             for (key, value) in object(&at, given)? {
@@ -166,7 +173,7 @@ impl RoleTypes {
     /// The first role that more members have than may (M-83).
     #[must_use]
     pub fn overfull(&self, taken: &Taken) -> Option<Refusal> {
-        for (type_name, role_type) in &self.0 {
+        for (type_name, role_type) in self.0.iter() {
             for (name, role) in &role_type.roles {
                 let count = taken.of(type_name, name);
                 if let Some(max) = role.max.filter(|max| (count as u64) > *max) {
@@ -222,7 +229,7 @@ impl RoleTypes {
     #[must_use]
     pub fn render(&self, taken: Option<&Taken>, holders: Option<&Holders>) -> Object {
         let mut types = Object::with_capacity(self.0.len());
-        for (type_name, role_type) in &self.0 {
+        for (type_name, role_type) in self.0.iter() {
             let mut fields = Object::new();
             if role_type.owner_managed {
                 fields.insert("ownerManaged".into(), true.into());

@@ -72,8 +72,8 @@ pub struct Session {
     pub change_number: u64,
     /// When it was created (S-24).
     pub start_time: DateTime<Utc>,
-    /// What was settled at creation, defaults filled in (T-41).
-    pub constants: Bag,
+    /// What was settled at creation, defaults filled in (T-41). Nothing changes it, so its states share it.
+    pub constants: Arc<Bag>,
     /// What its members may change.
     pub properties: Bag,
     /// Its members, reservations included, by index; of a large session those that are loaded. Shared between the states of one

@@ -1,10 +1,11 @@
 //! Answers with the headers that the contract wants on them (routes.md, Headers on session responses), each rendered for the contract
 //! version of its reader (T-52).
 
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use actix_web::HttpResponse;
-use actix_web::body::{BodyStream, BoxBody};
+use actix_web::body::{BodyStream, BoxBody, MessageBody};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_LOCATION, CONTENT_TYPE, ETAG, EXPIRES, HeaderMap, HeaderName, HeaderValue};
 use actix_web::web::Bytes;
@@ -17,6 +18,8 @@ use crate::domain::decide::Outcome;
 use crate::domain::names::ETag;
 use crate::json::Json;
 use crate::wire::view;
+
+const JSON: &str = "application/json; charset=utf-8";
 
 /// An answer that is not rendered for its reader yet.
 pub enum Reply {
@@ -47,14 +50,18 @@ impl Reply {
             Self::Plain(answer) => return answer,
             Self::Session { status, document, etag } => (status, document, etag),
         };
-        let body = match view::rendered(document.body, minor) {
-            Ok(body) => body,
-            Err(error) => {
-                error!(session = document.location, %error, "a stored session cannot be rendered");
-                return broken();
+        let body = if view::is_stored_form(minor) {
+            shared(document.body)
+        } else {
+            match view::rendered(Arc::unwrap_or_clone(document.body), minor) {
+                Ok(body) => body.into(),
+                Err(error) => {
+                    error!(session = document.location, %error, "a stored session cannot be rendered");
+                    return broken();
+                }
             }
         };
-        let mut answer = json(status, body);
+        let mut answer = with_body(status, JSON, body);
         let headers = answer.headers_mut();
         if let Some(etag) = etag {
             put(headers, ETAG, &quoted(etag));
@@ -71,7 +78,21 @@ fn put(headers: &mut HeaderMap, name: HeaderName, value: &str) {
     headers.insert(name, HeaderValue::from_str(value).expect("names, tags and dates are ASCII"));
 }
 
-fn with_body(status: StatusCode, kind: &'static str, body: String) -> HttpResponse {
+/// A text that others may answer with too, without a copy of it.
+fn shared(text: Arc<String>) -> Bytes {
+    struct Shared(Arc<String>);
+    impl AsRef<[u8]> for Shared {
+        fn as_ref(&self) -> &[u8] {
+            self.0.as_bytes()
+        }
+    }
+    match Arc::try_unwrap(text) {
+        Ok(text) => text.into(),
+        Err(text) => Bytes::from_owner(Shared(text)),
+    }
+}
+
+fn with_body(status: StatusCode, kind: &'static str, body: impl MessageBody + 'static) -> HttpResponse {
     let mut answer = empty(status).set_body(BoxBody::new(body));
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     answer
@@ -94,7 +115,7 @@ pub fn text(status: StatusCode, message: impl Into<String>) -> HttpResponse {
 /// Rendered JSON.
 #[must_use]
 pub fn json(status: StatusCode, body: impl Into<String>) -> HttpResponse {
-    with_body(status, "application/json; charset=utf-8", body.into())
+    with_body(status, JSON, body.into())
 }
 
 /// A body whose rest is made while it is sent; when that fails, the connection breaks, so that nobody takes a part for the whole.

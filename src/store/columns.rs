@@ -100,9 +100,9 @@ columns! {
 /// How much a batch of saves touches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Scope {
-    /// Sessions that are there and stay, their members and timers.
+    /// Sessions that are there and stay, their members and timers, and the activities of those who go.
     Updates,
-    /// Also creations, deletions, keywords, former members or handles.
+    /// Also creations, deletions, keywords or handles that are made.
     Everything,
 }
 
@@ -112,8 +112,7 @@ impl Scope {
             let Some((expected, after)) = save.expected.zip(save.after.as_ref()) else { return false };
             expected.branch == after.branch
                 && save.keywords == KeywordDiff::default()
-                && save.former_members.is_empty()
-                && save.handles_removed == HandleRemoval::default()
+                && save.handles_removed != HandleRemoval::AllButInvites
                 && save.handles.is_empty()
         };
         if saves.iter().all(is_update) { Self::Updates } else { Self::Everything }
@@ -160,11 +159,12 @@ impl<'a> SaveColumns<'a> {
         });
         let query = self.timers.bind(self.versions.bind(self.sessions.bind(query)));
         let query = self.changes.bind(self.members.bind(self.removed_members.bind(query)));
+        let query = self.removed_activities.bind(self.former_members.bind(query));
         match scope {
             Scope::Updates => query,
             Scope::Everything => {
                 let query = self.added_keywords.bind(self.removed_keywords.bind(self.asks.bind(query)));
-                self.handles.bind(self.removed_activities.bind(self.former_members.bind(query)))
+                self.handles.bind(query)
             }
         }
     }

@@ -2,6 +2,7 @@
 //! differ: the save writes just that, and the check of a whole database compares against it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::rows::{
     HandleRow, LargeMember, LoadedMember, MemberRow, ReferenceRow, SearchValueRow, SessionRow, StoredSession, handle_code,
@@ -9,9 +10,10 @@ use super::rows::{
 use super::{HandleChange, KeywordDiff, MemberDiff, SearchDiff, SearchPlace, TimerChange};
 use crate::domain::handle::{About, Handle, HandleType};
 use crate::domain::listing::{Finding, Sought};
-use crate::domain::names::{ConnectionId, HandleId, Scid, SessionName, SessionReference, TemplateName, TitleId, Xuid};
+use crate::domain::names::{HandleId, MemberIndex, Scid, SessionName, SessionReference, TemplateName, TitleId, Xuid};
 use crate::domain::session::{Member, MemberState, Record, Restriction, Session, Visibility};
 use crate::domain::timers;
+use crate::json::Json;
 use crate::wire::handle as wire_handle;
 use crate::wire::large;
 use crate::wire::stored::{self, Beside, Stored};
@@ -197,18 +199,44 @@ pub fn loaded_session(stored: &StoredSession) -> Result<Session, stored::Corrupt
 /// The member rows of a session, by index; of a large one those of the members that are loaded.
 #[must_use]
 pub fn member_rows(session: &Session) -> BTreeMap<i32, MemberRow> {
-    let (turn, owners) = (session.turn(), session.owners());
-    let rows = session.members.iter().map(|member| MemberRow {
-        index: i32::try_from(member.index).unwrap_or(i32::MAX),
-        xuid: member.xuid.0,
-        state: state_code(member.state),
-        connection: member.property("connection").and_then(|text| ConnectionId::parse(&text)).map(|id| id.0),
-        device_id: member.device_id.clone(),
-        turn: turn.contains(&member.index),
-        owner: owners.contains(&member.index),
-        large: session.is_large().then(|| large_member(session, member)),
-    });
-    rows.map(|row| (row.index, row)).collect()
+    let rows = Rows::of(session);
+    session.members.iter().map(|member| rows.row(member)).map(|row| (row.index, row)).collect()
+}
+
+/// What the rows of a session's members say of the session.
+struct Rows<'a> {
+    session: &'a Session,
+    turn: BTreeSet<MemberIndex>,
+    owners: BTreeSet<MemberIndex>,
+}
+
+impl<'a> Rows<'a> {
+    fn of(session: &'a Session) -> Self {
+        Self { session, turn: session.turn(), owners: session.owners() }
+    }
+
+    fn row(&self, member: &Member) -> MemberRow {
+        MemberRow {
+            index: row_index(member.index),
+            xuid: member.xuid.0,
+            state: state_code(member.state),
+            connection: member.connection().map(|id| id.0),
+            device_id: member.device_id.clone(),
+            turn: self.turn.contains(&member.index),
+            owner: self.owners.contains(&member.index),
+            large: self.session.is_large().then(|| large_member(self.session, member)),
+        }
+    }
+
+    /// Whether both sessions say the same of a member, as far as its row repeats that.
+    fn agrees(&self, other: &Self, index: MemberIndex) -> bool {
+        let says = |rows: &Self| (rows.turn.contains(&index), rows.owners.contains(&index), rows.session.is_large());
+        says(self) == says(other)
+    }
+}
+
+fn row_index(index: MemberIndex) -> i32 {
+    i32::try_from(index).unwrap_or(i32::MAX)
 }
 
 fn large_member(session: &Session, member: &Member) -> LargeMember {
@@ -315,22 +343,12 @@ pub struct Difference {
 /// are.
 #[must_use]
 pub fn difference(before: &Record, after: &Record) -> Difference {
-    let rows = |record: &Record| record.as_ref().map(member_rows).unwrap_or_default();
-    let keys = |record: &Record| record.as_ref().map(keyword_keys).unwrap_or_default();
     let next = |record: &Record| record.as_ref().and_then(timers::next);
-    let (old, new) = (rows(before), rows(after));
-    let (old_keys, new_keys) = (keys(before), keys(after));
-    let identity = |record: &Record| record.as_ref().map(|session| (session.branch, session.reference.name.as_str().to_owned()));
-    let reborn = before.is_some() && after.is_some() && identity(before) != identity(after);
-    let pick = |from: &BTreeSet<String>, without: &BTreeSet<String>| {
-        from.iter().filter(|key| reborn || !without.contains(*key)).cloned().collect()
-    };
+    let identity = |session: &Session| (session.branch, session.reference.name.as_str().to_owned());
+    let reborn = before.as_ref().zip(after.as_ref()).is_some_and(|(one, two)| identity(one) != identity(two));
     Difference {
-        members: MemberDiff {
-            removed: old.keys().filter(|index| !new.contains_key(index)).copied().collect(),
-            put: new.iter().filter(|(index, row)| reborn || old.get(index) != Some(row)).map(|(_, row)| row.clone()).collect(),
-        },
-        keywords: KeywordDiff { removed: pick(&old_keys, &new_keys), added: pick(&new_keys, &old_keys) },
+        members: member_difference(before.as_ref(), after.as_ref(), reborn),
+        keywords: keyword_difference(before.as_ref(), after.as_ref(), reborn),
         timer: match (next(before), next(after)) {
             (old, new) if old == new => TimerChange::Keep,
             (_, Some(at)) => TimerChange::Set(at),
@@ -338,4 +356,44 @@ pub fn difference(before: &Record, after: &Record) -> Difference {
         },
         search: search_difference(before, after),
     }
+}
+
+/// Of a session that is `reborn` all rows are new. What two states share is not looked at.
+fn member_difference(before: Option<&Session>, after: Option<&Session>, reborn: bool) -> MemberDiff {
+    fn members(session: Option<&Session>) -> &[Arc<Member>] {
+        session.map_or(&[], |session| &session.members)
+    }
+    let find = |members: &[Arc<Member>], index| members.binary_search_by_key(&index, |member| member.index).ok();
+    let (old, new) = (members(before), members(after));
+    let gone = old.iter().filter(|member| find(new, member.index).is_none());
+    let mut difference = MemberDiff { removed: gone.map(|member| row_index(member.index)).collect(), put: Vec::new() };
+    let Some(after) = after.map(Rows::of) else { return difference };
+    let before = before.filter(|_| !reborn).map(Rows::of);
+    for member in new {
+        let known = before.as_ref().and_then(|rows| Some((rows, &old[find(old, member.index)?])));
+        if known.is_some_and(|(rows, old)| Arc::ptr_eq(old, member) && rows.agrees(&after, member.index)) {
+            continue;
+        }
+        let row = after.row(member);
+        if known.is_none_or(|(rows, old)| rows.row(old) != row) {
+            difference.put.push(row);
+        }
+    }
+    difference
+}
+
+/// Of a session that is `reborn` all rows are new.
+fn keyword_difference(before: Option<&Session>, after: Option<&Session>, reborn: bool) -> KeywordDiff {
+    fn written(session: Option<&Session>) -> Option<&Json> {
+        session?.properties.system.get("keywords")
+    }
+    if !reborn && written(before) == written(after) {
+        return KeywordDiff::default();
+    }
+    let keys = |session: Option<&Session>| session.map(keyword_keys).unwrap_or_default();
+    let (old, new) = (keys(before), keys(after));
+    let pick = |from: &BTreeSet<String>, without: &BTreeSet<String>| {
+        from.iter().filter(|key| reborn || !without.contains(*key)).cloned().collect()
+    };
+    KeywordDiff { removed: pick(&old, &new), added: pick(&new, &old) }
 }

@@ -69,6 +69,11 @@ impl LoadAsk {
     pub fn plain(sid: Uuid) -> Self {
         Self { sid, callers: Vec::new(), indices: Vec::new(), writes_restriction: false, connections: Vec::new(), engages: false }
     }
+
+    /// Whether it asks for nothing beside the session.
+    fn is_plain(&self) -> bool {
+        *self == Self::plain(self.sid)
+    }
 }
 
 impl Store {
@@ -157,15 +162,24 @@ pub(super) async fn load_on(
 }
 
 async fn load_as_stored(connection: &mut PgConnection, asks: &[LoadAsk], now: DateTime<Utc>) -> Result<Vec<Loaded>, StoreError> {
-    let rows =
-        LoadColumns::of(asks.iter()).bind(sqlx::query(include_str!("sql/load_sessions.sql"))).fetch_all(&mut *connection).await?;
-    let mut answers = vec![Loaded { stored: None, follows: Vec::new(), blocks: Vec::new(), connections: Vec::new() }; asks.len()];
+    let plain = asks.iter().all(LoadAsk::is_plain);
+    let query = if plain {
+        let sids: Vec<Uuid> = asks.iter().map(|ask| ask.sid).collect();
+        sqlx::query(include_str!("sql/load_plain_sessions.sql")).bind(sids)
+    } else {
+        LoadColumns::of(asks.iter()).bind(sqlx::query(include_str!("sql/load_sessions.sql")))
+    };
+    let rows = query.fetch_all(&mut *connection).await?;
+    let nothing = Loaded { stored: None, follows: Vec::new(), blocks: Vec::new(), connections: Vec::new() };
+    let mut answers = vec![nothing; asks.len()];
     let mut large = Vec::new();
     for row in &rows {
         let at = place(row)?;
         let stored = StoredSession::read(row)?;
         if stored.as_ref().is_some_and(|stored| stored.session.large) {
             large.push(at);
+        } else if plain {
+            answers[at].stored = stored;
         } else {
             answers[at] = loaded(row, stored)?;
         }

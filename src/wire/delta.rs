@@ -5,7 +5,8 @@
 
 use std::sync::Arc;
 
-use super::stored::{Fields, body_of, entry, episode, linked, members_info, server};
+use super::fields::Fields;
+use super::stored::{body_of, entry, episode, linked, members_info, server};
 use crate::domain::names::MemberIndex;
 use crate::domain::roles::Holders;
 use crate::domain::session::{Member, Session};
@@ -51,12 +52,15 @@ pub fn between(before: &Session, after: &Session) -> String {
     if !servers.is_empty() {
         fields.value("servers", &servers.into());
     }
-    let types = |session: &Session| {
-        let holders = (!session.is_large()).then(|| Holders::of(session));
-        session.role_types.render(Some(&session.taken()), holders.as_ref())
-    };
-    if !after.role_types.is_empty() && types(before) != types(after) {
-        fields.value("roleTypes", &types(after).into());
+    if !after.role_types.is_empty() && !same_roles(before, after) {
+        let types = |session: &Session| {
+            let holders = (!session.is_large()).then(|| Holders::of(session));
+            session.role_types.render(Some(&session.taken()), holders.as_ref())
+        };
+        let now = types(after);
+        if types(before) != now {
+            fields.value("roleTypes", &now.into());
+        }
     }
     let info = |session| {
         let mut out = String::new();
@@ -67,12 +71,23 @@ pub fn between(before: &Session, after: &Session) -> String {
     if info(before) != now {
         fields.key("membersInfo").push_str(&now);
     }
-    let members = members(before, after);
-    if !members.is_empty() {
-        fields.value("members", &members.into());
+    if let Some(members) = members(before, after) {
+        fields.key("members").push_str(&members);
     }
     fields.close();
     out
+}
+
+/// Whether nothing shows that anybody's roles differ: the types are the same, and so are all members who have some.
+fn same_roles(before: &Session, after: &Session) -> bool {
+    fn with_roles(session: &Session) -> impl Iterator<Item = &Arc<Member>> {
+        session.members.iter().filter(|member| !member.roles.is_empty())
+    }
+    let same = |(one, two): (&Arc<Member>, &Arc<Member>)| Arc::ptr_eq(one, two);
+    before.role_types == after.role_types
+        && before.crowd == after.crowd
+        && with_roles(before).count() == with_roles(after).count()
+        && with_roles(before).zip(with_roles(after)).all(same)
 }
 
 /// The whole document as the delta of a new session: of a large one, unlike what any reader sees, with every member that is loaded
@@ -133,24 +148,47 @@ fn shown(session: &Session) -> Vec<Shown<'_>> {
     linked(session).map(|(member, after)| (member, next(after), turn.contains(&member.index))).collect()
 }
 
-/// The members that came, went or changed, these by what differs down to the fields of their bags.
-fn members(before: &Session, after: &Session) -> Object {
+/// The members that came, went or changed, these by what differs down to the fields of their bags; `None` if nobody did.
+fn members(before: &Session, after: &Session) -> Option<String> {
     let (old, new) = (shown(before), shown(after));
     let find = |members: &[Shown], index| members.binary_search_by_key(&index, |(member, _, _)| member.index).ok();
-    let mut changed = Object::new();
+    let mut out = String::new();
+    let mut changed = Fields::open(&mut out);
     for one in &new {
-        let index = one.0.index;
-        let fields = match find(&old, index).map(|at| old[at]) {
-            Some(other) if other == *one => continue,
-            Some(other) => entry_fields(&tree(other), &tree(*one)),
-            None => tree(*one),
-        };
-        put_some(&mut changed, &index.to_string(), fields);
+        let (member, next, turn) = *one;
+        match find(&old, member.index).map(|at| old[at]) {
+            Some(other) if other == *one => {}
+            Some(other) => {
+                let fields = if Arc::ptr_eq(other.0, member) {
+                    place_fields(other, *one)
+                } else {
+                    entry_fields(&tree(other), &tree(*one))
+                };
+                if !fields.is_empty() {
+                    json::write_object(&fields, changed.numbered(member.index));
+                }
+            }
+            None => entry(member, next, turn, changed.numbered(member.index)),
+        }
     }
     for (member, _, _) in old.iter().filter(|(member, _, _)| find(&new, member.index).is_none()) {
-        changed.insert(member.index.to_string().as_str().into(), Json::Null);
+        changed.numbered(member.index).push_str("null");
     }
-    changed
+    let any = !changed.is_empty();
+    changed.close();
+    any.then_some(out)
+}
+
+/// What differs of a member that is the same, among others that are not.
+fn place_fields((_, old_next, old_turn): Shown, (_, next, turn): Shown) -> Object {
+    let mut fields = Object::new();
+    if let Some(next) = next.filter(|_| old_next != next) {
+        fields.insert("next".into(), next.into());
+    }
+    if old_turn != turn {
+        fields.insert("turn".into(), if turn { true.into() } else { Json::Null });
+    }
+    fields
 }
 
 /// The rendered entry as a value.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 
-use super::stored::Fields;
+use super::fields::Fields;
 use crate::domain::access::Nearness;
 use crate::domain::change::{KINDS, Kinds};
 use crate::domain::names::{Branch, ETag, MemberIndex, Scid, Xuid};

@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use super::stored::{Beside, Corrupt, ENTRY, Fields, body_of, corrupt, entry, parse, parse_but, read_member, read_role_types};
+use super::fields::Fields;
+use super::stored::{Beside, Corrupt, ENTRY, body_of, corrupt, entry, parse, parse_but, read_member, read_role_types};
 use crate::domain::names::{MemberIndex, Xuid};
 use crate::domain::roles::{Holders, RoleTypes, Taken};
 use crate::domain::session::{Crowd, Member, Session};

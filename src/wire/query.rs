@@ -2,9 +2,9 @@
 
 use std::borrow::Cow;
 
+use super::fields::Fields;
 use super::handle_request::read_xuids;
 use super::request::read_body;
-use super::stored::Fields;
 use crate::domain::limits;
 use crate::domain::names::{Scid, SessionReference, TemplateName, Xuid};
 use crate::domain::query::{Candidate, Reported, SessionQuery};

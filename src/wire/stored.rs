@@ -2,14 +2,13 @@
 //!
 //! Together they are the state, stored once. `render` and `read` are each other's inverse: nothing is lost between them.
 
-use std::borrow::Borrow as _;
-use std::collections::HashMap;
-use std::fmt::{Display, Write as _};
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use indexmap::IndexMap;
 
+use super::fields::Fields;
 use super::large::Totals;
 use crate::domain::initialization::{Failure, Initializing, Stage};
 use crate::domain::listing::Listing;
@@ -38,40 +37,63 @@ pub fn render(session: &Session) -> Stored {
 /// Renders one session again and again while it changes: what has been rendered of a member stays, as long as it is the same.
 #[derive(Debug, Default)]
 pub struct Renderer {
-    /// The rest of each entry. It holds on to the member, which therefore cannot be changed in its place.
-    rests: HashMap<MemberIndex, (Arc<Member>, String)>,
+    /// In the order of their indices, as they were rendered last.
+    members: Vec<Rendered>,
+}
+
+/// A member with what its entry says of nobody else.
+#[derive(Debug)]
+struct Rendered {
+    /// It is held on to, and therefore cannot be changed in its place.
+    member: Arc<Member>,
+    text: String,
+    /// Where in the text it would say that it is the member's turn.
+    turn_at: usize,
 }
 
 impl Renderer {
-    /// As [`render`].
-    pub fn render(&mut self, session: &Session) -> Stored {
-        Stored { body: body_with(session, |member, out| self.rest(member, out)), private: private(session) }
+    /// The document, as [`render`] has it.
+    pub fn body(&mut self, session: &Session) -> String {
+        let mut known = std::mem::take(&mut self.members).into_iter().peekable();
+        self.members.reserve(session.members.len());
+        body_with(session, |member, next, turn, out| {
+            while known.next_if(|other| other.member.index < member.index).is_some() {}
+            let same = known.next_if(|other| Arc::ptr_eq(&other.member, member));
+            let rendered = same.unwrap_or_else(|| Rendered::of(member));
+            rendered.write(next, turn, out);
+            self.members.push(rendered);
+        })
+    }
+}
+
+impl Rendered {
+    fn of(member: &Arc<Member>) -> Self {
+        let mut text = String::with_capacity(512);
+        standing(member, &mut Fields::within(&mut text, false));
+        let turn_at = text.len();
+        rest(member, &mut text);
+        Self { member: Arc::clone(member), text, turn_at }
     }
 
-    /// Keeps nothing but what is rendered of this session's members.
-    pub fn forget_others(&mut self, session: &Session) {
-        self.rests.retain(|index, _| session.member_at(*index).is_some());
-    }
-
-    fn rest(&mut self, member: &Arc<Member>, out: &mut String) {
-        match self.rests.get(&member.index) {
-            Some((same, rest)) if Arc::ptr_eq(same, member) => out.push_str(rest),
-            _ => {
-                let start = out.len();
-                rest(member, out);
-                self.rests.insert(member.index, (Arc::clone(member), out[start..].to_owned()));
-            }
+    fn write(&self, next: MemberIndex, turn: bool, out: &mut String) {
+        let mut fields = Fields::open(out);
+        fields.number("next", next);
+        let (standing, rest) = self.text.split_at(self.turn_at);
+        fields.rendered(standing);
+        if turn {
+            fields.flag("turn");
         }
+        out.push_str(rest);
     }
 }
 
 /// The document as clients see it (S-20 to S-30), for readers of any kind; of a large session what all readers share.
 pub(super) fn body_of(session: &Session) -> String {
-    body_with(session, |member, out| rest(member, out))
+    body_with(session, |member, next, turn, out| entry(member, Some(next), turn, out))
 }
 
-/// The same, with the rest of each member's entry written by the caller.
-fn body_with(session: &Session, mut write_rest: impl FnMut(&Arc<Member>, &mut String)) -> String {
+/// The same, with each member's entry written by the caller, who is told what it says of others.
+fn body_with(session: &Session, mut write_entry: impl FnMut(&Arc<Member>, MemberIndex, bool, &mut String)) -> String {
     let mut body = String::with_capacity(1024 + 512 * session.members.len());
     let mut fields = Fields::open(&mut body);
     fields.number("contractVersion", 100 * session.version() + 7);
@@ -110,9 +132,8 @@ fn body_with(session: &Session, mut write_rest: impl FnMut(&Arc<Member>, &mut St
         let turn = session.turn();
         let mut members = Fields::open(fields.key("members"));
         for (member, next) in linked(session) {
-            let out = members.key(&member.index.to_string());
-            beginning(member, Some(next), turn.contains(&member.index), out);
-            write_rest(member, out);
+            let out = members.numbered(member.index);
+            write_entry(member, next, turn.contains(&member.index), out);
         }
         members.close();
     }
@@ -164,28 +185,28 @@ pub(super) fn linked(session: &Session) -> impl Iterator<Item = (&Arc<Member>, M
 
 /// One member's entry; without `next` in a large session, where that depends on the reader.
 pub(super) fn entry(member: &Member, next: Option<MemberIndex>, turn: bool, out: &mut String) {
-    beginning(member, next, turn, out);
-    rest(member, out);
-}
-
-/// The fields of a member's entry that depend on others too, and those between them; [`rest`] follows.
-fn beginning(member: &Member, next: Option<MemberIndex>, turn: bool, out: &mut String) {
     let mut fields = Fields::open(out);
     if let Some(next) = next {
         fields.number("next", next);
     }
+    standing(member, &mut fields);
+    if turn {
+        fields.flag("turn");
+    }
+    rest(member, out);
+}
+
+/// The fields of a member's entry between those that depend on others too.
+fn standing(member: &Member, fields: &mut Fields) {
     fields.plain("joinTime", &render_instant(member.joined_at));
     if member.state == MemberState::Reserved {
         fields.flag("reserved");
     }
-    if turn {
-        fields.flag("turn");
-    }
 }
 
-/// The fields of a member's entry behind its [`beginning`], and its end.
+/// The fields of a member's entry behind those that depend on others, and its end.
 fn rest(member: &Member, out: &mut String) {
-    let mut fields = Fields { out, begun: true };
+    let mut fields = Fields::within(out, true);
     fields.bag("constants", &member.constants, |system| {
         system.plain("xuid", &member.xuid.to_string());
         system.number("index", member.index);
@@ -220,96 +241,39 @@ fn rest(member: &Member, out: &mut String) {
     fields.close();
 }
 
-/// An object that is being written, field by field.
-pub(super) struct Fields<'a> {
-    out: &'a mut String,
-    begun: bool,
-}
-
-impl<'a> Fields<'a> {
-    /// Begins an object.
-    pub fn open(out: &'a mut String) -> Self {
-        out.push('{');
-        Self { out, begun: false }
-    }
-
-    /// Writes a name that needs no escape; its value is written to what this returns.
-    pub fn key(&mut self, name: &str) -> &mut String {
-        if std::mem::replace(&mut self.begun, true) {
-            self.out.push(',');
-        }
-        self.out.push('"');
-        self.out.push_str(name);
-        self.out.push_str("\":");
-        self.out
-    }
-
-    /// Any value.
-    pub fn value(&mut self, name: &str, value: &Json) {
-        value.write(self.key(name));
-    }
-
-    /// A text that needs no escape.
-    pub fn plain(&mut self, name: &str, text: &str) {
-        let out = self.key(name);
-        out.push('"');
-        out.push_str(text);
-        out.push('"');
-    }
-
-    /// A number.
-    pub fn number(&mut self, name: &str, number: impl Display) {
-        let _ = write!(self.key(name), "{number}");
-    }
-
-    /// A flag that is set.
-    pub fn flag(&mut self, name: &str) {
-        self.key(name).push_str("true");
-    }
-
-    /// A bag, its system fields behind those that stand apart.
-    fn bag(&mut self, name: &str, bag: &Bag, apart: impl FnOnce(&mut Fields)) {
-        let mut fields = Fields::open(self.key(name));
-        let mut system = Fields::open(fields.key("system"));
-        apart(&mut system);
-        for (name, value) in &bag.system {
-            system.value(name.borrow(), value);
-        }
-        system.close();
-        fields.value("custom", &bag.custom);
-        fields.close();
-    }
-
-    /// Ends the object.
-    pub fn close(self) {
-        self.out.push('}');
-    }
-}
-
 /// What only the service knows: per member, in order, since when its state lasts (µs), its device, and until when it has time to come
 /// back (µs) if its connection is lost, or what is known of the members of a large session; the last episode; since when it is empty; its search handle.
-fn private(session: &Session) -> String {
-    let micros = |at: DateTime<Utc>| Json::from(u64::try_from(at.timestamp_micros()).unwrap_or(0));
-    let mut fields = Object::new();
+#[must_use]
+pub fn private(session: &Session) -> String {
+    let micros = |at: DateTime<Utc>| u64::try_from(at.timestamp_micros()).unwrap_or(0);
+    let mut text = String::with_capacity(64 + 32 * session.members.len());
+    let mut fields = Fields::open(&mut text);
     if session.is_large() {
-        fields.insert("large".into(), Totals::of(session).render());
+        fields.value("large", &Totals::of(session).render());
     } else {
-        let members = session.members.iter().map(|member| {
-            let device = member.device_id.as_deref().map_or(Json::Null, Json::from);
-            Json::Array([micros(member.since), device].into_iter().chain(member.grace_until.map(micros)).collect())
-        });
-        fields.insert("members".into(), members.collect());
+        let out = fields.key("members");
+        out.push('[');
+        for (n, member) in session.members.iter().enumerate() {
+            let _ = write!(out, "{}[{},", if n > 0 { "," } else { "" }, micros(member.since));
+            member.device_id.as_deref().map_or(Json::Null, Json::from).write(out);
+            if let Some(until) = member.grace_until {
+                let _ = write!(out, ",{}", micros(until));
+            }
+            out.push(']');
+        }
+        out.push(']');
     }
     if session.episodes > 0 {
-        fields.insert("episodes".into(), session.episodes.into());
+        fields.number("episodes", session.episodes);
     }
     if let Some(since) = session.empty_since {
-        fields.insert("emptySince".into(), micros(since));
+        fields.number("emptySince", micros(since));
     }
     if let Some(listing) = &session.listing {
-        fields.insert("listing".into(), listing_value(listing, micros(listing.posted_at)));
+        fields.value("listing", &listing_value(listing, micros(listing.posted_at).into()));
     }
-    Json::Object(fields).to_string()
+    fields.close();
+    text
 }
 
 /// What the service knows of a search handle beside its id: when it was made (µs), by whom, by which title, and its attributes.
@@ -366,7 +330,7 @@ pub fn read(reference: &SessionReference, body: &str, private: &str) -> Result<S
         branch,
         change_number,
         start_time: read_instant("startTime", body.get("startTime"))?,
-        constants,
+        constants: Arc::new(constants),
         properties,
         members: Vec::new(),
         crowd: None,

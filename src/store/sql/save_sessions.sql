@@ -4,7 +4,7 @@
 -- are copied, some of them several times.
 with ask as materialized (
     select *
-    from unnest($56::uuid[], $57::uuid[], $58::bigint[], $59::boolean[], $60::boolean[])
+    from unnest($60::uuid[], $61::uuid[], $62::bigint[], $63::boolean[], $64::boolean[])
         as ask (sid, branch, revision, deletes, clears_handles)
 ),
 after as materialized (
@@ -116,20 +116,20 @@ put_members as (
 -- A keyword row is found by the key of the stored session, which in a re-created session differs from the new one.
 removed_keywords as (
     delete from keywords k
-    using unnest($61::uuid[], $62::text[]) as r (sid, keyword), won, locked
+    using unnest($65::uuid[], $66::text[]) as r (sid, keyword), won, locked
     where won.sid = r.sid and locked.sid = r.sid
         and k.scid = locked.scid and k.keyword = r.keyword and k.start_time = locked.start_time and k.name = locked.name
         and k.sid = locked.sid
         and not exists (
             select
-            from unnest($63::uuid[], $64::text[]) as p (sid, keyword)
+            from unnest($67::uuid[], $68::text[]) as p (sid, keyword)
             join after on after.sid = p.sid
             where p.sid = r.sid and p.keyword = r.keyword and after.start_time = locked.start_time and after.name = locked.name)
 ),
 put_keywords as (
     insert into keywords (scid, keyword, start_time, name, sid, template_key)
     select after.scid, p.keyword, after.start_time, after.name, after.sid, lower(after.template collate "C")
-    from unnest($63::uuid[], $64::text[]) as p (sid, keyword)
+    from unnest($67::uuid[], $68::text[]) as p (sid, keyword)
     join won on won.sid = p.sid
     join after on after.sid = p.sid
     on conflict do nothing
@@ -137,7 +137,7 @@ put_keywords as (
 put_former_members as (
     insert into former_members (sid, branch, xuid)
     select f.sid, after.branch, f.xuid
-    from unnest($65::uuid[], $66::bigint[]) as f (sid, xuid)
+    from unnest($56::uuid[], $57::bigint[]) as f (sid, xuid)
     join won on won.sid = f.sid
     join after on after.sid = f.sid
     on conflict do nothing
@@ -177,7 +177,7 @@ put_handles as (
 ),
 removed_activities as (
     delete from handles h
-    using unnest($67::uuid[], $68::bigint[]) as r (sid, owner), won, locked
+    using unnest($58::uuid[], $59::bigint[]) as r (sid, owner), won, locked
     where won.sid = r.sid and locked.sid = r.sid
         and h.owner = r.owner and h.scid = locked.scid and h.type = 0 and h.sid = r.sid
         and not exists (select from handle a where a.type = 0 and a.owner = h.owner and a.scid = h.scid)

@@ -1,5 +1,5 @@
--- What save_sessions.sql does, for a batch of updates that touch no keyword, former member or handle: most batches. Starting the many
--- parts of the whole save took 38 % of the server's time for a batch of one; this has only the parts it needs. Keep the two alike.
+-- What save_sessions.sql does, for a batch of updates that touch no keyword and make no handle: most batches. Starting the many parts of
+-- the whole save took 38 % of the server's time for a batch of one; this has only the parts it needs. Keep the two alike.
 --
 -- The columns are taken out of the parameters by the place of the session in the batch, so that documents are copied once only: rows that
 -- an update joins with are kept whole beside those it updates. Sessions come in the order of their ids and are locked in it, so that two
@@ -19,7 +19,7 @@ with won as (
         from unnest($1::uuid[], $25::uuid[], $26::bigint[]) with ordinality as asked (sid, branch, revision, n)
     ) at
     where s.sid = at.sid and s.branch = at.branch and s.revision = at.revision
-    returning s.sid, s.scid, s.template
+    returning s.sid, s.branch, s.scid, s.template
 ),
 put_timers as (
     insert into timers (sid, due_at)
@@ -55,6 +55,18 @@ put_members as (
         template_key = excluded.template_key, device_id = excluded.device_id, owner = excluded.owner, document = excluded.document,
         since = excluded.since, due_at = excluded.due_at, joined_at = excluded.joined_at,
         grace_until = excluded.grace_until
+),
+put_former_members as (
+    insert into former_members (sid, branch, xuid)
+    select f.sid, won.branch, f.xuid
+    from unnest($56::uuid[], $57::bigint[]) as f (sid, xuid)
+    join won on won.sid = f.sid
+    on conflict do nothing
+),
+removed_activities as (
+    delete from handles h
+    using unnest($58::uuid[], $59::bigint[]) as r (sid, owner), won
+    where won.sid = r.sid and h.owner = r.owner and h.scid = won.scid and h.type = 0 and h.sid = r.sid
 ),
 logged as (
     insert into changes (sid, branch, change_number, at, write_id, kinds, cause, deleted, actor, delta, departed, exempt)

@@ -77,6 +77,7 @@ async fn every_path_takes_its_index() {
         path!("read_sessions", "sessions_pkey", "members_xuid"),
         path!("read_by_handles", "handles_pkey", "sessions_pkey", "members_xuid"),
         path!("access_facts", "members_pkey"),
+        path!("load_plain_sessions", "sessions_pkey"),
         path!(
             "load_sessions",
             "sessions_pkey",

@@ -94,7 +94,7 @@ fn listed(number: u64) -> Session {
         branch: Branch(Uuid::from_u128(number.into())),
         change_number: 1,
         start_time: start(),
-        constants: Bag { system: constants, custom: Json::object() },
+        constants: Arc::new(Bag { system: constants, custom: Json::object() }),
         properties: Bag { system: properties, custom: Json::object() },
         members,
         crowd: None,
@@ -328,7 +328,7 @@ async fn h71_many_places_are_walked_in_few_statements() {
             let mut session = listed(place * 40 + number);
             session.reference.scid = SCID.into();
             session.reference.template = template.clone();
-            session.constants.system.insert("visibility".into(), "open".into());
+            Arc::make_mut(&mut session.constants).system.insert("visibility".into(), "open".into());
             saves.push(saving(&session));
         }
     }

@@ -159,7 +159,7 @@ impl Player {
         let begun = step(&self.steps);
         let read = self.directory.read(&reference, &self.principal).await;
         let answer = match read {
-            Ok(document) => Answer::Read(document.map(|document| (document.etag, document.body))),
+            Ok(document) => Answer::Read(document.map(|document| (document.etag, Arc::unwrap_or_clone(document.body)))),
             Err(error) => failed(error),
         };
         self.heard(session, begun, reference, Asked::Read, answer);
@@ -275,7 +275,7 @@ impl Player {
         let answer = match self.directory.write(request.clone()).await {
             Ok(written) => Answer::Written {
                 outcome: written.outcome,
-                document: written.document.map(|document| (document.etag, document.body)),
+                document: written.document.map(|document| (document.etag, Arc::unwrap_or_clone(document.body))),
                 etag: written.etag,
             },
             Err(error) => failed(error),
