@@ -16,7 +16,7 @@ use crate::domain::listing::Listing;
 use crate::domain::names::{Branch, HandleId, MemberIndex, SessionReference, TitleId, Xuid};
 use crate::domain::roles::{Holders, RoleTypes};
 use crate::domain::session::{Bag, Member, MemberState, ServerEntry, Session};
-use crate::domain::system::render_instant;
+use crate::domain::system::{render_instant, write_instant};
 use crate::domain::timers;
 use crate::json::{self, Json, Leave, Object};
 
@@ -73,9 +73,9 @@ fn body_with(session: &Session, mut write_rest: impl FnMut(&Arc<Member>, &mut St
     fields.plain("branch", &session.branch.to_string());
     fields.number("changeNumber", session.change_number);
     fields.plain("correlationId", &session.reference.sid().to_string());
-    fields.plain("startTime", &render_instant(session.start_time));
+    fields.instant("startTime", session.start_time);
     if let Some(next) = timers::next(session) {
-        fields.plain("nextTimer", &render_instant(next));
+        fields.instant("nextTimer", next);
     }
     if let Some(listing) = &session.listing {
         fields.plain("searchHandle", &listing.id.to_string());
@@ -169,7 +169,7 @@ fn beginning(member: &Member, next: Option<MemberIndex>, turn: bool, out: &mut S
     if let Some(next) = next {
         fields.number("next", next);
     }
-    fields.plain("joinTime", &render_instant(member.joined_at));
+    fields.instant("joinTime", member.joined_at);
     if member.state == MemberState::Reserved {
         fields.flag("reserved");
     }
@@ -249,6 +249,14 @@ impl<'a> Fields<'a> {
         let out = self.key(name);
         out.push('"');
         out.push_str(text);
+        out.push('"');
+    }
+
+    /// An instant.
+    pub fn instant(&mut self, name: &str, at: DateTime<Utc>) {
+        let out = self.key(name);
+        out.push('"');
+        write_instant(at, out);
         out.push('"');
     }
 
