@@ -18,7 +18,7 @@ use crate::domain::principal::Principal;
 use crate::domain::refusal::Refusal;
 use crate::domain::session::{Session, Visibility};
 use crate::json::{Json, Object};
-use crate::store::rows::{ActivityRow, ActivitySessionRow, CandidateRow};
+use crate::store::rows::{ActivityRow, ActivitySessionRow};
 use crate::store::{ActivitiesAsk, StoreError, With, projection};
 use crate::wire::handle::{Related, Shown, render};
 use crate::wire::stored;
@@ -53,10 +53,10 @@ impl Asker<'_> {
     /// Whether an activity is to be seen, as far as its columns tell: not in a private session that no caller is a member of (H-57),
     /// nor, with related data, where its owner does not play (H-21). A session that is due tells nothing yet.
     fn may_be_shown(&self, row: &ActivityRow, due: bool) -> bool {
-        let Some(ActivitySessionRow { candidate, .. }) = &row.session else { return !self.include.related_info };
-        let server = self.principal.is_server_for(&candidate.reference.scid.into());
-        let hidden = projection::visibility_of(candidate.visibility) == Visibility::Private && candidate.caller_state.is_none();
-        let idle = self.include.related_info && candidate.member_state != Some(ACTIVE);
+        let Some(ActivitySessionRow { reference, codes, .. }) = &row.session else { return !self.include.related_info };
+        let server = self.principal.is_server_for(&reference.scid.into());
+        let hidden = projection::visibility_of(codes.visibility) == Visibility::Private && !codes.caller_is_member;
+        let idle = self.include.related_info && codes.member_state != Some(ACTIVE);
         due || !(hidden && !server || idle)
     }
 }
@@ -81,15 +81,14 @@ impl Told {
         if let Some(session) = &self.whole {
             return Related::of(session);
         }
-        let row = &found.candidate;
         let count = |n: i32| u64::try_from(n).unwrap_or(0);
         Related {
             invite_protocol: found.invite_protocol.as_deref().map(Cow::Borrowed),
-            visibility: projection::visibility_of(row.visibility),
-            join_restriction: projection::restriction_of(row.join_restriction),
-            closed: row.closed,
-            max_members: count(row.max_members),
-            member_count: count(row.member_count),
+            visibility: projection::visibility_of(found.codes.visibility),
+            join_restriction: projection::restriction_of(found.codes.join_restriction),
+            closed: found.closed,
+            max_members: count(found.max_members),
+            member_count: count(found.member_count),
             system: &self.system,
             custom: &self.custom,
             whole: None,
@@ -160,7 +159,7 @@ impl Directory {
     }
 
     fn is_due_activity(&self, row: &ActivityRow) -> bool {
-        let due = row.session.as_ref().and_then(|session| session.candidate.next_timer_at);
+        let due = row.session.as_ref().and_then(|session| session.next_timer_at);
         due.is_some_and(|due| due <= self.clock.now())
     }
 
@@ -171,7 +170,7 @@ impl Directory {
         asker: Asker<'_>,
         with: With,
     ) -> Result<Vec<ActivityRow>, DirectoryError> {
-        let sid = |row: &ActivityRow| Some(row.session.as_ref()?.candidate.reference.sid);
+        let sid = |row: &ActivityRow| Some(row.session.as_ref()?.reference.sid);
         let due: BTreeSet<Uuid> = rows.iter().filter(|row| self.is_due_activity(row)).filter_map(sid).collect();
         if due.is_empty() {
             return Ok(rows);
@@ -250,7 +249,7 @@ impl Directory {
         }
         let game_types = service.game_types();
         let Some(found) = &row.session else { return Ok(Some(render(&Shown::bare(&handle, game_types), asker.include))) };
-        let at = &found.candidate.reference;
+        let at = &found.reference;
         handle.reference = projection::reference_of(at).ok_or_else(|| corrupt(at.sid))?;
         let told = self
             .read_found(found, &handle.reference, asker)
@@ -277,7 +276,7 @@ impl Directory {
         let mut told = Told { readable: false, system: Object::new(), custom: Json::object(), owners: None, whole: None };
         let Some(body) = &found.body else { return Ok(told) };
         if with.facts {
-            told.readable = self.may_read_found(&found.candidate, body, reference, asker.principal)?;
+            told.readable = self.may_read_found(found, body, reference, asker.principal)?;
         }
         if let Some(private) = &found.private {
             told.whole = Some(stored::read(reference, body, private)?);
@@ -303,18 +302,18 @@ impl Directory {
     /// viewer of a broadcast.
     fn may_read_found(
         &self,
-        row: &CandidateRow,
+        found: &ActivitySessionRow,
         body: &str,
         reference: &SessionReference,
         principal: &Principal,
     ) -> Result<bool, stored::Corrupt> {
         let near = Nearness {
-            member: row.caller_state.is_some(),
-            followed: row.facts.followed || (self.options.everybody_follows && row.accepted_count > 0),
-            local: row.facts.local,
+            member: found.codes.caller_is_member,
+            followed: found.codes.facts.followed || (self.options.everybody_follows && found.accepted_count > 0),
+            local: found.codes.facts.local,
         };
         let (visibility, restriction) =
-            (projection::visibility_of(row.visibility), projection::restriction_of(row.read_restriction));
+            (projection::visibility_of(found.codes.visibility), projection::restriction_of(found.codes.read_restriction));
         if near.may_read(visibility, restriction) || principal.is_server_for(&reference.scid) {
             return Ok(true);
         }
