@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::catalog::Service;
 use super::handles::handle_of;
 use super::sessions::corrupt;
-use super::{Directory, DirectoryError};
+use super::{Directory, DirectoryError, Queries};
 use crate::domain::access::{self, Nearness};
 use crate::domain::handle::{ActivityQuery, Handle, Include, Owners, People};
 use crate::domain::names::{MemberIndex, Scid, SessionReference, Xuid};
@@ -33,6 +33,7 @@ const PAGE_MIN: usize = 32;
 /// Who asks for activities, and for what of them.
 #[derive(Clone, Copy)]
 struct Asker<'a> {
+    over: &'a Queries,
     principal: &'a Arc<Principal>,
     /// The users who ask.
     callers: &'a [u64],
@@ -97,15 +98,29 @@ impl Told {
 }
 
 impl Directory {
-    /// Finds the activities of users (H-50 to H-59) and shows them.
+    /// Finds the activities of users (H-50 to H-59) over the connections of all, and shows them.
+    ///
+    /// # Errors
+    /// 403 for somebody else's list of people (H-55) and for service configs the caller may not use.
+    pub async fn query_activities(
+        &self,
+        query: &ActivityQuery,
+        principal: &Arc<Principal>,
+        include: Include,
+    ) -> Result<Vec<Json>, DirectoryError> {
+        self.query_activities_over(&self.queries, query, principal, include).await
+    }
+
+    /// The same over a thread's own connections.
     ///
     /// They are found and put in order without documents, which are loaded only for as many as are about to be shown; at once where
     /// nearly all that can be found are: of so many owners, one each (H-20).
     ///
     /// # Errors
     /// 403 for somebody else's list of people (H-55) and for service configs the caller may not use.
-    pub async fn query_activities(
+    pub async fn query_activities_over(
         &self,
+        over: &Queries,
         query: &ActivityQuery,
         principal: &Arc<Principal>,
         include: Include,
@@ -122,7 +137,7 @@ impl Directory {
         }
         let callers: Vec<u64> = principal.users().iter().map(|user| user.xuid.0).collect();
         let device_ids: Vec<&str> = principal.users().iter().filter_map(|user| user.device_id.as_deref()).collect();
-        let asker = Asker { principal, callers: &callers, device_ids: &device_ids, include };
+        let asker = Asker { over, principal, callers: &callers, device_ids: &device_ids, include };
         let few = query.owners.people().is_none() && query.scid.is_some() && owners.len() <= query.take;
         let at_once = if few { asker.needs() } else { With::default() };
         let ask = ActivitiesAsk {
@@ -135,7 +150,7 @@ impl Directory {
             only: None,
             limit: FOUND_MAX,
         };
-        let mut rows = VecDeque::from(self.store.find_activities(ask, self.clock.now()).await?);
+        let mut rows = VecDeque::from(self.find_activities(over, ask).await?);
         let mut seen = HashSet::new();
         let usable = |scid: Uuid| self.catalog.service(&scid.into(), principal).is_ok();
         rows.retain(|row| seen.insert(row.handle.id) && usable(row.handle.reference.scid));
@@ -156,6 +171,12 @@ impl Directory {
             }
         }
         Ok(results)
+    }
+
+    /// Finds activities when it is this query's turn.
+    async fn find_activities(&self, over: &Queries, ask: ActivitiesAsk<'_>) -> Result<Vec<ActivityRow>, DirectoryError> {
+        let (store, _turn) = over.turn().await?;
+        Ok(store.find_activities(ask, self.clock.now()).await?)
     }
 
     fn is_due_activity(&self, row: &ActivityRow) -> bool {
@@ -193,7 +214,7 @@ impl Directory {
             only: Some(&ids),
             limit: FOUND_MAX,
         };
-        let found = self.store.find_activities(ask, self.clock.now()).await?;
+        let found = self.find_activities(asker.over, ask).await?;
         let mut found: HashMap<Uuid, ActivityRow> = found.into_iter().map(|row| (row.handle.id, row)).collect();
         Ok(ids.iter().filter_map(|id| found.remove(id)).collect())
     }

@@ -8,7 +8,7 @@ use tracing::warn;
 use uuid::Uuid;
 
 use super::sessions::corrupt;
-use super::{Directory, DirectoryError};
+use super::{Directory, DirectoryError, Queries};
 use crate::domain::access::{self, Nearness};
 use crate::domain::names::{TemplateName, Xuid};
 use crate::domain::principal::Principal;
@@ -31,6 +31,7 @@ const SETTLED_AT_ONCE: usize = 128;
 /// A query, who asks it, and how many candidates are read at a time.
 #[derive(Clone, Copy)]
 struct Search<'a> {
+    over: &'a Queries,
     query: &'a SessionQuery,
     principal: &'a Arc<Principal>,
     /// Per list.
@@ -71,19 +72,32 @@ pub struct Found {
 }
 
 impl Directory {
-    /// Answers a session query whose parameters are sound; judges first whether the caller may ask it.
+    /// Answers a session query whose parameters are sound, over the connections of all; judges first whether the caller may ask it.
+    ///
+    /// # Errors
+    /// 403; what the store cannot do.
+    pub async fn query(&self, query: &SessionQuery, principal: &Arc<Principal>) -> Result<Vec<Found>, DirectoryError> {
+        self.query_over(&self.queries, query, principal).await
+    }
+
+    /// The same over a thread's own connections.
     ///
     /// The lists of several users are read together, a page of each in one statement, and come one after another. A list ends
     /// where too many candidates were looked at, as where a stranger asks for a keyword that thousands of unreadable sessions carry.
     ///
     /// # Errors
     /// 403; what the store cannot do.
-    pub async fn query(&self, query: &SessionQuery, principal: &Arc<Principal>) -> Result<Vec<Found>, DirectoryError> {
+    pub async fn query_over(
+        &self,
+        over: &Queries,
+        query: &SessionQuery,
+        principal: &Arc<Principal>,
+    ) -> Result<Vec<Found>, DirectoryError> {
         query.authorise(principal)?;
         if query.take == 0 {
             return Ok(Vec::new());
         }
-        let mut search = Search { query, principal, limit: 0 };
+        let mut search = Search { over, query, principal, limit: 0 };
         let mut lists: Vec<List> = query.xuids.iter().map(|xuid| List::of(Some(*xuid))).collect();
         if lists.is_empty() && query.keyword.is_some() {
             lists.push(List::of(None));
@@ -178,8 +192,9 @@ impl Directory {
     }
 
     /// Reads the next page of each list in one statement.
-    async fn pages(&self, search: Search<'_>, lists: &[&List]) -> Result<Vec<Vec<CandidateRow>>, StoreError> {
-        let Search { query, principal, limit } = search;
+    async fn pages(&self, search: Search<'_>, lists: &[&List]) -> Result<Vec<Vec<CandidateRow>>, DirectoryError> {
+        let Search { over, query, principal, limit } = search;
+        let (store, _turn) = over.turn().await?;
         let template_key = query.template.as_ref().map(TemplateName::key);
         let template_key = template_key.as_deref();
         let callers: Vec<u64> = principal.users().iter().map(|user| user.xuid.0).collect();
@@ -189,7 +204,7 @@ impl Directory {
         if let ([List { found: Found { xuid: None, .. }, after, .. }], Some(keyword)) = (lists, keyword) {
             let after = after.as_ref();
             let ask = CandidatesByKeyword { keyword, scid, template_key, after, callers, device_ids, limit };
-            return Ok(vec![self.store.find_candidates_by_keyword(ask).await?]);
+            return Ok(vec![store.find_candidates_by_keyword(ask).await?]);
         }
         let ask_of = |list: &&List| Some(XuidAsk { xuid: list.found.xuid?.0, after: list.after.clone() });
         let asks: Vec<XuidAsk> = lists.iter().filter_map(ask_of).collect();
@@ -202,7 +217,7 @@ impl Directory {
         let (private, now) = (query.private, self.clock.now());
         let asks = asks.as_slice();
         let ask = CandidatesByXuid { asks, scid, template_key, keyword, callers, device_ids, states, private, now, limit };
-        self.store.find_candidates_by_xuid(ask).await
+        Ok(store.find_candidates_by_xuid(ask).await?)
     }
 
     /// Turns a session that is still due after all rounds into a candidate, by its settled state in memory.

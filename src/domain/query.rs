@@ -164,6 +164,12 @@ impl Candidate {
 }
 
 impl SessionQuery {
+    /// How many results there are at most.
+    #[must_use]
+    pub fn results_max(&self) -> usize {
+        self.xuids.len().max(1) * self.take as usize
+    }
+
     /// Judges whether the caller may ask this at all, whether or not anything would match.
     ///
     /// # Errors

@@ -43,7 +43,10 @@ async fn answer(call: &Call<'_>, query: SessionQuery) -> Answer {
     let (directory, principal) = (Arc::clone(&call.service.directory), Arc::clone(&call.principal));
     // What was found is rendered, and let go, by the thread that read it.
     let render = |found: Vec<Found>| query::found(found.iter().map(|found| (found.xuid, &found.candidates[..])));
-    let answer = call.service.run(async move { directory.query(&query, &principal).await.map(render) }).await?;
+    let answer = match call.reader.queries(query.results_max()) {
+        Some(own) => render(directory.query_over(own, &query, &principal).await?),
+        None => call.service.run(async move { directory.query(&query, &principal).await.map(render) }).await?,
+    };
     Ok(reply::json(StatusCode::OK, answer).into())
 }
 
