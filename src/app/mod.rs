@@ -35,7 +35,7 @@ use chores::start_chores;
 pub use chores::{House, take_statistics};
 use clocks::{follow_clock, take_dev_lease};
 use options::{directory_options, embedded_options, request_rules, social_source, socket_options};
-pub use parts::{Parts, READER_CONNECTIONS, Running, Seat};
+pub use parts::{Parts, Running, Seat};
 pub use tls::{Certificate, TlsError, TlsFiles};
 pub use warnings::{Warning, warnings};
 
@@ -193,6 +193,7 @@ async fn serve_on(
         certificate: certificate.clone(),
         workers: settings.server.workers,
         readers: options::readers(settings),
+        queries_each: options::queries_each(settings),
         drain: Duration::from_millis(settings.server.drain_ms),
         shutdown: Duration::from_millis(settings.server.shutdown_ms),
         head_timeout: Duration::from_millis(settings.server.head_timeout_ms),

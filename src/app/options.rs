@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 
-use super::parts::READER_CONNECTIONS;
-use crate::directory;
+use crate::directory::{self, READER_CONNECTIONS};
 use crate::domain::limits::{Limits, UnknownFields};
 use crate::domain::throttle::{Limit, Numbers, Window};
 use crate::embedded::EmbeddedOptions;
@@ -16,6 +15,9 @@ use crate::rta;
 use crate::settings::{self, Settings, SocialSettings, SocialSource, SocketSettings, ThrottleSettings};
 use crate::social::{self, HttpOptions};
 
+/// How many queries a worker has under way at a time over connections of its own, where there are enough of them: while the server
+/// answers one, another one is read and rendered.
+const QUERIES_EACH: u32 = 2;
 /// How many searches run at a time where connections abound.
 const SEARCHES_MAX: usize = 6;
 /// The most connections of the private server: the pool, and room for people with psql and for measurements beside the service.
@@ -106,6 +108,7 @@ pub(super) fn directory_options(settings: &Settings) -> directory::Options {
         everybody_follows: settings.social.everybody_follows_everybody,
         search_rows: settings.search.rows_max.into(),
         searches: (shared_connections(settings) as usize / 2).min(SEARCHES_MAX),
+        queries: shared_connections(settings) as usize / 2,
         gatherers: directory::GATHERERS,
         queue_per_session: settings.queues.per_session,
         queue_total: settings.queues.total,
@@ -123,10 +126,19 @@ pub(super) fn readers(settings: &Settings) -> usize {
     workers.min((settings.database.pool_max / (2 * READER_CONNECTIONS)) as usize)
 }
 
+/// How many further connections each of those has for queries: what is left of that half, as far as it is of use.
+pub(super) fn queries_each(settings: &Settings) -> u32 {
+    let share = (settings.database.pool_max / 2).checked_div(own(settings)).unwrap_or(0);
+    share.saturating_sub(READER_CONNECTIONS).min(QUERIES_EACH)
+}
+
 /// The connections that are no worker's own.
 pub(super) fn shared_connections(settings: &Settings) -> u32 {
-    let own = u32::try_from(readers(settings)).expect("there are fewer readers than connections");
-    settings.database.pool_max - own * READER_CONNECTIONS
+    settings.database.pool_max - own(settings) * (READER_CONNECTIONS + queries_each(settings))
+}
+
+fn own(settings: &Settings) -> u32 {
+    u32::try_from(readers(settings)).expect("there are fewer readers than connections")
 }
 
 pub(super) fn request_rules(settings: &Settings, dev: bool) -> Rules {
@@ -165,18 +177,21 @@ mod tests {
         let defaults = Settings::load(Overrides::default(), &Environment::default());
         let mut settings = defaults.expect("the defaults are sound").settings;
         for (workers, pool_max, expected) in [
-            (2, 16, (2, 12, 6)),
-            (1, 16, (1, 14, 6)),
-            (32, 16, (4, 8, 4)),
-            (1024, 1000, (250, 500, 6)),
-            (2, 7, (1, 5, 2)),
-            (2, 3, (0, 3, 1)),
-            (2, 1, (0, 1, 0)),
+            (2, 16, (2, 2, 8, 4)),
+            (1, 16, (1, 2, 12, 6)),
+            (3, 16, (3, 0, 10, 5)),
+            (3, 18, (3, 1, 9, 4)),
+            (32, 16, (4, 0, 8, 4)),
+            (1024, 1000, (250, 0, 500, 6)),
+            (2, 7, (1, 1, 4, 2)),
+            (2, 3, (0, 0, 3, 1)),
+            (2, 1, (0, 0, 1, 0)),
         ] {
             settings.server.workers = workers;
             settings.database.pool_max = pool_max;
             let searches = directory_options(&settings).searches;
-            assert_eq!((readers(&settings), shared_connections(&settings), searches), expected, "{workers} of {pool_max}");
+            let found = (readers(&settings), queries_each(&settings), shared_connections(&settings), searches);
+            assert_eq!(found, expected, "{workers} of {pool_max}");
         }
     }
 }

@@ -31,8 +31,6 @@ const BACKLOG: i32 = 4096;
 
 /// How many TLS handshakes of one worker may be under way: clients that begin one and stall must not keep others out for long.
 const HANDSHAKES_MAX: usize = 16_384;
-/// The connections of a worker that reads for itself: one for sessions, one for handles.
-pub const READER_CONNECTIONS: u32 = 2;
 /// How long connections to the database may take to close, beyond what requests under way may take.
 const CLOSING: Duration = Duration::from_secs(2);
 
@@ -60,8 +58,10 @@ pub struct Parts {
     pub certificate: Option<Arc<Certificate>>,
     /// Worker threads; 0 means one per core.
     pub workers: usize,
-    /// How many of them read for themselves, with [`READER_CONNECTIONS`] each; the others share what reads for all.
+    /// How many of them read for themselves, over connections of their own; the others share what reads for all.
     pub readers: usize,
+    /// How many queries each of those has under way at a time, over further connections of its own; 0: all queries share those of all.
+    pub queries_each: u32,
     /// How long the service answers on at shutdown, not ready any more, before it stops listening.
     pub drain: Duration,
     /// How long running requests may take after that.
@@ -133,7 +133,7 @@ impl Parts {
         let mut server = HttpServer::new(move || {
             // This runs once on each worker's own thread.
             let own = begun.fetch_add(1, Ordering::Relaxed) < self.readers;
-            let reader = if own { reading.reader(READER_CONNECTIONS) } else { shared.clone() };
+            let reader = if own { reading.reader(self.queries_each) } else { shared.clone() };
             let app =
                 App::new().wrap(from_fn(http::mind_the_connection)).app_data(service.clone()).app_data(web::Data::new(reader));
             app.configure(http::configure)

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::catalog::Service;
 use super::handles::handle_of;
 use super::sessions::corrupt;
-use super::{Directory, DirectoryError};
+use super::{Directory, DirectoryError, Queries};
 use crate::domain::access::{self, Nearness};
 use crate::domain::handle::{ActivityQuery, Handle, Include, Owners, People};
 use crate::domain::names::{MemberIndex, Scid, SessionReference, Xuid};
@@ -18,7 +18,7 @@ use crate::domain::principal::Principal;
 use crate::domain::refusal::Refusal;
 use crate::domain::session::{Session, Visibility};
 use crate::json::{Json, Object};
-use crate::store::rows::{ActivityRow, ActivitySessionRow, CandidateRow};
+use crate::store::rows::{ActivityRow, ActivitySessionRow};
 use crate::store::{ActivitiesAsk, StoreError, With, projection};
 use crate::wire::handle::{Related, Shown, render};
 use crate::wire::stored;
@@ -33,6 +33,7 @@ const PAGE_MIN: usize = 32;
 /// Who asks for activities, and for what of them.
 #[derive(Clone, Copy)]
 struct Asker<'a> {
+    over: &'a Queries,
     principal: &'a Arc<Principal>,
     /// The users who ask.
     callers: &'a [u64],
@@ -53,10 +54,10 @@ impl Asker<'_> {
     /// Whether an activity is to be seen, as far as its columns tell: not in a private session that no caller is a member of (H-57),
     /// nor, with related data, where its owner does not play (H-21). A session that is due tells nothing yet.
     fn may_be_shown(&self, row: &ActivityRow, due: bool) -> bool {
-        let Some(ActivitySessionRow { candidate, .. }) = &row.session else { return !self.include.related_info };
-        let server = self.principal.is_server_for(&candidate.reference.scid.into());
-        let hidden = projection::visibility_of(candidate.visibility) == Visibility::Private && candidate.caller_state.is_none();
-        let idle = self.include.related_info && candidate.member_state != Some(ACTIVE);
+        let Some(ActivitySessionRow { reference, codes, .. }) = &row.session else { return !self.include.related_info };
+        let server = self.principal.is_server_for(&reference.scid.into());
+        let hidden = projection::visibility_of(codes.visibility) == Visibility::Private && !codes.caller_is_member;
+        let idle = self.include.related_info && codes.member_state != Some(ACTIVE);
         due || !(hidden && !server || idle)
     }
 }
@@ -81,15 +82,14 @@ impl Told {
         if let Some(session) = &self.whole {
             return Related::of(session);
         }
-        let row = &found.candidate;
         let count = |n: i32| u64::try_from(n).unwrap_or(0);
         Related {
             invite_protocol: found.invite_protocol.as_deref().map(Cow::Borrowed),
-            visibility: projection::visibility_of(row.visibility),
-            join_restriction: projection::restriction_of(row.join_restriction),
-            closed: row.closed,
-            max_members: count(row.max_members),
-            member_count: count(row.member_count),
+            visibility: projection::visibility_of(found.codes.visibility),
+            join_restriction: projection::restriction_of(found.codes.join_restriction),
+            closed: found.closed,
+            max_members: count(found.max_members),
+            member_count: count(found.member_count),
             system: &self.system,
             custom: &self.custom,
             whole: None,
@@ -98,15 +98,29 @@ impl Told {
 }
 
 impl Directory {
-    /// Finds the activities of users (H-50 to H-59) and shows them.
+    /// Finds the activities of users (H-50 to H-59) over the connections of all, and shows them.
+    ///
+    /// # Errors
+    /// 403 for somebody else's list of people (H-55) and for service configs the caller may not use.
+    pub async fn query_activities(
+        &self,
+        query: &ActivityQuery,
+        principal: &Arc<Principal>,
+        include: Include,
+    ) -> Result<Vec<Json>, DirectoryError> {
+        self.query_activities_over(&self.queries, query, principal, include).await
+    }
+
+    /// The same over a thread's own connections.
     ///
     /// They are found and put in order without documents, which are loaded only for as many as are about to be shown; at once where
     /// nearly all that can be found are: of so many owners, one each (H-20).
     ///
     /// # Errors
     /// 403 for somebody else's list of people (H-55) and for service configs the caller may not use.
-    pub async fn query_activities(
+    pub async fn query_activities_over(
         &self,
+        over: &Queries,
         query: &ActivityQuery,
         principal: &Arc<Principal>,
         include: Include,
@@ -123,7 +137,7 @@ impl Directory {
         }
         let callers: Vec<u64> = principal.users().iter().map(|user| user.xuid.0).collect();
         let device_ids: Vec<&str> = principal.users().iter().filter_map(|user| user.device_id.as_deref()).collect();
-        let asker = Asker { principal, callers: &callers, device_ids: &device_ids, include };
+        let asker = Asker { over, principal, callers: &callers, device_ids: &device_ids, include };
         let few = query.owners.people().is_none() && query.scid.is_some() && owners.len() <= query.take;
         let at_once = if few { asker.needs() } else { With::default() };
         let ask = ActivitiesAsk {
@@ -136,7 +150,7 @@ impl Directory {
             only: None,
             limit: FOUND_MAX,
         };
-        let mut rows = VecDeque::from(self.store.find_activities(ask, self.clock.now()).await?);
+        let mut rows = VecDeque::from(self.find_activities(over, ask).await?);
         let mut seen = HashSet::new();
         let usable = |scid: Uuid| self.catalog.service(&scid.into(), principal).is_ok();
         rows.retain(|row| seen.insert(row.handle.id) && usable(row.handle.reference.scid));
@@ -159,8 +173,14 @@ impl Directory {
         Ok(results)
     }
 
+    /// Finds activities when it is this query's turn.
+    async fn find_activities(&self, over: &Queries, ask: ActivitiesAsk<'_>) -> Result<Vec<ActivityRow>, DirectoryError> {
+        let (store, _turn) = over.turn().await?;
+        Ok(store.find_activities(ask, self.clock.now()).await?)
+    }
+
     fn is_due_activity(&self, row: &ActivityRow) -> bool {
-        let due = row.session.as_ref().and_then(|session| session.candidate.next_timer_at);
+        let due = row.session.as_ref().and_then(|session| session.next_timer_at);
         due.is_some_and(|due| due <= self.clock.now())
     }
 
@@ -171,7 +191,7 @@ impl Directory {
         asker: Asker<'_>,
         with: With,
     ) -> Result<Vec<ActivityRow>, DirectoryError> {
-        let sid = |row: &ActivityRow| Some(row.session.as_ref()?.candidate.reference.sid);
+        let sid = |row: &ActivityRow| Some(row.session.as_ref()?.reference.sid);
         let due: BTreeSet<Uuid> = rows.iter().filter(|row| self.is_due_activity(row)).filter_map(sid).collect();
         if due.is_empty() {
             return Ok(rows);
@@ -194,7 +214,7 @@ impl Directory {
             only: Some(&ids),
             limit: FOUND_MAX,
         };
-        let found = self.store.find_activities(ask, self.clock.now()).await?;
+        let found = self.find_activities(asker.over, ask).await?;
         let mut found: HashMap<Uuid, ActivityRow> = found.into_iter().map(|row| (row.handle.id, row)).collect();
         Ok(ids.iter().filter_map(|id| found.remove(id)).collect())
     }
@@ -250,7 +270,7 @@ impl Directory {
         }
         let game_types = service.game_types();
         let Some(found) = &row.session else { return Ok(Some(render(&Shown::bare(&handle, game_types), asker.include))) };
-        let at = &found.candidate.reference;
+        let at = &found.reference;
         handle.reference = projection::reference_of(at).ok_or_else(|| corrupt(at.sid))?;
         let told = self
             .read_found(found, &handle.reference, asker)
@@ -277,7 +297,7 @@ impl Directory {
         let mut told = Told { readable: false, system: Object::new(), custom: Json::object(), owners: None, whole: None };
         let Some(body) = &found.body else { return Ok(told) };
         if with.facts {
-            told.readable = self.may_read_found(&found.candidate, body, reference, asker.principal)?;
+            told.readable = self.may_read_found(found, body, reference, asker.principal)?;
         }
         if let Some(private) = &found.private {
             told.whole = Some(stored::read(reference, body, private)?);
@@ -303,18 +323,18 @@ impl Directory {
     /// viewer of a broadcast.
     fn may_read_found(
         &self,
-        row: &CandidateRow,
+        found: &ActivitySessionRow,
         body: &str,
         reference: &SessionReference,
         principal: &Principal,
     ) -> Result<bool, stored::Corrupt> {
         let near = Nearness {
-            member: row.caller_state.is_some(),
-            followed: row.facts.followed || (self.options.everybody_follows && row.accepted_count > 0),
-            local: row.facts.local,
+            member: found.codes.caller_is_member,
+            followed: found.codes.facts.followed || (self.options.everybody_follows && found.accepted_count > 0),
+            local: found.codes.facts.local,
         };
         let (visibility, restriction) =
-            (projection::visibility_of(row.visibility), projection::restriction_of(row.read_restriction));
+            (projection::visibility_of(found.codes.visibility), projection::restriction_of(found.codes.read_restriction));
         if near.may_read(visibility, restriction) || principal.is_server_for(&reference.scid) {
             return Ok(true);
         }

@@ -35,9 +35,11 @@ mod waiting;
 mod writer;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use tokio::sync::{OnceCell, mpsc};
+use tokio::sync::{OnceCell, Semaphore, SemaphorePermit, mpsc};
+use tokio::time::timeout;
 use uuid::Uuid;
 
 use crate::ambient::{Clock, Ids};
@@ -56,7 +58,7 @@ pub use bans::Bans;
 pub use error::DirectoryError;
 pub(crate) use gather::Gather;
 pub use queries::Found;
-pub use reader::Reader;
+pub use reader::{Queries, READER_CONNECTIONS, Reader};
 pub use search::FoundListings;
 pub use sessions::WriteRequest;
 pub use social::ExportKey;
@@ -64,6 +66,9 @@ use writer::Writer;
 
 /// How many tasks gather writes: enough to keep the database busy, few enough for batches to form.
 pub const GATHERERS: usize = 2;
+
+/// How long a query or a search waits for its turn.
+const TURN_MAX: Duration = Duration::from_secs(3);
 
 /// How the directory works; plain values from the settings.
 #[derive(Debug, Clone)]
@@ -76,6 +81,8 @@ pub struct Options {
     pub search_rows: i64,
     /// How many searches run at a time: they take longer than anything else, and the connections are needed for writes.
     pub searches: usize,
+    /// How many queries have a statement under way at a time, of those that no thread answers over connections of its own.
+    pub queries: usize,
     /// How many tasks gather writes.
     pub gatherers: usize,
     /// How many writes may wait for one session.
@@ -129,9 +136,10 @@ pub struct Directory {
     writer: Writer,
     outlet: Outlet,
     sweeping: tokio::sync::Mutex<()>,
-    searching: tokio::sync::Semaphore,
+    queries: Queries,
+    searching: Semaphore,
     /// Whoever reads all members of a large session.
-    inspecting: tokio::sync::Semaphore,
+    inspecting: Semaphore,
     started: OnceCell<()>,
 }
 
@@ -140,7 +148,7 @@ impl Directory {
     #[must_use]
     pub fn start(store: Store, clock: Clock, ids: Ids, options: Options) -> Self {
         let options = Arc::new(options);
-        let searches = options.searches.max(1);
+        let (queries, searches) = (options.queries.max(1), options.searches.max(1));
         let outlet = Outlet::default();
         let facts = store.clone();
         let doorkeeper = Gather::start(move |asks: Vec<FactsAsk>| {
@@ -161,14 +169,15 @@ impl Directory {
             doorkeeper,
             prober,
             ticketer,
-            reader: Reader::start(&store, &clock, &options.metrics),
+            reader: Reader::start(&store, &clock, &options.metrics, 0),
             writer: Writer::start(&store, &clock, &ids, &options, &outlet),
             outlet,
             catalog: Arc::default(),
             bans: Bans::default(),
             sweeping: tokio::sync::Mutex::default(),
-            searching: tokio::sync::Semaphore::new(searches),
-            inspecting: tokio::sync::Semaphore::new(1),
+            queries: Queries::over(&store, queries),
+            searching: Semaphore::new(searches),
+            inspecting: Semaphore::new(1),
             started: OnceCell::new(),
             store,
             clock,
@@ -177,11 +186,12 @@ impl Directory {
         }
     }
 
-    /// Reads for one thread, gathered and answered on it: what is asked there is answered without waking another. They take so many
-    /// connections beside those of the store. Must be called inside that thread's runtime.
+    /// Reads for one thread, gathered and answered on it, and queries: what is asked there is answered without waking another. They take
+    /// [`READER_CONNECTIONS`] beside those of the store, and one for each of so many queries at a time. Must be called inside that
+    /// thread's runtime.
     #[must_use]
-    pub fn reader(&self, connections: u32) -> Reader {
-        Reader::start(&self.store.here(connections), &self.clock, self.metrics())
+    pub fn reader(&self, queries: u32) -> Reader {
+        Reader::start(&self.store.here(READER_CONNECTIONS + queries), &self.clock, self.metrics(), queries)
     }
 
     /// The reads of all threads that have no reader of their own.
@@ -251,6 +261,11 @@ impl Directory {
     pub fn clock(&self) -> &Clock {
         &self.clock
     }
+}
+
+/// Waits for a turn at what only some may do at a time.
+async fn turn(turns: &Semaphore) -> Result<SemaphorePermit<'_>, DirectoryError> {
+    timeout(TURN_MAX, turns.acquire()).await.ok().and_then(Result::ok).ok_or(DirectoryError::Busy)
 }
 
 /// The actor of a change, as the log names it: `xuid:1`, `svc:name`.

@@ -2,15 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
 
-use tokio::time::timeout;
 use tracing::error;
 use uuid::Uuid;
 
 use super::queue::View;
 use super::sessions::corrupt;
-use super::{Directory, DirectoryError};
+use super::{Directory, DirectoryError, turn};
 use crate::domain::filter::{List, Subject as _};
 use crate::domain::handle::{Include, People};
 use crate::domain::names::{MemberIndex, Scid, TemplateName, Xuid};
@@ -27,8 +25,6 @@ use crate::wire::stored;
 
 /// How often a page is read again because something on it was due.
 const ROUNDS: usize = 3;
-/// How long a search waits for its turn.
-const TURN_MAX: Duration = Duration::from_secs(3);
 
 /// A page of search handles.
 #[derive(Debug, Clone)]
@@ -66,8 +62,7 @@ impl Directory {
             return Ok(FoundListings { results: Vec::new(), continuation: None });
         }
         self.settle_listed().await?;
-        let turn = timeout(TURN_MAX, self.searching.acquire()).await;
-        let _turn = turn.map_err(|_| DirectoryError::Busy)?.map_err(|_| DirectoryError::Busy)?;
+        let _turn = turn(&self.searching).await?;
         let take = i64::from(query.take);
         let ask = SearchAsk {
             scopes: &scopes,

@@ -47,11 +47,11 @@ pub enum Reported {
 }
 
 impl Reported {
-    /// What a session of this visibility and these counts reports.
+    /// What a session of this visibility reports when its slots are taken, or are not.
     #[must_use]
-    pub fn of(visibility: Visibility, members: u64, most: u64) -> Self {
+    pub fn of(visibility: Visibility, full: bool) -> Self {
         match visibility {
-            Visibility::Open if members >= most => Self::Full,
+            Visibility::Open if full => Self::Full,
             Visibility::Open => Self::Open,
             Visibility::Visible => Self::Visible,
             Visibility::Private => Self::Private,
@@ -118,10 +118,8 @@ pub struct Candidate {
     pub read_restriction: Restriction,
     /// Its version (S-31).
     pub version: u64,
-    /// Its slots.
-    pub max_members: u64,
-    /// Its members, reservations included.
-    pub member_count: u64,
+    /// Whether every slot is taken, reservations included.
+    pub full: bool,
     /// Its members without reservations.
     pub accepted_count: u64,
     /// Its keywords as they were written.
@@ -156,8 +154,7 @@ impl Candidate {
             join_restriction: session.join_restriction(),
             read_restriction: session.read_restriction(),
             version: session.version(),
-            max_members: session.max_members() as u64,
-            member_count: session.member_count() as u64,
+            full: session.is_full(),
             accepted_count: session.accepted_count() as u64,
             keywords: session.keywords(),
             membership: member.map(|member| (member.state.into(), session.turn().contains(&member.index))),
@@ -167,6 +164,12 @@ impl Candidate {
 }
 
 impl SessionQuery {
+    /// How many results there are at most.
+    #[must_use]
+    pub fn results_max(&self) -> usize {
+        self.xuids.len().max(1) * self.take as usize
+    }
+
     /// Judges whether the caller may ask this at all, whether or not anything would match.
     ///
     /// # Errors
@@ -193,7 +196,7 @@ impl SessionQuery {
                 Some((Status::Reserved, _)) => self.reservations,
                 None => false,
             };
-        let reported = Reported::of(candidate.visibility, candidate.member_count, candidate.max_members);
+        let reported = Reported::of(candidate.visibility, candidate.full);
         by_user
             && self
                 .keyword

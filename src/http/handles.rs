@@ -15,7 +15,7 @@ use super::sessions::{show, submit};
 use super::{Answer, ApiError, Call, reply};
 use crate::directory::DirectoryError;
 use crate::domain::command::Target;
-use crate::domain::handle::People;
+use crate::domain::handle::{Owners, People};
 use crate::domain::names::HandleId;
 use crate::domain::throttle::Counted;
 use crate::wire::handle_request::{HandleQuery, Wanted};
@@ -123,6 +123,13 @@ pub async fn query(mut call: Call<'_>) -> Answer {
         call.service.know(&[*of]).await;
     }
     let (directory, principal) = (Arc::clone(&call.service.directory), Arc::clone(&call.principal));
+    if let HandleQuery::Activities(query) = &query
+        && let Owners::Xuids(owners) = &query.owners
+        && let Some(own) = call.reader.queries(owners.len())
+    {
+        let found = directory.query_activities_over(own, query, &principal, include).await?;
+        return Ok(reply::json(StatusCode::OK, wire_query::results(found)).into());
+    }
     let work = async move {
         Ok::<_, DirectoryError>(match query {
             HandleQuery::Activities(query) => wire_query::results(directory.query_activities(&query, &principal, include).await?),

@@ -8,6 +8,7 @@ use super::extract::body;
 use super::openapi::params::{ContractHeaders, ServiceParts, TemplateParts};
 use super::openapi::shapes::{Template, TemplateNames};
 use super::{Answer, ApiError, Call, reply};
+use crate::directory::Found;
 use crate::domain::names::{Scid, TemplateName};
 use crate::domain::query::SessionQuery;
 use crate::json::Json;
@@ -40,9 +41,13 @@ fn scope(call: &Call, scid: &str, template: Option<&str>) -> Result<(Scid, Optio
 
 async fn answer(call: &Call<'_>, query: SessionQuery) -> Answer {
     let (directory, principal) = (Arc::clone(&call.service.directory), Arc::clone(&call.principal));
-    let found = call.service.run(async move { directory.query(&query, &principal).await }).await?;
-    let found = query::found(found.iter().map(|found| (&found.candidate, found.xuid)));
-    Ok(reply::json(StatusCode::OK, found).into())
+    // What was found is rendered, and let go, by the thread that read it.
+    let render = |found: Vec<Found>| query::found(found.iter().map(|found| (found.xuid, &found.candidates[..])));
+    let answer = match call.reader.queries(query.results_max()) {
+        Some(own) => render(directory.query_over(own, &query, &principal).await?),
+        None => call.service.run(async move { directory.query(&query, &principal).await.map(render) }).await?,
+    };
+    Ok(reply::json(StatusCode::OK, answer).into())
 }
 
 /// Lists the names of a service config's templates.

@@ -247,9 +247,7 @@ impl Text {
             return Self(plain.into());
         }
         let mut out = String::with_capacity(plain.len() + 8);
-        for c in plain.chars() {
-            push_escaped(c, &mut out);
-        }
+        escape(plain, &mut out);
         Self(out.into())
     }
 
@@ -307,6 +305,21 @@ impl fmt::Display for Text {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
+}
+
+/// Writes a plain string as JSON, without a value in between.
+pub fn write_text(plain: &str, out: &mut String) {
+    out.push('"');
+    if plain.bytes().any(needs_escape) {
+        escape(plain, out);
+    } else {
+        out.push_str(plain);
+    }
+    out.push('"');
+}
+
+fn escape(plain: &str, out: &mut String) {
+    plain.chars().for_each(|c| push_escaped(c, out));
 }
 
 fn needs_escape(byte: u8) -> bool {

@@ -2,25 +2,27 @@
 
 use chrono::{DateTime, Utc};
 use sqlx::postgres::PgRow;
-use sqlx::{Column as _, Row as _};
+use sqlx::{Column, Row as _};
+use uuid::Uuid;
 
 use super::SearchPlace;
 use super::rows::{
-    AccessFacts, ActivityRow, ActivitySessionRow, CandidateRow, ChangeRow, HandleReadRow, HandleRow, LargeMember, LoadedMember,
+    ActivityRow, ActivitySessionRow, CandidateRow, ChangeRow, Codes, HandleReadRow, HandleRow, LargeMember, LoadedMember,
     MemberRow, ReadRow, ReferenceRow, SearchRow, SessionRow, StoredSession, xuid_from_column,
 };
 use super::search::key_value;
 use crate::domain::search::SearchKey;
 
-/// The place of an answer among the asks of a gathered statement.
+/// The place of an answer among the asks of a gathered statement, which is its first column.
 pub(super) fn place(row: &PgRow) -> Result<usize, sqlx::Error> {
-    let ordinal: i64 = row.try_get("n")?;
+    debug_assert_eq!(row.column(0).name(), "n");
+    let ordinal: i64 = row.try_get(0)?;
     usize::try_from(ordinal - 1).map_err(|error| sqlx::Error::Decode(error.into()))
 }
 
 /// Whether the session joined to a row exists.
 fn has_session(row: &PgRow) -> Result<bool, sqlx::Error> {
-    Ok(row.try_get::<Option<uuid::Uuid>, _>("sid")?.is_some())
+    Ok(row.try_get::<Option<Uuid>, _>("sid")?.is_some())
 }
 
 impl ReferenceRow {
@@ -109,41 +111,20 @@ impl SearchPlace {
 }
 
 /// The columns of a candidate, which stand together in this order in every statement that finds some.
-const CANDIDATE: [&str; 21] = [
-    "sid",
-    "scid",
-    "scid_spelling",
-    "template",
-    "name",
-    "start_time",
-    "visibility",
-    "join_restriction",
-    "read_restriction",
-    "closed",
-    "version",
-    "max_members",
-    "member_count",
-    "accepted_count",
-    "keywords",
-    "next_timer_at",
-    "member_state",
-    "member_turn",
-    "caller_state",
-    "followed",
-    "local",
-];
+const CANDIDATE: [&str; 10] =
+    ["sid", "scid_spelling", "template", "name", "start_time", "next_timer_at", "version", "accepted_count", "keywords", "codes"];
 
 impl CandidateRow {
-    /// Reads a candidate by the places of its columns: there may be thousands, and a name takes longer to find than a value to read.
-    pub(super) fn read(row: &PgRow) -> Result<Self, sqlx::Error> {
-        let first = row.try_column(CANDIDATE[0])?.ordinal();
-        debug_assert!(row.columns()[first..].iter().zip(CANDIDATE).all(|(column, name)| column.name() == name));
+    /// Reads a candidate of a service config by the places of its columns, of which the first is given: there may be thousands, and a name
+    /// takes longer to find than a value to read.
+    pub(super) fn read(row: &PgRow, scid: Uuid, first: usize) -> Result<Self, sqlx::Error> {
+        debug_assert!(row.columns()[first..].iter().map(Column::name).eq(CANDIDATE));
         let mut places = first..;
         let mut next = || places.next().expect("there are more numbers than columns");
         // In the order of the columns.
         let reference = ReferenceRow {
             sid: row.try_get(next())?,
-            scid: row.try_get(next())?,
+            scid,
             scid_spelling: row.try_get(next())?,
             template: row.try_get(next())?,
             name: row.try_get(next())?,
@@ -151,20 +132,11 @@ impl CandidateRow {
         Ok(Self {
             reference,
             start_time: row.try_get(next())?,
-            visibility: row.try_get(next())?,
-            join_restriction: row.try_get(next())?,
-            read_restriction: row.try_get(next())?,
-            closed: row.try_get(next())?,
+            next_timer_at: row.try_get(next())?,
             version: row.try_get(next())?,
-            max_members: row.try_get(next())?,
-            member_count: row.try_get(next())?,
             accepted_count: row.try_get(next())?,
             keywords: row.try_get(next())?,
-            next_timer_at: row.try_get(next())?,
-            member_state: row.try_get(next())?,
-            member_turn: row.try_get(next())?,
-            caller_state: row.try_get(next())?,
-            facts: AccessFacts { followed: row.try_get(next())?, local: row.try_get(next())? },
+            codes: Codes::of(row.try_get(next())?),
         })
     }
 }
@@ -242,7 +214,13 @@ impl ActivityRow {
     pub(super) fn read(row: &PgRow) -> Result<Self, sqlx::Error> {
         let session = if has_session(row)? {
             Some(ActivitySessionRow {
-                candidate: CandidateRow::read(row)?,
+                reference: ReferenceRow::read(row)?,
+                next_timer_at: row.try_get("next_timer_at")?,
+                closed: row.try_get("closed")?,
+                max_members: row.try_get("max_members")?,
+                member_count: row.try_get("member_count")?,
+                accepted_count: row.try_get("accepted_count")?,
+                codes: Codes::of(row.try_get("codes")?),
                 invite_protocol: row.try_get("invite_protocol")?,
                 body: row.try_get("body")?,
                 private: row.try_get("private")?,

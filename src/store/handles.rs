@@ -74,7 +74,7 @@ impl Store {
         let rows = self.rows(query).await?;
         let mut activities = rows.iter().map(ActivityRow::read).collect::<Result<Vec<_>, _>>()?;
         for session in activities.iter_mut().filter_map(|activity| activity.session.as_mut()) {
-            self.distrust.facts(ask.callers, &mut session.candidate.facts);
+            self.distrust.facts(ask.callers, &mut session.codes.facts);
         }
         Ok(activities)
     }

@@ -1,5 +1,7 @@
 //! Candidates for session queries, in pages. They are filtered, settled and cut elsewhere; here they come from an index, in order.
 
+use std::cmp::Ordering;
+
 use chrono::{DateTime, Utc};
 use tracing::instrument;
 use uuid::Uuid;
@@ -78,6 +80,22 @@ impl From<&CandidateRow> for PageKey {
     }
 }
 
+impl CandidateRow {
+    /// Whether it has to be settled before it is judged.
+    #[must_use]
+    pub fn is_due(&self, now: DateTime<Utc>) -> bool {
+        self.next_timer_at.is_some_and(|due| due <= now)
+    }
+
+    /// The order of results, which is that of the database: byte by byte.
+    fn in_order(&self, other: &Self) -> Ordering {
+        let by_time = other.start_time.cmp(&self.start_time);
+        by_time
+            .then_with(|| self.reference.name.cmp(&other.reference.name))
+            .then_with(|| self.reference.sid.cmp(&other.reference.sid))
+    }
+}
+
 impl Store {
     /// Finds sessions of users: one list per ask, in the order of the asks, newest first. A list shorter than the limit is the last
     /// page of its user.
@@ -104,9 +122,12 @@ impl Store {
         let rows = self.rows(statement).await?;
         let mut lists = vec![Vec::new(); query.asks.len()];
         for row in &rows {
-            let mut candidate = CandidateRow::read(row)?;
-            self.distrust.facts(query.callers, &mut candidate.facts);
+            let mut candidate = CandidateRow::read(row, query.scid, 1)?;
+            self.distrust.facts(query.callers, &mut candidate.codes.facts);
             lists[place(row)?].push(candidate);
+        }
+        for list in &mut lists {
+            list.sort_by(CandidateRow::in_order);
         }
         Ok(lists)
     }
@@ -128,9 +149,10 @@ impl Store {
             .bind(query.device_ids)
             .bind(query.limit);
         let rows = self.rows(statement).await?;
-        let mut candidates = rows.iter().map(CandidateRow::read).collect::<Result<Vec<_>, _>>()?;
+        let read = |row| CandidateRow::read(row, query.scid, 0);
+        let mut candidates = rows.iter().map(read).collect::<Result<Vec<_>, _>>()?;
         for candidate in &mut candidates {
-            self.distrust.facts(query.callers, &mut candidate.facts);
+            self.distrust.facts(query.callers, &mut candidate.codes.facts);
         }
         Ok(candidates)
     }

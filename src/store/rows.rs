@@ -386,32 +386,54 @@ pub struct CandidateRow {
     pub start_time: DateTime<Utc>,
     /// When this has passed, none of the rest counts before the session is settled.
     pub next_timer_at: Option<DateTime<Utc>>,
+    /// `constants.system.version`.
+    pub version: i32,
+    /// Members without reservations.
+    pub accepted_count: i32,
+    /// In their spelling.
+    pub keywords: Vec<String>,
+    /// The rest; of a member where the session was found through one.
+    pub codes: Codes,
+}
+
+/// What is small of a session: statements that find many give it as one number, because a column takes longer than most of what is in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Codes {
     /// A code, see above.
     pub visibility: i16,
     /// A code, see above.
     pub join_restriction: i16,
     /// A code, see above.
     pub read_restriction: i16,
-    /// `properties.system.closed`.
-    pub closed: bool,
-    /// `constants.system.version`.
-    pub version: i32,
-    /// `maxMembersCount`.
-    pub max_members: i32,
-    /// Members, reservations included.
-    pub member_count: i32,
-    /// Members without reservations.
-    pub accepted_count: i32,
-    /// In their spelling.
-    pub keywords: Vec<String>,
+    /// Whether every slot is taken, where that is asked for.
+    pub full: bool,
     /// State of the user the session was found through.
     pub member_state: Option<i16>,
     /// Whether it is that user's turn.
     pub member_turn: bool,
-    /// The state of a caller as a member, if one is.
-    pub caller_state: Option<i16>,
+    /// Whether a caller is a member; looked up only where not everybody may read.
+    pub caller_is_member: bool,
     /// What a read restriction asks; looked up only for a restricted session that no caller is a member of.
     pub facts: AccessFacts,
+}
+
+impl Codes {
+    /// Takes the number apart; the statements say how it is made.
+    #[must_use]
+    pub fn of(number: i32) -> Self {
+        let field = |at: u32, mask: i32| i16::try_from((number >> at) & mask).expect("a field has a few bits");
+        let flag = |at: u32| field(at, 1) == 1;
+        Self {
+            visibility: field(0, 3),
+            join_restriction: field(2, 3),
+            read_restriction: field(4, 3),
+            full: flag(6),
+            member_state: Some(field(7, 7)).filter(|state| *state > 0).map(|state| state - 1),
+            member_turn: flag(10),
+            caller_is_member: flag(11),
+            facts: AccessFacts { followed: flag(12), local: flag(13) },
+        }
+    }
 }
 
 /// An activity and, if it exists, its session.
@@ -419,15 +441,27 @@ pub struct CandidateRow {
 pub struct ActivityRow {
     /// The handle.
     pub handle: HandleRow,
-    /// The session; its `member_state` is the state of the owner.
+    /// The session.
     pub session: Option<ActivitySessionRow>,
 }
 
 /// The session behind an activity, as far as `relatedInfo` and `customProperties` tell of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ActivitySessionRow {
-    /// What queries know of it.
-    pub candidate: CandidateRow,
+    /// Which session.
+    pub reference: ReferenceRow,
+    /// When this has passed, none of the rest counts before the session is settled.
+    pub next_timer_at: Option<DateTime<Utc>>,
+    /// `properties.system.closed`.
+    pub closed: bool,
+    /// `maxMembersCount`.
+    pub max_members: i32,
+    /// Members, reservations included.
+    pub member_count: i32,
+    /// Members without reservations.
+    pub accepted_count: i32,
+    /// Its member is the owner.
+    pub codes: Codes,
     /// `inviteProtocol`.
     pub invite_protocol: Option<String>,
     /// The document, when it was asked for.

@@ -11,7 +11,6 @@ use crate::domain::change::{KINDS, Kinds};
 use crate::domain::names::{Branch, ETag, MemberIndex, Scid, Xuid};
 use crate::domain::principal::Principal;
 use crate::domain::session::{Restriction, Visibility, has_capability};
-use crate::domain::system::render_instant;
 use crate::json::{self, Json, Object, STORED_DEPTH};
 
 /// Reads the id of an event, `{branch}.{changeNumber}`.
@@ -54,7 +53,7 @@ pub fn change(happened: &Happened, delta: Option<&str>) -> String {
     let mut out = String::with_capacity(delta.map_or(0, str::len) + 256);
     let mut fields = Fields::open(&mut out);
     place(&mut fields, happened.id);
-    fields.plain("at", &render_instant(happened.at));
+    fields.instant("at", happened.at);
     fields.plain("cause", cause(happened.cause));
     let kinds = KINDS.iter().filter(|(name, _)| happened.kinds.contains(name)).map(|(name, _)| *name);
     fields.value("changeTypes", &kinds.collect());

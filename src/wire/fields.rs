@@ -3,8 +3,11 @@
 use std::borrow::Borrow as _;
 use std::fmt::{Display, Write as _};
 
+use chrono::{DateTime, Utc};
+
 use crate::domain::names::MemberIndex;
 use crate::domain::session::Bag;
+use crate::domain::system::write_instant;
 use crate::json::Json;
 
 /// An object that is being written, field by field.
@@ -58,6 +61,14 @@ impl<'a> Fields<'a> {
         let out = self.key(name);
         out.push('"');
         out.push_str(text);
+        out.push('"');
+    }
+
+    /// An instant.
+    pub fn instant(&mut self, name: &str, at: DateTime<Utc>) {
+        let out = self.key(name);
+        out.push('"');
+        write_instant(at, out);
         out.push('"');
     }
 

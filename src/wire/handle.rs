@@ -180,7 +180,7 @@ fn role_info(session: &Session) -> Json {
 fn related_info(shown: &Shown, session: &Related) -> Object {
     let mut fields = Object::with_capacity(10);
     let mut put = |name: &str, value: Json| drop(fields.insert(name.into(), value));
-    let reported = Reported::of(session.visibility, session.member_count, session.max_members);
+    let reported = Reported::of(session.visibility, session.member_count >= session.max_members);
     put("visibility", reported.as_str().into());
     put("joinRestriction", session.join_restriction.as_str().into());
     put("closed", session.closed.into());

@@ -1,6 +1,7 @@
 //! Session queries on the wire: parameters in, results out (queries.md).
 
 use std::borrow::Cow;
+use std::fmt::Write as _;
 
 use super::fields::Fields;
 use super::handle_request::read_xuids;
@@ -10,8 +11,7 @@ use crate::domain::names::{Scid, SessionReference, TemplateName, Xuid};
 use crate::domain::query::{Candidate, Reported, SessionQuery};
 use crate::domain::refusal::Refusal;
 use crate::domain::session::Restriction;
-use crate::domain::system::render_instant;
-use crate::json::{Json, Object};
+use crate::json::{Json, Object, write_text};
 
 /// Reads the parameters of a session query (Q-10 to Q-21).
 ///
@@ -158,12 +158,14 @@ pub fn switch(query: &str, name: &str) -> bool {
         .any(|(key, value)| key.eq_ignore_ascii_case(name) && value.eq_ignore_ascii_case("true"))
 }
 
-/// Renders the results of a query (Q-41 to Q-48): candidates, each with the user it was found through.
+/// Renders the results of a query (Q-41 to Q-48): lists of candidates, each with the user they were found through.
 #[must_use]
-pub fn found<'a>(candidates: impl ExactSizeIterator<Item = (&'a Candidate, Option<Xuid>)>) -> String {
-    let mut out = String::with_capacity(16 + 256 * candidates.len());
+pub fn found<'a>(lists: impl Iterator<Item = (Option<Xuid>, &'a [Candidate])> + Clone) -> String {
+    let count: usize = lists.clone().map(|(_, candidates)| candidates.len()).sum();
+    let mut out = String::with_capacity(16 + RESULT * count);
     out.push_str(r#"{"results":["#);
-    for (n, (candidate, xuid)) in candidates.enumerate() {
+    let candidates = lists.flat_map(|(xuid, candidates)| candidates.iter().map(move |candidate| (xuid, candidate)));
+    for (n, (xuid, candidate)) in candidates.enumerate() {
         if n > 0 {
             out.push(',');
         }
@@ -173,24 +175,28 @@ pub fn found<'a>(candidates: impl ExactSizeIterator<Item = (&'a Candidate, Optio
     out
 }
 
+/// More bytes than most results have.
+const RESULT: usize = 384;
+
 /// Writes one result (Q-41 to Q-47).
 fn result(candidate: &Candidate, xuid: Option<Xuid>, out: &mut String) {
     let mut fields = Fields::open(out);
     if let Some(xuid) = xuid {
-        fields.plain("xuid", &xuid.to_string());
+        let _ = write!(fields.key("xuid"), "\"{xuid}\"");
     }
-    fields.plain("startTime", &render_instant(candidate.start_time));
+    fields.instant("startTime", candidate.start_time);
+    // Names need no escape (S-06).
     let mut reference = Fields::open(fields.key("sessionRef"));
-    reference.value("scid", &candidate.scid.as_str().into());
-    reference.value("templateName", &candidate.template.as_str().into());
-    reference.value("name", &candidate.name.as_str().into());
+    reference.plain("scid", candidate.scid.as_str());
+    reference.plain("templateName", candidate.template.as_str());
+    reference.plain("name", candidate.name.as_str());
     reference.close();
     fields.number("accepted", candidate.accepted_count);
     let membership = if xuid.is_some() { candidate.membership } else { None };
     if let Some((status, _)) = membership {
         fields.plain("status", status.as_str());
     }
-    let visibility = Reported::of(candidate.visibility, candidate.member_count, candidate.max_members);
+    let visibility = Reported::of(candidate.visibility, candidate.full);
     fields.plain("visibility", visibility.as_str());
     if matches!(visibility, Reported::Open | Reported::Full) && candidate.join_restriction != Restriction::None {
         fields.plain("joinRestriction", candidate.join_restriction.as_str());
@@ -199,7 +205,12 @@ fn result(candidate: &Candidate, xuid: Option<Xuid>, out: &mut String) {
         fields.flag("myTurn");
     }
     if !candidate.keywords.is_empty() {
-        fields.value("keywords", &candidate.keywords.iter().map(String::as_str).collect());
+        let out = fields.key("keywords");
+        for (n, keyword) in candidate.keywords.iter().enumerate() {
+            out.push(if n == 0 { '[' } else { ',' });
+            write_text(keyword, out);
+        }
+        out.push(']');
     }
     fields.close();
 }
@@ -217,9 +228,10 @@ pub fn session_ref(reference: &SessionReference) -> Json {
 /// Wraps results (Q-48).
 #[must_use]
 pub fn results(items: Vec<Json>) -> String {
-    let mut fields = Object::new();
-    fields.insert("results".into(), Json::Array(items));
-    Json::Object(fields).to_string()
+    let mut out = String::from(r#"{"results":"#);
+    Json::Array(items).write(&mut out);
+    out.push('}');
+    out
 }
 
 #[cfg(test)]

@@ -100,9 +100,9 @@ fn body_with(session: &Session, mut write_entry: impl FnMut(&Arc<Member>, Member
     fields.plain("branch", &session.branch.to_string());
     fields.number("changeNumber", session.change_number);
     fields.plain("correlationId", &session.reference.sid().to_string());
-    fields.plain("startTime", &render_instant(session.start_time));
+    fields.instant("startTime", session.start_time);
     if let Some(next) = timers::next(session) {
-        fields.plain("nextTimer", &render_instant(next));
+        fields.instant("nextTimer", next);
     }
     if let Some(listing) = &session.listing {
         fields.plain("searchHandle", &listing.id.to_string());
@@ -198,7 +198,7 @@ pub(super) fn entry(member: &Member, next: Option<MemberIndex>, turn: bool, out:
 
 /// The fields of a member's entry between those that depend on others too.
 fn standing(member: &Member, fields: &mut Fields) {
-    fields.plain("joinTime", &render_instant(member.joined_at));
+    fields.instant("joinTime", member.joined_at);
     if member.state == MemberState::Reserved {
         fields.flag("reserved");
     }

@@ -105,6 +105,7 @@ impl Filler {
             everybody_follows: false,
             search_rows: 40_000,
             searches: 1,
+            queries: 1,
             gatherers: GATHERERS,
             queue_per_session: usize::from(u8::MAX),
             queue_total: usize::MAX,

@@ -134,7 +134,7 @@ fn q41_to_q47_a_result_shows_what_is_set() {
     stage.put(&ada(), &reserves(&bo()));
     let shown = |stage: &mut Stage, user: Option<&Principal>| {
         let candidate = candidate(stage, &ada(), user);
-        let text = found([(&candidate, user.and_then(Principal::xuid))].into_iter());
+        let text = found([(user.and_then(Principal::xuid), &[candidate][..])].into_iter());
         text.strip_prefix(r#"{"results":["#).and_then(|text| text.strip_suffix("]}")).expect("Q-48").to_owned()
     };
     let reference = format!(r#"{{"scid":"{SCID}","templateName":"Lobby","name":"{}"}}"#, stage.reference.name);

@@ -1,16 +1,20 @@
--- Sessions that carry a keyword, newest first (Q-31, Q-35), after a key: the index keywords_order gives them in order.
-select s.sid, s.scid, s.scid_spelling, s.template, s.name, s.start_time, s.visibility, s.join_restriction, s.read_restriction,
-    s.closed, s.version, s.max_members, s.member_count, s.accepted_count, s.keywords, s.next_timer_at,
-    null::smallint as member_state, false as member_turn, c.state as caller_state,
-    case when s.read_restriction = 1 and c.state is null then exists (
-        select
-        from members e
-        join follows f on f.xuid = e.xuid and f.followed = any($7)
-        where e.sid = s.sid and e.state > 0
-    ) else false end as followed,
-    case when s.read_restriction > 0 and c.state is null then exists (
-        select from members e where e.sid = s.sid and e.state = 3 and e.device_id = any($8)
-    ) else false end as local
+-- Sessions that carry a keyword, newest first (Q-31, Q-35), after a key: the index keywords_order gives them in order. Columns are those
+-- of find_candidates_by_xuid.sql, where their numbers are explained.
+select s.sid, s.scid_spelling, s.template, s.name, s.start_time, s.next_timer_at, s.version, s.accepted_count, s.keywords,
+    s.visibility | (s.join_restriction << 2) | (s.read_restriction << 4) | ((s.member_count >= s.max_members)::int << 6)
+        | case
+            when s.visibility < 2 and s.read_restriction = 0 then 0
+            when exists (select from members c where c.xuid = any($7) and c.scid = $1 and c.sid = s.sid) then 2048
+            when s.visibility = 2 then 0
+            else case when s.read_restriction = 1 and exists (
+                select
+                from members e
+                join follows f on f.xuid = e.xuid and f.followed = any($7)
+                where e.sid = s.sid and e.state > 0
+            ) then 4096 else 0 end | case when exists (
+                select from members e where e.sid = s.sid and e.state = 3 and e.device_id = any($8)
+            ) then 8192 else 0 end
+        end as codes
 from (
     select sid, start_time, name
     from keywords
@@ -22,10 +26,4 @@ from (
     limit $9
 ) k
 join sessions s on s.sid = k.sid
-left join lateral (
-    select own.state
-    from unnest($7::bigint[]) as caller (xuid)
-    cross join lateral (select state from members where xuid = caller.xuid and scid = $1 and sid = s.sid limit 1) own
-    limit 1
-) c on true
 order by k.start_time desc, k.name, k.sid

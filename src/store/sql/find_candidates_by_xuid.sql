@@ -1,23 +1,27 @@
--- Sessions of some users, newest first for each user (Q-30, Q-32, Q-33, Q-35, Q-39), each list after a key of its own: those where the
--- user is in a wanted state, private ones only if they are wanted, and those that are due, whose state nobody knows yet.
-select ask.n, s.sid, s.scid, s.scid_spelling, s.template, s.name, s.start_time, s.visibility, s.join_restriction, s.read_restriction,
-    s.closed, s.version, s.max_members, s.member_count, s.accepted_count, s.keywords, s.next_timer_at,
-    s.member_state, s.member_turn, c.state as caller_state,
-    case when s.read_restriction = 1 and c.state is null then exists (
-        select
-        from members e
-        join follows f on f.xuid = e.xuid and f.followed = any($8)
-        where e.sid = s.sid and e.state > 0
-    ) else false end as followed,
-    case when s.read_restriction > 0 and c.state is null then exists (
-        select from members e where e.sid = s.sid and e.state = 3 and e.device_id = any($9)
-    ) else false end as local
+-- Sessions of some users (Q-30, Q-32, Q-33, Q-39), the newest of each after a key of its own (Q-35), in no order: those where the user is
+-- in a wanted state, private ones only if they are wanted, and those that are due, whose state nobody knows yet. What everybody may
+-- read, nobody's nearness is looked up for. Many columns cost more than the session: small ones come as one number (`rows::Codes`).
+select ask.n, s.sid, s.scid_spelling, s.template, s.name, s.start_time, s.next_timer_at, s.version, s.accepted_count, s.keywords,
+    s.visibility | (s.join_restriction << 2) | (s.read_restriction << 4) | ((s.member_count >= s.max_members)::int << 6)
+        | ((s.state + 1) << 7) | (s.turn::int << 10)
+        | case
+            when s.visibility < 2 and s.read_restriction = 0 then 0
+            when exists (select from members c where c.xuid = any($8) and c.scid = $5 and c.sid = s.sid) then 2048
+            when s.visibility = 2 then 0
+            else case when s.read_restriction = 1 and exists (
+                select
+                from members e
+                join follows f on f.xuid = e.xuid and f.followed = any($8)
+                where e.sid = s.sid and e.state > 0
+            ) then 4096 else 0 end | case when exists (
+                select from members e where e.sid = s.sid and e.state = 3 and e.device_id = any($9)
+            ) then 8192 else 0 end
+        end as codes
 from unnest($1::bigint[], $2::timestamptz[], $3::text[], $4::uuid[]) with ordinality
     as ask (xuid, after_start, after_name, after_sid, n)
 cross join lateral (
-    select s.sid, s.scid, s.scid_spelling, s.template, s.name, s.start_time, s.visibility, s.join_restriction, s.read_restriction,
-        s.closed, s.version, s.max_members, s.member_count, s.accepted_count, s.keywords, s.next_timer_at,
-        m.state as member_state, m.turn as member_turn
+    select s.sid, s.scid_spelling, s.template, s.name, s.start_time, s.next_timer_at, s.version, s.accepted_count, s.keywords,
+        s.visibility, s.join_restriction, s.read_restriction, s.member_count, s.max_members, m.state, m.turn
     from members m
     join sessions s on s.sid = m.sid
     where m.xuid = ask.xuid and m.scid = $5
@@ -33,10 +37,3 @@ cross join lateral (
     order by s.start_time desc, s.name, s.sid
     limit $10
 ) s
-left join lateral (
-    select own.state
-    from unnest($8::bigint[]) as caller (xuid)
-    cross join lateral (select state from members where xuid = caller.xuid and scid = $5 and sid = s.sid limit 1) own
-    limit 1
-) c on true
-order by ask.n, s.start_time desc, s.name, s.sid

@@ -1,7 +1,7 @@
 //! Candidates in their order, page by page.
 
 use super::*;
-use crate::store::rows::{AccessFacts, CandidateRow};
+use crate::store::rows::{AccessFacts, CandidateRow, Codes};
 use crate::store::{CandidatesByKeyword, CandidatesByXuid, PageKey, XuidAsk};
 
 fn names(rows: &[CandidateRow]) -> Vec<&str> {
@@ -61,8 +61,8 @@ async fn q35_candidates_come_newest_first_and_ties_by_name() {
     let lists = store.find_candidates_by_xuid(by_xuid(&[ask(ALICE), ask(7), ask(BOB)])).await.unwrap();
     assert_eq!(names(&lists[0]), expected);
     assert_eq!((names(&lists[1]), names(&lists[2])), (vec![], vec!["e"]));
-    assert_eq!((lists[0][2].member_state, lists[0][2].member_turn), (Some(0), true));
-    assert_eq!((lists[2][0].member_state, lists[2][0].member_turn), (Some(1), false));
+    assert_eq!((lists[0][2].codes.member_state, lists[0][2].codes.member_turn), (Some(0), true));
+    assert_eq!((lists[2][0].codes.member_state, lists[2][0].codes.member_turn), (Some(1), false));
     assert_eq!(names(&store.find_candidates_by_keyword(by_keyword("eu")).await.unwrap()), expected);
 }
 
@@ -108,19 +108,19 @@ async fn facts_are_looked_up_for_strangers_of_restricted_sessions() {
         let asks = [ask(ALICE)];
         let query = CandidatesByXuid { callers, device_ids, ..by_xuid(&asks) };
         assert_eq!(
-            store.find_candidates_by_xuid(query).await.unwrap()[0].iter().map(|row| row.facts).collect::<Vec<_>>(),
-            found.iter().map(|row| row.facts).collect::<Vec<_>>()
+            store.find_candidates_by_xuid(query).await.unwrap()[0].iter().map(|row| row.codes.facts).collect::<Vec<_>>(),
+            found.iter().map(|row| row.codes.facts).collect::<Vec<_>>()
         );
-        assert!(found[1..].iter().all(|row| row.facts == AccessFacts::default()), "unrestricted");
-        (found[0].caller_state, found[0].facts)
+        assert!(found[1..].iter().all(|row| row.codes.facts == AccessFacts::default()), "unrestricted");
+        (found[0].codes.caller_is_member, found[0].codes.facts)
     };
-    assert_eq!(facts(&[ALICE], &["console"]).await, (Some(ACTIVE), AccessFacts::default()));
-    assert_eq!(facts(&[10], &[]).await, (None, AccessFacts { followed: true, local: false }));
-    assert_eq!(facts(&[11], &["console"]).await, (None, AccessFacts { followed: false, local: true }));
+    assert_eq!(facts(&[ALICE], &["console"]).await, (true, AccessFacts::default()));
+    assert_eq!(facts(&[10], &[]).await, (false, AccessFacts { followed: true, local: false }));
+    assert_eq!(facts(&[11], &["console"]).await, (false, AccessFacts { followed: false, local: true }));
     // Several callers are as near as the nearest of them.
-    assert_eq!(facts(&[11, ALICE], &["phone", "console"]).await, (Some(ACTIVE), AccessFacts::default()));
-    assert_eq!(facts(&[11, 10], &["phone", "console"]).await, (None, AccessFacts { followed: true, local: true }));
-    assert_eq!(facts(&[], &[]).await, (None, AccessFacts::default()));
+    assert_eq!(facts(&[11, ALICE], &["phone", "console"]).await, (true, AccessFacts::default()));
+    assert_eq!(facts(&[11, 10], &["phone", "console"]).await, (false, AccessFacts { followed: true, local: true }));
+    assert_eq!(facts(&[], &[]).await, (false, AccessFacts::default()));
 }
 
 #[tokio::test]
@@ -149,4 +149,47 @@ async fn q30_q33_only_wanted_sessions_come_and_those_that_are_due() {
     assert_eq!(found(&[ACTIVE], true, -1).await, ["active", "private"]);
     assert_eq!(found(&[1, 2, ACTIVE], false, -1).await, ["active", "inactive", "ready"]);
     assert_eq!(found(&[0, ACTIVE], false, -1).await, ["active", "later", "reserved"]);
+}
+
+#[tokio::test]
+async fn small_facts_come_apart_as_they_were_put_together() {
+    let store = Database::new().await.store;
+    for (name, visibility, join_restriction, read_restriction, member_count, state) in
+        [("a", 0, 1, 2, 8, 0), ("b", 1, 2, 0, 7, 1), ("c", 2, 0, 1, 9, 2), ("d", 0, 0, 0, 1, 3)]
+    {
+        let row = SessionRow {
+            visibility,
+            join_restriction,
+            read_restriction,
+            member_count,
+            keywords: vec!["eu".into()],
+            ..session(name)
+        };
+        created(&store, row, vec![MemberRow { turn: name == "c", ..member(0, ALICE, state) }]).await;
+    }
+    let codes = |visibility, join_restriction, read_restriction, full, member: Option<(i16, bool)>, caller_is_member| Codes {
+        visibility,
+        join_restriction,
+        read_restriction,
+        full,
+        member_state: member.map(|(state, _)| state),
+        member_turn: member.is_some_and(|(_, turn)| turn),
+        caller_is_member,
+        facts: AccessFacts::default(),
+    };
+    // That Alice is a member of what everybody may read is not looked up.
+    let members = [Some((0, false)), Some((1, false)), Some((2, true)), Some((3, false))];
+    let expected = |[a, b, c, d]: [Option<(i16, bool)>; 4]| {
+        [
+            codes(0, 1, 2, true, a, true),
+            codes(1, 2, 0, false, b, false),
+            codes(2, 0, 1, true, c, true),
+            codes(0, 0, 0, false, d, false),
+        ]
+    };
+    let of = |rows: &[CandidateRow]| rows.iter().map(|row| row.codes).collect::<Vec<_>>();
+    let found = store.find_candidates_by_xuid(CandidatesByXuid { callers: &[ALICE], ..by_xuid(&[ask(ALICE)]) }).await.unwrap();
+    assert_eq!(of(&found[0]), expected(members));
+    let found = store.find_candidates_by_keyword(CandidatesByKeyword { callers: &[ALICE], ..by_keyword("eu") }).await.unwrap();
+    assert_eq!(of(&found), expected([None; 4]));
 }

@@ -98,7 +98,7 @@ async fn h21_an_unbound_activity_lives_on_once_its_owner_is_active() {
     for handle in [&alices, &bobs, &carols] {
         store.put_unbound_activity(handle).await.unwrap();
     }
-    created(&store, session("One"), vec![member(0, ALICE, ACTIVE), member(1, BOB, 1)]).await;
+    created(&store, SessionRow { visibility: 2, ..session("One") }, vec![member(0, ALICE, ACTIVE), member(1, BOB, 1)]).await;
     assert!(matches!(store.put_unbound_activity(&of("One", 9)).await, Err(StoreError::LostRace)), "the session exists by now");
 
     let ask = |callers| ActivitiesAsk {
@@ -115,7 +115,7 @@ async fn h21_an_unbound_activity_lives_on_once_its_owner_is_active() {
     assert_eq!(found.iter().map(|row| row.handle.id).collect::<Vec<_>>(), [bobs.id, carols.id, alices.id]);
     assert!(found[1].session.is_none());
     let session = found[2].session.as_ref().unwrap();
-    assert_eq!((session.candidate.member_state, session.candidate.caller_state), (Some(3), Some(1)));
+    assert_eq!((session.codes.member_state, session.codes.caller_is_member), (Some(3), true));
     assert!(session.body.is_some());
     let only = ActivitiesAsk { only: Some(&[alices.id]), with: With::default(), ..ask(&[]) };
     let found = store.find_activities(only, start()).await.unwrap();
