@@ -109,6 +109,7 @@ pub(super) fn directory_options(settings: &Settings) -> directory::Options {
         gatherers: directory::GATHERERS,
         queue_per_session: settings.queues.per_session,
         queue_total: settings.queues.total,
+        memory_bytes: settings.memory.sessions_mb * 1024 * 1024,
         metrics: Arc::default(),
     }
 }

@@ -15,7 +15,9 @@ pub mod catalog;
 mod error;
 pub mod feed;
 mod gather;
+mod group;
 mod handles;
+mod memory;
 mod plan;
 mod queries;
 mod queue;
@@ -78,6 +80,8 @@ pub struct Options {
     pub queue_per_session: usize,
     /// How many writes may wait in all.
     pub queue_total: usize,
+    /// How many bytes may be used for remembering sessions that were just written.
+    pub memory_bytes: usize,
     /// Where it is counted.
     pub metrics: Arc<Metrics>,
 }

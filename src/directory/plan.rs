@@ -6,7 +6,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::queue::{Done, Settled, View};
+use super::queue::{Done, Settled, View, Wish};
 use super::{Announcement, DirectoryError, Document, Told, Written, actor};
 use crate::domain::access::{self, Facts, Pass};
 use crate::domain::change::{self, Cause};
@@ -96,6 +96,8 @@ pub(super) struct Plan {
     document: Option<Document>,
     renderer: Renderer,
     facts: Arc<Facts>,
+    /// Whether the facts are known.
+    is_informed: bool,
     now: DateTime<Utc>,
     changes: Vec<ChangeRow>,
     /// The same changes as taps ask for them.
@@ -109,21 +111,20 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    /// Starts from a loaded record and settles what is due (M-24).
-    ///
-    /// `loaded` is the record with its version and its document.
-    pub fn new(loaded: Option<LoadedRecord>, facts: Facts, now: DateTime<Utc>) -> Self {
-        let (stored, before, body) = match loaded {
-            Some(loaded) => (Some(loaded.version), Some(loaded.session), Some(loaded.body)),
-            None => (None, None, None),
+    /// Starts from what is stored and settles what is due (M-24); `facts` is `None` if nobody has asked for any.
+    pub fn new(basis: Option<Basis>, facts: Option<Facts>, now: DateTime<Utc>) -> Self {
+        let (stored, before, body, renderer) = match basis {
+            Some(basis) => (Some(basis.version), Some(basis.session), basis.body, basis.renderer),
+            None => (None, None, None, Renderer::default()),
         };
         let mut plan = Self {
             document: before.as_ref().zip(body).map(|(session, body)| document(session, body)),
             record: before.clone(),
             stored,
             before,
-            renderer: Renderer::default(),
-            facts: Arc::new(facts),
+            renderer,
+            is_informed: facts.is_some(),
+            facts: Arc::new(facts.unwrap_or_default()),
             now,
             changes: Vec::new(),
             told: Vec::new(),
@@ -177,6 +178,19 @@ impl Plan {
     pub fn is_due(&self) -> bool {
         let large = self.record.as_ref().filter(|session| session.is_large());
         large.and_then(timers::next).is_some_and(|next| next <= self.now)
+    }
+
+    /// Whether enough is known for a wish.
+    pub fn suffices_for(&self, wish: &Wish) -> bool {
+        self.is_informed
+            || match wish {
+                Wish::Do(asked) => {
+                    let asks = |session| access::asks_facts(session, &asked.command, &asked.principal);
+                    self.record.as_ref().is_some_and(|session| !asks(session))
+                }
+                Wish::Settle | Wish::Lose(_) => true,
+                Wish::View(..) => false,
+            }
     }
 
     /// Whether anything has happened yet.
@@ -416,6 +430,16 @@ impl Plan {
             search: difference.search,
         })
     }
+
+    /// What the next plan may start from once that save is through; nothing of a large session, which is loaded in part only.
+    pub fn into_basis(self) -> Option<Basis> {
+        let revision = self.stored.map_or(1, |stored| stored.revision + 1);
+        let mut session = self.record.filter(|session| !session.is_large())?;
+        session.former.clear();
+        let mut renderer = self.renderer;
+        renderer.forget_others(&session);
+        Some(Basis { version: Version { branch: session.branch.0, revision }, session, body: None, renderer })
+    }
 }
 
 /// Whether a member that a command names by its index is not in a record; those of a large session are loaded.
@@ -425,11 +449,14 @@ fn lacks_named(record: &Record, command: &Command) -> bool {
     write.delta.members.iter().any(|(key, _)| matches!(key, MemberKey::Index(index) if !is_there(*index)))
 }
 
-/// A record as the store gave it.
-pub(super) struct LoadedRecord {
+/// What a plan starts from: a session as it is stored.
+pub(super) struct Basis {
     pub version: Version,
     pub session: Session,
-    pub body: String,
+    /// Its document, if it is at hand.
+    pub body: Option<String>,
+    /// What has been rendered of it before.
+    pub renderer: Renderer,
 }
 
 /// What one reader sees of a rendered session: of a large one with the reader's own entry only (M-95).
@@ -487,7 +514,7 @@ mod tests {
     #[test]
     fn s95_a_document_above_the_limit_may_shrink_but_not_grow() {
         let wide = Limits::default();
-        let mut plan = Plan::new(None, Facts::default(), DateTime::UNIX_EPOCH);
+        let mut plan = Plan::new(None, Some(Facts::default()), DateTime::UNIX_EPOCH);
         let reserved = r#"{"members":{"reserve_0":{"constants":{"system":{"xuid":"1"}}},
             "reserve_1":{"constants":{"system":{"xuid":"2"}}}}}"#;
         assert!(plan.run(&write(reserved), House { limits: &wide }, Uuid::from_u128(1)).unwrap().is_ok());

@@ -12,9 +12,9 @@ use uuid::Uuid;
 use super::plan::Asked;
 use super::{DirectoryError, Document, Options, Written};
 use crate::domain::access::Facts;
-use crate::domain::command::{Command, Delta, MemberKey};
+use crate::domain::command::{self, Command, Delta, MemberKey};
 use crate::domain::connection::Lost;
-use crate::domain::names::{ConnectionId, Xuid};
+use crate::domain::names::Xuid;
 use crate::domain::principal::Principal;
 use crate::domain::session::Session;
 use crate::json::Json;
@@ -81,6 +81,8 @@ pub(super) struct Job {
     pub doubts: Vec<Doubt>,
     /// Whether it is decided without company, because the database refused what it was saved with.
     pub alone: bool,
+    /// Whether its session is to be loaded, because what is remembered of it is not enough.
+    pub afresh: bool,
     reply: oneshot::Sender<Answer>,
     _place: Place,
 }
@@ -97,7 +99,7 @@ impl Job {
     /// A job that has just come in, and where its answer will arrive.
     pub fn new(sid: Uuid, wish: Wish, place: Place) -> (Self, oneshot::Receiver<Answer>) {
         let (reply, answer) = oneshot::channel();
-        (Self { sid, wish, attempt: 0, doubts: Vec::new(), alone: false, reply, _place: place }, answer)
+        (Self { sid, wish, attempt: 0, doubts: Vec::new(), alone: false, afresh: false, reply, _place: place }, answer)
     }
 
     /// Gives the answer.
@@ -223,14 +225,9 @@ pub(super) fn load_ask(sid: Uuid, jobs: &[Job]) -> LoadAsk {
 
 /// What has to be loaded for a request: the members it names by their index, and edges if it writes a restriction.
 fn add_delta(delta: &Delta, ask: &mut LoadAsk) {
-    for (_, entry) in &delta.members {
-        let system = entry.as_ref().and_then(|entry| entry.get("properties")?.get("system"));
-        let given = |name: &str| system.and_then(|system| system.get(name));
-        let connection = given("connection").and_then(Json::as_str).and_then(|text| ConnectionId::parse(&text));
-        ask.connections.extend(connection.map(|id| id.0));
-        let engages = ["active", "ready"].into_iter().any(|flag| given(flag) == Some(&Json::Bool(true)));
-        ask.engages |= engages || connection.is_some();
-    }
+    ask.connections.extend(delta.registrations().map(|id| id.0));
+    ask.engages |=
+        !ask.connections.is_empty() || delta.members.iter().filter_map(|(_, entry)| entry.as_ref()).any(command::engages);
     let named = delta.members.iter().filter_map(|(key, _)| if let MemberKey::Index(index) = key { Some(*index) } else { None });
     ask.indices.extend(named.filter_map(|index| i32::try_from(index).ok()));
     let Some(system) = delta.properties.as_ref().and_then(|properties| properties.get("system")) else { return };

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::plan::{Asked, House, Plan};
-use super::writer::read_record;
+use super::writer::read_basis;
 use super::{Announcement, Written};
 use crate::domain::access::{Facts, Pass};
 use crate::domain::command::Command;
@@ -59,8 +59,8 @@ impl Round {
     /// From what the store gave to what it is given: read, settled, decided, rendered, projected.
     pub fn go(&self) -> (Written, Announcement, SessionSave) {
         let sid = Uuid::nil();
-        let record = read_record(sid, &self.loaded).expect("what is rendered can be read");
-        let mut plan = Plan::new(record, self.facts.clone(), self.now);
+        let basis = read_basis(sid, &self.loaded).expect("what is rendered can be read");
+        let mut plan = Plan::new(basis, Some(self.facts.clone()), self.now);
         let written = plan.run(&self.asked, House { limits: &self.limits }, Uuid::nil()).expect("it need not wait");
         let announcement = plan.announcement(sid).expect("something has changed");
         let save = plan.save(sid, Uuid::nil()).expect("something has changed");

@@ -17,8 +17,10 @@ use tracing::{debug, error, warn};
 use uuid::Uuid;
 
 use super::announce::{Announcement, Outlet};
-use super::plan::{House, LoadedRecord, Plan};
-use super::queue::{Answer, Counts, Done, Doubt, Job, Wish, load_ask, retry, take_round};
+use super::group::{Claim, Group, disjoint};
+use super::memory::Memory;
+use super::plan::{Basis, House, Plan};
+use super::queue::{Answer, Counts, Done, Job, Wish, load_ask, retry, take_round};
 use super::{DirectoryError, Options};
 use crate::ambient::{Clock, Ids};
 use crate::domain::access::Facts;
@@ -26,8 +28,9 @@ use crate::domain::command::Command;
 use crate::domain::connection::Known;
 use crate::domain::names::{ConnectionId, Xuid};
 use crate::metrics::size;
-use crate::store::rows::{Edge, HandleRow, KnownConnection, Loaded, handle_code};
-use crate::store::{LoadAsk, SessionSave, Store, StoreError, Version, WriteAsk, projection};
+use crate::store::rows::{Edge, KnownConnection, Loaded};
+use crate::store::{SessionSave, Store, StoreError, Version, WriteAsk, projection};
+use crate::wire::stored::Renderer;
 
 /// How many commands one round takes at most.
 const ROUND_MAX: usize = 1024;
@@ -51,6 +54,7 @@ impl Writer {
         let start = |_| {
             let (queue, jobs) = mpsc::unbounded_channel();
             let shard = Shard {
+                memory: Memory::new(options.memory_bytes / options.gatherers.max(1)),
                 store: store.clone(),
                 clock: clock.clone(),
                 ids: ids.clone(),
@@ -83,6 +87,7 @@ impl Writer {
 
 /// One queue's task.
 struct Shard {
+    memory: Memory,
     store: Store,
     clock: Clock,
     ids: Ids,
@@ -90,20 +95,16 @@ struct Shard {
     outlet: Outlet,
 }
 
-/// The jobs of one session in one round, with what they come to once the save is through.
-struct Group {
-    sid: Uuid,
-    decided: Vec<(Job, Answer)>,
-    unbound: Vec<(Job, HandleRow)>,
-    /// Those that are decided when what is due is settled to the end: this save takes only a part of it.
-    unsettled: Vec<Job>,
-    save: Option<SessionSave>,
-    /// What is told once the save is through.
-    announcement: Option<Announcement>,
+/// What is known of a session when it is decided on.
+enum Ground {
+    /// What the store has found.
+    Loaded(Loaded),
+    /// What was saved last.
+    Remembered(Basis),
 }
 
 impl Shard {
-    async fn run(self, mut queue: mpsc::UnboundedReceiver<Job>) {
+    async fn run(mut self, mut queue: mpsc::UnboundedReceiver<Job>) {
         let mut waiting: VecDeque<Job> = VecDeque::new();
         let mut arrived = Vec::new();
         loop {
@@ -130,7 +131,7 @@ impl Shard {
     }
 
     /// Loads, decides, saves and answers; returns the jobs that have to be decided again, in their order.
-    async fn round(&self, jobs: Vec<(Uuid, Vec<Job>)>) -> Vec<Job> {
+    async fn round(&mut self, jobs: Vec<(Uuid, Vec<Job>)>) -> Vec<Job> {
         self.options.metrics.round_commands.observe(size(jobs.iter().map(|(_, jobs)| jobs.len()).sum()));
         let lost = |(_, jobs): &(Uuid, Vec<Job>)| jobs.iter().any(|job| job.attempt >= LOSSES);
         let (contested, jobs): (Vec<_>, Vec<_>) = jobs.into_iter().partition(lost);
@@ -145,7 +146,8 @@ impl Shard {
     }
 
     /// A round for one session that others keep saving first: it is locked, so that this save wins.
-    async fn round_alone(&self, sid: Uuid, jobs: Vec<Job>, again: &mut Vec<Job>) {
+    async fn round_alone(&mut self, sid: Uuid, jobs: Vec<Job>, again: &mut Vec<Job>) {
+        drop(self.memory.take(sid));
         let ask = load_ask(sid, &jobs);
         let locked = async {
             let mut lock = self.store.lock_session(sid).await?;
@@ -161,7 +163,7 @@ impl Shard {
             }
         };
         let jobs = self.clear_doubts(vec![(sid, jobs)]).await.into_iter().flat_map(|(_, jobs)| jobs).collect();
-        let group = self.decide(sid, jobs, &loaded, now, again);
+        let group = self.decide(sid, jobs, Ground::Loaded(loaded), now, again);
         let outcome = if let Some(save) = &group.save {
             let begun = Instant::now();
             let outcome = lock.save(save).await;
@@ -175,32 +177,47 @@ impl Shard {
     }
 
     /// A round for many sessions that share their statements.
-    async fn round_together(&self, jobs: Vec<(Uuid, Vec<Job>)>, again: &mut Vec<Job>) {
-        let asks: Vec<LoadAsk> = jobs.iter().map(|(sid, jobs)| load_ask(*sid, jobs)).collect();
+    async fn round_together(&mut self, jobs: Vec<(Uuid, Vec<Job>)>, again: &mut Vec<Job>) {
+        let (mut remembered, mut unknown, mut asks) = (Vec::new(), Vec::new(), Vec::new());
+        for (sid, jobs) in jobs {
+            match self.memory.take(sid).filter(|_| !is_loaded(&jobs)) {
+                Some(basis) => remembered.push((sid, jobs, Ground::Remembered(basis))),
+                None => {
+                    asks.push(load_ask(sid, &jobs));
+                    unknown.push((sid, jobs));
+                }
+            }
+        }
+        self.options.metrics.decided(remembered.len(), asks.len());
         // Members of large sessions are loaded if they are due at this instant, so it is also the one they are settled at.
         let (now, begun) = (self.clock.now(), Instant::now());
-        let loaded = match self.store.load_sessions(&asks, now).await {
-            Ok(loaded) => loaded,
-            Err(error) => {
-                warn!(%error, "failed to load {} sessions", asks.len());
-                for job in jobs.into_iter().flat_map(|(_, jobs)| jobs) {
-                    job.answer(Err(error.clone().into()));
+        let mut grounds = remembered;
+        if !asks.is_empty() {
+            match self.store.load_sessions(&asks, now).await {
+                // Doubts only now: whatever was committed before the load is found, and whatever is committed later makes these saves
+                // lose.
+                Ok(loaded) => {
+                    let jobs = self.clear_doubts(unknown).await;
+                    grounds.extend(jobs.into_iter().zip(loaded).map(|((sid, jobs), loaded)| (sid, jobs, Ground::Loaded(loaded))));
                 }
-                return;
+                Err(error) => {
+                    warn!(%error, "failed to load {} sessions", asks.len());
+                    for job in unknown.into_iter().flat_map(|(_, jobs)| jobs) {
+                        job.answer(Err(error.clone().into()));
+                    }
+                }
             }
-        };
-        // Only now: whatever was committed before the load is found, and whatever is committed later makes these saves lose.
-        let jobs = self.clear_doubts(jobs).await;
-        let mut groups = Vec::with_capacity(jobs.len());
-        for ((sid, jobs), loaded) in jobs.into_iter().zip(loaded) {
-            if let Ok(group) = catch_unwind(AssertUnwindSafe(|| self.decide(sid, jobs, &loaded, now, again))) {
+        }
+        let mut groups = Vec::with_capacity(grounds.len());
+        for (sid, jobs, ground) in grounds {
+            if let Ok(group) = catch_unwind(AssertUnwindSafe(|| self.decide(sid, jobs, ground, now, again))) {
                 groups.push(group);
             } else {
                 error!(session.sid = %sid, "deciding the writes of a session panicked; the message stands above");
             }
         }
         for batch in disjoint(&groups) {
-            let saves: Vec<SessionSave> = batch.iter().filter_map(|at| groups[*at].save.clone()).collect();
+            let saves: Vec<SessionSave> = batch.iter().filter_map(|at| groups[*at].save.take()).collect();
             // Whoever stood still in between may have missed that a connection was lost, and those who search for its members are done.
             let outcomes = if begun.elapsed() > STALE {
                 vec![Err(StoreError::LostRace); saves.len()]
@@ -240,17 +257,25 @@ impl Shard {
     }
 
     /// Decides the jobs of one session, one after another, on the same record.
-    fn decide(&self, sid: Uuid, jobs: Vec<Job>, loaded: &Loaded, now: DateTime<Utc>, again: &mut Vec<Job>) -> Group {
+    fn decide(&self, sid: Uuid, jobs: Vec<Job>, ground: Ground, now: DateTime<Utc>, again: &mut Vec<Job>) -> Group {
         let mut group = Group::of(sid);
-        let record = match read_record(sid, loaded) {
-            Ok(record) => record,
-            Err(error) => {
-                error!(session.sid = %sid, %error, "a stored session cannot be read");
-                group.decided.extend(jobs.into_iter().map(|job| (job, Err(error.clone().into()))));
-                return group;
+        let (mut plan, remembers) = match ground {
+            Ground::Remembered(basis) => {
+                group.from_memory = true;
+                (Plan::new(Some(basis), None, now), true)
             }
+            Ground::Loaded(loaded) => match read_basis(sid, &loaded) {
+                Ok(basis) => {
+                    let trusted = self.memory.trusts(sid, basis.as_ref().map(|basis| basis.version));
+                    (Plan::new(basis, Some(self.facts(&loaded)), now), trusted)
+                }
+                Err(error) => {
+                    error!(session.sid = %sid, %error, "a stored session cannot be read");
+                    group.decided.extend(jobs.into_iter().map(|job| (job, Err(error.clone().into()))));
+                    return group;
+                }
+            },
         };
-        let mut plan = Plan::new(record, self.facts(loaded), now);
         let house = House { limits: &self.options.limits };
         if jobs.iter().any(|job| !job.doubts.is_empty()) {
             plan.touch();
@@ -258,7 +283,7 @@ impl Shard {
         if plan.is_due() {
             if plan.has_changed() {
                 group.unsettled = jobs;
-                group.finish(&mut plan, &self.outlet, self.ids.uuid());
+                group.finish(plan, remembers, &self.outlet, self.ids.uuid());
             } else {
                 let error = StoreError::Corrupt { reference: sid.to_string(), why: "what is due cannot be settled".to_owned() };
                 error!(session.sid = %sid, %error, "a large session and its members disagree");
@@ -267,8 +292,9 @@ impl Shard {
             return group;
         }
         let mut jobs = jobs.into_iter();
-        while let Some(job) = jobs.next() {
-            if job.alone && !group.is_empty() {
+        while let Some(mut job) = jobs.next() {
+            job.afresh = !plan.suffices_for(&job.wish);
+            if job.afresh || (job.alone && !group.is_empty()) {
                 again.push(job);
                 again.extend(jobs);
                 break;
@@ -305,18 +331,14 @@ impl Shard {
                 break;
             }
         }
-        group.finish(&mut plan, &self.outlet, self.ids.uuid());
+        group.finish(plan, remembers, &self.outlet, self.ids.uuid());
         group
     }
 
     /// Gives the answers of a session whose save came to `outcome`, or hands its jobs back.
-    async fn conclude(&self, mut group: Group, outcome: Result<(), StoreError>, again: &mut Vec<Job>) {
-        let outcome = match (outcome, &group.save) {
-            (Err(StoreError::Unknown(error)), Some(save)) => {
-                // A handle keeps its id when its job is decided again, so it is asked for only where the log has nothing to say.
-                let handle = save.handles.first().filter(|_| save.changes.is_empty()).map(|handle| handle.id);
-                let ask = WriteAsk { sid: save.sid, write_id: save.write_id, handle };
-                let creates = save.expected.is_none();
+    async fn conclude(&mut self, mut group: Group, outcome: Result<(), StoreError>, again: &mut Vec<Job>) {
+        let outcome = match (outcome, group.claim) {
+            (Err(StoreError::Unknown(error)), Some(Claim { ask, creates })) => {
                 match self.look_up(ask).await {
                     Ok(true) => Ok(()),
                     // Of two saves from one version only one can win, but a creation may win again once the session has ended.
@@ -331,7 +353,17 @@ impl Shard {
             (outcome, _) => outcome,
         };
         match outcome {
+            // Nothing has shown that the session still is what was remembered.
+            Ok(()) if group.from_memory && group.claim.is_none() => {
+                group.decided.iter_mut().for_each(|(job, _)| job.afresh = true);
+                group.hand_back(again);
+            }
             Ok(()) => {
+                match group.left {
+                    Some(left) => self.memory.put(group.sid, left.version, left.basis, left.text),
+                    None if group.claim.is_some() => self.memory.forget(group.sid),
+                    None => {}
+                }
                 if let Some(announcement) = group.announcement {
                     self.outlet.tell(announcement);
                 }
@@ -415,88 +447,24 @@ impl Shard {
     }
 }
 
-impl Group {
-    fn of(sid: Uuid) -> Self {
-        Self { sid, decided: Vec::new(), unbound: Vec::new(), unsettled: Vec::new(), save: None, announcement: None }
-    }
-
-    /// Notes what is to be saved, and what is to be told of it.
-    fn finish(&mut self, plan: &mut Plan, outlet: &Outlet, write_id: Uuid) {
-        self.announcement = if outlet.is_connected() { plan.announcement(self.sid) } else { None };
-        self.save = plan.save(self.sid, write_id);
-    }
-
-    fn len(&self) -> usize {
-        self.decided.len() + self.unbound.len()
-    }
-
-    fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    fn into_jobs(self) -> impl Iterator<Item = Job> {
-        let decided = self.decided.into_iter().map(|(job, _)| job);
-        decided.chain(self.unbound.into_iter().map(|(job, _)| job)).chain(self.unsettled)
-    }
-
-    /// Makes the jobs remember a save that may yet be committed, with what they are answered then.
-    ///
-    /// The server goes on with a statement whose client is gone: asked at once, the log may not know it yet. The next save of the
-    /// session settles it, because only one of the two can win.
-    fn doubt(&mut self, ask: WriteAsk) {
-        for (job, answer) in &mut self.decided {
-            if matches!(job.wish, Wish::Do(_)) {
-                let answer = std::mem::replace(answer, Err(DirectoryError::Broken));
-                job.doubts.push(Doubt { ask, answer });
-            }
-        }
-    }
-
-    /// Lets each job be decided by itself.
-    fn split(&mut self) {
-        let jobs = self.decided.iter_mut().map(|(job, _)| job).chain(self.unbound.iter_mut().map(|(job, _)| job));
-        jobs.for_each(|job| job.alone = true);
-    }
-
-    /// Hands the jobs back, before those of the session that were handed back already because they come after these.
-    fn hand_back(self, again: &mut Vec<Job>) {
-        let behind = again.iter().position(|job| job.sid == self.sid).unwrap_or(again.len());
-        let tail = again.split_off(behind);
-        self.into_jobs().for_each(|job| retry(job, again));
-        again.extend(tail);
-    }
+/// Whether a session is loaded, whatever is remembered of it: that was not enough, or what was found is to be told.
+fn is_loaded(jobs: &[Job]) -> bool {
+    jobs.iter().any(|job| job.afresh || !job.doubts.is_empty() || matches!(job.wish, Wish::View(..)))
 }
 
-pub(super) fn read_record(sid: Uuid, loaded: &Loaded) -> Result<Option<LoadedRecord>, StoreError> {
+/// Reads the session that was loaded, if there is one.
+///
+/// # Errors
+/// `Corrupt`.
+pub(super) fn read_basis(sid: Uuid, loaded: &Loaded) -> Result<Option<Basis>, StoreError> {
     let Some(stored) = &loaded.stored else { return Ok(None) };
     let row = &stored.session;
     let session = projection::loaded_session(stored)
         .map_err(|error| StoreError::Corrupt { reference: sid.to_string(), why: error.to_string() })?;
-    Ok(Some(LoadedRecord { version: Version { branch: row.branch, revision: stored.revision }, session, body: row.body.clone() }))
-}
-
-/// Splits the groups that save something into batches in which no two touch one owner's activity in one service config.
-fn disjoint(groups: &[Group]) -> Vec<Vec<usize>> {
-    let mut batches: Vec<(ActivityKeys, Vec<usize>)> = Vec::new();
-    for (at, group) in groups.iter().enumerate() {
-        let Some(save) = &group.save else { continue };
-        let keys = activity_keys(save);
-        match batches.iter_mut().find(|(taken, _)| taken.is_disjoint(&keys)) {
-            Some((taken, batch)) => {
-                taken.extend(keys);
-                batch.push(at);
-            }
-            None => batches.push((keys, vec![at])),
-        }
-    }
-    batches.into_iter().map(|(_, batch)| batch).collect()
-}
-
-/// Activities, by owner and service config.
-type ActivityKeys = HashSet<(u64, Uuid)>;
-
-/// The activities a save binds.
-fn activity_keys(save: &SessionSave) -> ActivityKeys {
-    let activities = save.handles.iter().filter(|handle| handle.kind == handle_code::ACTIVITY);
-    activities.filter_map(|activity| Some((activity.owner?, activity.reference.scid))).collect()
+    Ok(Some(Basis {
+        version: Version { branch: row.branch, revision: stored.revision },
+        session,
+        body: Some(row.body.clone()),
+        renderer: Renderer::default(),
+    }))
 }

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
+use super::command::{self, Command, Delta, MemberKey};
 use super::connection::Known;
 use super::names::{ConnectionId, Xuid};
 use super::principal::{Principal, User};
@@ -30,6 +31,33 @@ impl Facts {
     pub fn connection(&self, id: ConnectionId, owner: Xuid) -> Option<Known> {
         self.connections.iter().find(|known| known.id == id && known.owner == owner).copied()
     }
+}
+
+/// Whether a decision on a session may depend on facts. Those of follows, blocks and former members are asked for by whoever comes from
+/// outside, unless the session is open to all; those of connections by whoever registers one, or becomes active or ready with one.
+#[must_use]
+pub fn asks_facts(session: &Session, command: &Command, principal: &Principal) -> bool {
+    let Command::Write(write) = command else { return true };
+    let is_member = |user: &User| session.member(user.xuid).is_some();
+    let is_open = || {
+        session.visibility() == Visibility::Open
+            && (session.join_restriction(), session.read_restriction()) == (Restriction::None, Restriction::None)
+            && !session.has_owners()
+            && !session.flag("closed")
+    };
+    (!principal.users().iter().all(is_member) && !is_open()) || asks_connections(session, &write.delta, principal)
+}
+
+/// Whether a write may depend on what is known of connections.
+fn asks_connections(session: &Session, delta: &Delta, principal: &Principal) -> bool {
+    let registers = delta.registrations().next().is_some();
+    let engages = || delta.members.iter().filter_map(|(_, entry)| entry.as_ref()).any(command::engages);
+    let named = delta.members.iter().filter_map(|(key, _)| match key {
+        MemberKey::Index(index) => session.member_at(*index).map(AsRef::as_ref),
+        _ => None,
+    });
+    let own = principal.users().iter().filter_map(|user| session.member(user.xuid));
+    registers || (engages() && named.chain(own).any(|member| member.connection().is_some()))
 }
 
 /// How near the caller is to a session, as far as restrictions ask.

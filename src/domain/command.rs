@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::listing::Listing;
-use super::names::{HandleId, MemberIndex, Xuid};
+use super::names::{ConnectionId, HandleId, MemberIndex, Xuid};
 use super::template::Form;
 use crate::json::{Json, Object};
 
@@ -67,6 +67,24 @@ pub struct Delta {
     pub servers: Option<Json>,
     /// `roleTypes`, if given.
     pub role_types: Option<Json>,
+}
+
+impl Delta {
+    /// The connections that entries of members register, well-formed ones.
+    pub fn registrations(&self) -> impl Iterator<Item = ConnectionId> {
+        let entries = self.members.iter().filter_map(|(_, entry)| entry.as_ref());
+        entries.filter_map(|entry| ConnectionId::parse(&system_field(entry, "connection")?.as_str()?))
+    }
+}
+
+/// Whether an entry makes its member active or ready.
+#[must_use]
+pub fn engages(entry: &Object) -> bool {
+    ["active", "ready"].into_iter().any(|flag| system_field(entry, flag) == Some(&Json::Bool(true)))
+}
+
+fn system_field<'a>(entry: &'a Object, name: &str) -> Option<&'a Json> {
+    entry.get("properties")?.get("system")?.get(name)
 }
 
 /// A key of `members` in a request (writes.md, Keys allowed in `members`).

@@ -152,6 +152,7 @@ const LAWS: &[Law] = &[
     w18_t52_what_a_response_shows_may_be_sent_back,
     m24_m27_settling_is_done_once_and_agrees_whoever_does_it,
     a10_who_has_no_access_gets_no_document,
+    a20_m32_what_asks_no_facts_is_decided_the_same_without_any,
     m95_what_is_not_loaded_does_not_matter,
 ];
 
@@ -494,6 +495,19 @@ fn a10_who_has_no_access_gets_no_document(Played { before, who, answer, .. }: &P
         Err(_) => {}
         Ok(_) => assert!(may_read, "a write that is answered with the session is for readers"),
     }
+}
+
+fn a20_m32_what_asks_no_facts_is_decided_the_same_without_any(Played { before, who, command, answer, after }: &Played) {
+    let mut bare = Stage::clone(before);
+    bare.settle();
+    let Some(session) = bare.record.as_ref().filter(|session| !session.is_large()) else { return };
+    if access::asks_facts(session, command, who) {
+        return;
+    }
+    (bare.follows, bare.blocks, bare.connections, bare.everybody_follows) = (Vec::new(), Vec::new(), Vec::new(), false);
+    let alone = bare.run(who, command);
+    assert_eq!((alone.status(), alone.text()), (answer.status(), answer.text()));
+    assert!(bare.record == after.record, "{} instead of {}", shown(&bare), shown(after));
 }
 
 /// A large session is decided on with a part of its members: the callers, those named, the owners, those that are due, and the one

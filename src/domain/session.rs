@@ -1,6 +1,6 @@
 //! The stored session: what a directory remembers of one, and the few questions everybody asks it.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -366,7 +366,7 @@ impl Session {
 
     /// The indices of its owners (S-47).
     #[must_use]
-    pub fn owners(&self) -> HashSet<MemberIndex> {
+    pub fn owners(&self) -> BTreeSet<MemberIndex> {
         self.indices("owners")
     }
 
@@ -376,7 +376,7 @@ impl Session {
         self.member(xuid).is_some_and(|member| self.owners().contains(&member.index))
     }
 
-    fn indices(&self, name: &str) -> HashSet<MemberIndex> {
+    fn indices(&self, name: &str) -> BTreeSet<MemberIndex> {
         let indices = self.properties.system.get(name).and_then(Json::as_array).unwrap_or_default();
         indices.iter().filter_map(|index| MemberIndex::try_from(index.as_u64()?).ok()).collect()
     }
@@ -439,7 +439,7 @@ impl Session {
 
     /// The members whose turn it is (S-45).
     #[must_use]
-    pub fn turn(&self) -> HashSet<MemberIndex> {
+    pub fn turn(&self) -> BTreeSet<MemberIndex> {
         self.indices("turn")
     }
 

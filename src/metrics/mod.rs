@@ -51,6 +51,10 @@ pub struct Metrics {
     pub round_commands: Histogram,
     /// Saves that another process was ahead of.
     pub races_lost: Counter,
+    /// Sessions that were decided on as they had been saved last, and not loaded.
+    pub sessions_remembered: Counter,
+    /// Sessions that were loaded to be decided on.
+    pub sessions_loaded: Counter,
     /// Writes that wait, or are under way.
     pub write_queue: Gauge,
     /// How many requests share one statement that reads.
@@ -191,6 +195,8 @@ impl Metrics {
             commit_sessions: Histogram::new(SIZES),
             round_commands: Histogram::new(SIZES),
             races_lost: Counter::default(),
+            sessions_remembered: Counter::default(),
+            sessions_loaded: Counter::default(),
             write_queue: Gauge::default(),
             read_batch: Histogram::new(SIZES),
             sweep_seconds: seconds(),
@@ -234,6 +240,9 @@ impl Metrics {
         ours.register("commit_sessions", "How many sessions share a commit", self.commit_sessions.clone());
         ours.register("commit_commands", "How many commands are decided in one round", self.round_commands.clone());
         ours.register("races_lost", "Saves that another process was ahead of, decided again", self.races_lost.clone());
+        let remembered = "Sessions that were decided on as they had been saved last, without loading them";
+        ours.register("sessions_remembered", remembered, self.sessions_remembered.clone());
+        ours.register("sessions_loaded", "Sessions that were loaded to be decided on", self.sessions_loaded.clone());
         ours.register("write_queue_length", "Writes that wait or are under way", self.write_queue.clone());
         ours.register("read_batch_requests", "How many requests share one statement that reads", self.read_batch.clone());
         ours.register("sweep_seconds", "How long a sweep for due timers takes", self.sweep_seconds.clone());
@@ -281,6 +290,12 @@ impl Metrics {
     /// Notes how late a due timer was come to.
     pub fn late(&self, by: TimeDelta) {
         self.lateness_seconds.observe(span(by));
+    }
+
+    /// Notes of how many sessions it was remembered how they are, and how many were loaded.
+    pub fn decided(&self, remembered: usize, loaded: usize) {
+        self.sessions_remembered.inc_by(u64::try_from(remembered).unwrap_or(u64::MAX));
+        self.sessions_loaded.inc_by(u64::try_from(loaded).unwrap_or(u64::MAX));
     }
 
     /// Notes a commit of so many sessions.

@@ -40,6 +40,8 @@ pub struct Settings {
     pub throttle: ThrottleSettings,
     /// `[queues]`: how many writes may wait.
     pub queues: QueueSettings,
+    /// `[memory]`: what is kept of sessions that were just written.
+    pub memory: MemorySettings,
     /// `[feeds]`: change feeds.
     pub feeds: FeedSettings,
     /// `[log]`: the change log.
@@ -293,6 +295,14 @@ pub struct QueueSettings {
     pub per_session: usize,
     /// In all.
     pub total: usize,
+}
+
+/// `[memory]`: what is kept of sessions that were just written.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct MemorySettings {
+    /// Room for it, in mebibytes.
+    pub sessions_mb: usize,
 }
 
 /// `[feeds]`: how sessions are followed.

@@ -25,6 +25,7 @@ pub fn check(settings: &Settings) -> Result<(), SettingsError> {
         limits,
         throttle,
         queues,
+        memory,
         feeds,
         log,
         sockets,
@@ -80,6 +81,7 @@ pub fn check(settings: &Settings) -> Result<(), SettingsError> {
     if queues.per_session > queues.total {
         problems.add("queues.per_session", &format!("{} is more than queues.total, {}", queues.per_session, queues.total));
     }
+    problems.range("memory.sessions_mb", memory.sessions_mb, 0..=65_536);
     problems.range("feeds.open_max", feeds.open_max, 0..=100_000);
     problems.range("feeds.per_caller_max", feeds.per_caller_max, 0..=100_000);
     problems.range("feeds.poll_ms", feeds.poll_ms, 10..=60_000);

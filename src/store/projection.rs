@@ -1,7 +1,7 @@
 //! What of a session is repeated in columns and satellite rows, found by one function (the projection), and how two projections
 //! differ: the save writes just that, and the check of a whole database compares against it.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::rows::{
@@ -206,8 +206,8 @@ pub fn member_rows(session: &Session) -> BTreeMap<i32, MemberRow> {
 /// What the rows of a session's members say of the session.
 struct Rows<'a> {
     session: &'a Session,
-    turn: HashSet<MemberIndex>,
-    owners: HashSet<MemberIndex>,
+    turn: BTreeSet<MemberIndex>,
+    owners: BTreeSet<MemberIndex>,
 }
 
 impl<'a> Rows<'a> {

@@ -6,4 +6,4 @@ mod figures;
 mod guard;
 mod heap;
 mod measured;
-mod typical;
+pub(crate) mod typical;

@@ -101,7 +101,7 @@ pub(super) fn write(body: &str) -> Command {
 }
 
 /// A session and what is known about it.
-pub(super) struct Typical {
+pub(crate) struct Typical {
     pub record: Record,
     pub reference: SessionReference,
     pub facts: Facts,

@@ -75,6 +75,7 @@ impl Default for Choices {
                 gatherers: 2,
                 queue_per_session: 256,
                 queue_total: 8192,
+                memory_bytes: 64 << 20,
                 metrics: Arc::default(),
             },
             rules: Rules {

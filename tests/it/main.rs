@@ -39,6 +39,7 @@ mod leaks;
 mod listings;
 mod log;
 mod members;
+mod memory;
 mod model;
 mod notifications;
 mod observed;

@@ -108,6 +108,7 @@ impl Filler {
             gatherers: GATHERERS,
             queue_per_session: usize::from(u8::MAX),
             queue_total: usize::MAX,
+            memory_bytes: 0,
             metrics: Arc::default(),
         };
         let directory = Directory::start(store.clone(), Clock::system(), Ids::random(), options);
