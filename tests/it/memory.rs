@@ -109,3 +109,24 @@ async fn m24_a_remembered_session_is_settled_first() {
     assert_eq!(counted(&world), (before.0, before.1 + 1));
     world.end().await;
 }
+
+#[tokio::test]
+async fn m27_a_sweep_loads_only_what_is_not_remembered() {
+    let world = World::new().await;
+    let other = world.beside().await;
+    let reserves = json!({"members": {"me": {}, "reserve_0": {"constants": {"system": {"xuid": "7"}}}}});
+    let paths = ["mine", "theirs"].map(|name| session("Private", name));
+    for path in &paths {
+        assert_eq!(world.user(1).put(path, &reserves).await.status, 201);
+    }
+    let written = other.user(1).put(&paths[1], &json!({"properties": {"custom": {"round": 1}}})).await;
+    assert_eq!((written.status, &written.json()["changeNumber"]), (200, &json!(2)));
+    let before = counted(&world);
+    world.pass(300_000);
+    assert_eq!(world.running.directory.sweep().await.expect("the database answers"), 2);
+    // What is remembered of the second one is not what the other instance has left.
+    assert_eq!(counted(&world), (before.0 + 1, before.1 + 2));
+    let seen = [world.user(1).get(&paths[0]).await.json(), world.user(1).get(&paths[1]).await.json()];
+    assert_eq!(seen.map(|document| document["changeNumber"].as_u64()), [Some(2), Some(3)]);
+    world.end().await;
+}

@@ -116,7 +116,7 @@ async fn m27_what_cannot_be_settled_does_not_stand_in_the_way() {
         ada.put(&open(name), &reserving(&[2])).await.expect(200);
     }
     let body = sql(&world, "select body from sessions where name = 'bad'").await.expect("the session is stored");
-    sql(&world, "update sessions set body = 'garbage' where name = 'bad'").await;
+    sql(&world, "update sessions set body = 'garbage', revision = revision + 1 where name = 'bad'").await;
     sql(&world, "insert into timers (sid, due_at) values (gen_random_uuid(), '2031-04-05T18:00:01Z')").await;
     world.pass(30_000);
     assert_eq!(sweep(&world).await, 1, "the other one is settled");
