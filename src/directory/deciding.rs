@@ -132,7 +132,9 @@ impl Decider {
     /// Ends deciding on a session: finds what is to be saved.
     pub fn close(&self, open: Open) -> Group {
         let Open { plan, mut group, remembers } = open;
-        group.finish(plan, remembers, &self.outlet, self.ids.uuid());
+        // What nobody but the sweeper has asked for need not push out what others ask for.
+        let is_asked_for = group.unproven || group.decided.iter().any(|(job, _)| !matches!(job.wish, Wish::Settle));
+        group.finish(plan, remembers && is_asked_for, &self.outlet, self.ids.uuid());
         group
     }
 

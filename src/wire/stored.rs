@@ -64,11 +64,6 @@ impl Renderer {
             self.members.push(rendered);
         })
     }
-
-    /// Keeps nothing but what is rendered of this session's members.
-    pub fn forget_others(&mut self, session: &Session) {
-        self.members.retain(|known| session.member_at(known.member.index).is_some());
-    }
 }
 
 impl Rendered {

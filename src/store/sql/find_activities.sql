@@ -9,7 +9,11 @@ select h.id, h.type, h.owner, h.title_id, h.invited, h.created_at, h.expires_at,
     s.visibility | (s.join_restriction << 2) | (s.read_restriction << 4) | (coalesce(o.state + 1, 0) << 7)
         | case
             when s.visibility < 2 and not ($10 and s.read_restriction > 0) then 0
-            when exists (select from members c where c.xuid = any($4) and c.scid = h.scid and c.sid = h.sid) then 2048
+            when exists (
+                select
+                from unnest($4::bigint[]) as caller (xuid)
+                cross join lateral (select from members where xuid = caller.xuid and scid = h.scid and sid = h.sid limit 1) own
+            ) then 2048
             when s.visibility = 2 then 0
             else case when s.read_restriction = 1 and exists (
                 select

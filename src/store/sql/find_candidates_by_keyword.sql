@@ -4,7 +4,11 @@ select s.sid, s.scid_spelling, s.template, s.name, s.start_time, s.next_timer_at
     s.visibility | (s.join_restriction << 2) | (s.read_restriction << 4) | ((s.member_count >= s.max_members)::int << 6)
         | case
             when s.visibility < 2 and s.read_restriction = 0 then 0
-            when exists (select from members c where c.xuid = any($7) and c.scid = $1 and c.sid = s.sid) then 2048
+            when exists (
+                select
+                from unnest($7::bigint[]) as caller (xuid)
+                cross join lateral (select from members where xuid = caller.xuid and scid = $1 and sid = s.sid limit 1) own
+            ) then 2048
             when s.visibility = 2 then 0
             else case when s.read_restriction = 1 and exists (
                 select

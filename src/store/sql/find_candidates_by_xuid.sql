@@ -6,7 +6,11 @@ select ask.n, s.sid, s.scid_spelling, s.template, s.name, s.start_time, s.next_t
         | ((s.state + 1) << 7) | (s.turn::int << 10)
         | case
             when s.visibility < 2 and s.read_restriction = 0 then 0
-            when exists (select from members c where c.xuid = any($8) and c.scid = $5 and c.sid = s.sid) then 2048
+            when exists (
+                select
+                from unnest($8::bigint[]) as caller (xuid)
+                cross join lateral (select from members where xuid = caller.xuid and scid = $5 and sid = s.sid limit 1) own
+            ) then 2048
             when s.visibility = 2 then 0
             else case when s.read_restriction = 1 and exists (
                 select
