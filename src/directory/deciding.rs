@@ -26,14 +26,12 @@ pub(super) enum Ground {
     Loaded(Loaded, bool),
     /// What was saved last.
     Remembered(Basis),
-    /// What is being saved: it is taken back if that fails.
-    Ahead(Basis),
 }
 
 /// A session that is being decided on.
-pub(super) struct Open {
-    pub plan: Plan,
-    pub group: Group,
+struct Open {
+    plan: Plan,
+    group: Group,
     remembers: bool,
 }
 
@@ -49,7 +47,7 @@ impl Decider {
     ///
     /// # Errors
     /// `Corrupt` when the stored session cannot be read.
-    pub fn open(&self, sid: Uuid, ground: Ground, now: DateTime<Utc>) -> Result<Open, StoreError> {
+    fn open(&self, sid: Uuid, ground: Ground, now: DateTime<Utc>) -> Result<Open, StoreError> {
         let mut group = Group::of(sid);
         let (plan, remembers) = match ground {
             Ground::Loaded(loaded, remembers) => {
@@ -59,7 +57,6 @@ impl Decider {
                 group.unproven = true;
                 (Plan::new(Some(basis), None, now), true)
             }
-            Ground::Ahead(basis) => (Plan::new(Some(basis), None, now), true),
         };
         Ok(Open { plan, group, remembers })
     }
@@ -97,7 +94,7 @@ impl Decider {
     }
 
     /// Decides a job, or gives it back if it has to wait for another round.
-    pub fn decide(&self, open: &mut Open, mut job: Job) -> Option<Job> {
+    fn decide(&self, open: &mut Open, mut job: Job) -> Option<Job> {
         let Open { plan, group, .. } = open;
         job.afresh = !plan.suffices_for(&job.wish);
         if job.afresh || (job.alone && !group.is_empty()) {
@@ -130,7 +127,7 @@ impl Decider {
     }
 
     /// Ends deciding on a session: finds what is to be saved.
-    pub fn close(&self, open: Open) -> Group {
+    fn close(&self, open: Open) -> Group {
         let Open { plan, mut group, remembers } = open;
         // What nobody but the sweeper has asked for need not push out what others ask for.
         let is_asked_for = group.unproven || group.decided.iter().any(|(job, _)| !matches!(job.wish, Wish::Settle));

@@ -79,13 +79,9 @@ mod tests {
 
     const SID: [Uuid; 3] = [Uuid::from_u128(1), Uuid::from_u128(2), Uuid::from_u128(3)];
 
-    fn basis(version: Version) -> Option<Basis> {
-        Some(Basis {
-            version,
-            session: Typical::of(2).record.expect("it is a session"),
-            body: None,
-            renderer: Renderer::default(),
-        })
+    fn basis(version: Version) -> Basis {
+        let session = Typical::of(2).record.expect("it is a session");
+        Basis { version, session, body: None, renderer: Renderer::default() }
     }
 
     fn version(revision: i64) -> Version {
@@ -96,12 +92,12 @@ mod tests {
     fn the_one_that_was_not_needed_for_longest_is_forgotten() {
         let mut memory = Memory::new(2 * (SESSION_BYTES + TEXT_TIMES * 100));
         for sid in &SID[..2] {
-            memory.put(*sid, version(1), basis(version(1)), 100);
+            memory.put(*sid, version(1), Some(basis(version(1))), 100);
         }
         let needed = memory.take(SID[0]);
         assert!(needed.is_some() && memory.take(SID[0]).is_none(), "it is taken out");
         memory.put(SID[0], version(2), needed, 100);
-        memory.put(SID[2], version(1), basis(version(1)), 100);
+        memory.put(SID[2], version(1), Some(basis(version(1))), 100);
         assert!(memory.take(SID[1]).is_none());
         assert!(memory.take(SID[0]).is_some() && memory.take(SID[2]).is_some());
     }
@@ -109,10 +105,10 @@ mod tests {
     #[test]
     fn what_has_no_room_is_not_kept_and_room_is_given_back() {
         let mut memory = Memory::new(SESSION_BYTES + TEXT_TIMES * 100);
-        memory.put(SID[0], version(1), basis(version(1)), 101);
+        memory.put(SID[0], version(1), Some(basis(version(1))), 101);
         assert!(memory.take(SID[0]).is_none());
         for revision in 1..100 {
-            memory.put(SID[1], version(revision), basis(version(revision)), 100);
+            memory.put(SID[1], version(revision), Some(basis(version(revision))), 100);
             assert_eq!(memory.take(SID[1]).map(|basis| basis.version.revision), Some(revision));
         }
         memory.forget(SID[1]);
@@ -123,7 +119,7 @@ mod tests {
     fn a_session_that_others_save_is_trusted_again_once_it_is_found_as_it_was_left() {
         let mut memory = Memory::new(1 << 20);
         assert!(memory.trusts(SID[0], None) && memory.trusts(SID[0], Some(version(7))), "nothing is known yet");
-        memory.put(SID[0], version(8), basis(version(8)), 100);
+        memory.put(SID[0], version(8), Some(basis(version(8))), 100);
         assert!(memory.trusts(SID[0], Some(version(8))));
         assert!(!memory.trusts(SID[0], Some(version(9))), "somebody else has saved it");
         memory.put(SID[0], version(10), None, 100);

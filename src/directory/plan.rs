@@ -137,14 +137,6 @@ impl Plan {
         plan
     }
 
-    /// Goes on at a later instant, with what is due by then.
-    pub fn advance(&mut self, now: DateTime<Utc>) {
-        if now > self.now {
-            self.now = now;
-            self.settle();
-        }
-    }
-
     fn settle(&mut self) {
         if let Some(after) = timers::settle(&self.record, self.now) {
             self.go_on(after, Cause::Timer, "timer");

@@ -20,11 +20,6 @@ impl Waiting {
         self.order.is_empty()
     }
 
-    /// Whether a session has jobs that wait.
-    pub fn holds(&self, sid: Uuid) -> bool {
-        self.jobs.contains_key(&sid)
-    }
-
     /// Puts a job behind all others.
     pub fn push(&mut self, job: Job) {
         let sid = job.sid;
@@ -47,21 +42,9 @@ impl Waiting {
         }
     }
 
-    /// Takes the jobs of up to [`BATCH_MAX`] sessions, but of none that `is_busy`.
-    pub fn take_round(&mut self, is_busy: impl Fn(Uuid) -> bool) -> Vec<(Uuid, Vec<Job>)> {
-        let mut round = Vec::new();
-        let mut rest = VecDeque::new();
-        while round.len() < BATCH_MAX
-            && let Some(sid) = self.order.pop_front()
-        {
-            if is_busy(sid) {
-                rest.push_back(sid);
-            } else if let Some(jobs) = self.jobs.remove(&sid) {
-                round.push((sid, jobs.into()));
-            }
-        }
-        rest.append(&mut self.order);
-        self.order = rest;
-        round
+    /// Takes the jobs of up to [`BATCH_MAX`] sessions.
+    pub fn take_round(&mut self) -> Vec<(Uuid, Vec<Job>)> {
+        let sids = self.order.drain(..self.order.len().min(BATCH_MAX));
+        sids.filter_map(|sid| Some((sid, self.jobs.remove(&sid)?.into()))).collect()
     }
 }

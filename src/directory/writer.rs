@@ -1,27 +1,23 @@
 //! The write path: commands queue up, are decided session by session on one loaded record, and are committed together.
 //!
 //! A session belongs to one queue, so its commands are decided in the order they came in. While one round is being committed the
-//! next one queues up; nobody waits for company. What comes in for a session that is being committed is decided at once on what that
-//! leaves, and taken back if the commit fails. A save that loses against another process is loaded and decided again. Answers are given
-//! after the commit, refusals too, because they may rest on what is being committed.
+//! next one queues up; nobody waits for company. A save that loses against another process is loaded and decided again. Answers are
+//! given after the commit, refusals too, because they may rest on what is being committed.
 
-use std::collections::hash_map::Entry;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use futures_util::FutureExt as _;
-use tokio::select;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
 use tracing::{debug, error, warn};
 use uuid::Uuid;
 
 use super::announce::{Announcement, Outlet};
-use super::deciding::{Decider, Ground, Open, version_of};
+use super::deciding::{Decider, Ground, version_of};
 use super::group::{Claim, Group, disjoint};
 use super::memory::Memory;
 use super::plan::Basis;
@@ -37,8 +33,6 @@ use crate::store::{SessionSave, Store, StoreError, WriteAsk};
 const ROUND_MAX: usize = 1024;
 /// After how many lost races a session is locked while it is decided on.
 const LOSSES: u32 = 3;
-/// How many commands on one session make it likely that more come while they are committed.
-const CROWD: usize = 4;
 /// How old what was loaded may be when it is saved.
 const STALE: Duration = Duration::from_secs(10);
 /// How long a save may go on at the server after its connection broke, until it is taken for lost.
@@ -60,7 +54,6 @@ impl Writer {
                 queue: jobs,
                 waiting: Waiting::default(),
                 memory: Memory::new(options.memory_bytes / options.gatherers.max(1)),
-                ahead: HashMap::new(),
                 store: store.clone(),
                 clock: clock.clone(),
                 decider: Decider { ids: ids.clone(), options: Arc::clone(options), outlet: outlet.clone() },
@@ -94,8 +87,6 @@ struct Shard {
     queue: mpsc::UnboundedReceiver<Job>,
     waiting: Waiting,
     memory: Memory,
-    /// What is decided already on what the last round left, while that was being committed.
-    ahead: HashMap<Uuid, Open>,
     store: Store,
     clock: Clock,
     decider: Decider,
@@ -105,7 +96,7 @@ impl Shard {
     async fn run(mut self) {
         let mut arrived = Vec::new();
         loop {
-            if self.waiting.is_empty() && self.ahead.is_empty() {
+            if self.waiting.is_empty() {
                 if self.queue.recv_many(&mut arrived, ROUND_MAX).await == 0 {
                     return;
                 }
@@ -116,66 +107,21 @@ impl Shard {
                     arrived.push(job);
                 }
             }
-            self.come(&mut arrived, &mut []);
+            arrived.drain(..).for_each(|job| self.waiting.push(job));
             // A panic answers those who wait for this round with a failure, and nobody else.
             if AssertUnwindSafe(self.round()).catch_unwind().await.is_err() {
                 error!("a round of writes panicked; the message stands above");
-                self.ahead.clear();
             }
         }
-    }
-
-    /// Lets jobs wait, or decides them at once on what a round leaves: one that has just been saved, or `groups`, which are being saved.
-    fn come(&mut self, arrived: &mut Vec<Job>, groups: &mut [Group]) {
-        let now = self.clock.now();
-        for job in arrived.drain(..) {
-            let sid = job.sid;
-            let waits = match catch_unwind(AssertUnwindSafe(|| self.decide_ahead(job, groups, now))) {
-                Ok(waits) => waits,
-                Err(_) => {
-                    error!(session.sid = %sid, "deciding the writes of a session panicked; the message stands above");
-                    self.ahead.remove(&sid);
-                    None
-                }
-            };
-            if let Some(job) = waits {
-                self.waiting.push(job);
-            }
-        }
-    }
-
-    /// Decides a job on what a round leaves. It is given back if that is not known or not enough, or if others wait before it.
-    fn decide_ahead(&mut self, job: Job, groups: &mut [Group], now: DateTime<Utc>) -> Option<Job> {
-        let sid = job.sid;
-        if self.waiting.holds(sid) {
-            return Some(job);
-        }
-        let open = match self.ahead.entry(sid) {
-            Entry::Occupied(open) => open.into_mut(),
-            Entry::Vacant(place) => {
-                let group = groups.iter_mut().find(|group| group.sid == sid);
-                let left = group.and_then(|group| group.left.as_mut()).map(|left| &mut left.basis);
-                let basis = left.and_then(|basis| basis.take_if(|basis| job.wish.asks_no_facts(&basis.session)));
-                let Some(basis) = basis else { return Some(job) };
-                match self.decider.open(sid, Ground::Ahead(basis), now) {
-                    Ok(open) => place.insert(open),
-                    Err(_) => return Some(job),
-                }
-            }
-        };
-        open.plan.advance(now);
-        self.decider.decide(open, job)
     }
 
     /// Loads, decides, saves and answers; jobs that have to be decided again wait before all others then.
     async fn round(&mut self) {
-        let jobs = self.waiting.take_round(|sid| self.ahead.contains_key(&sid));
-        let ahead: Vec<Group> = self.ahead.drain().map(|(_, open)| self.decider.close(open)).collect();
-        let commands = jobs.iter().map(|(_, jobs)| jobs.len()).chain(ahead.iter().map(Group::len)).sum();
-        self.metrics().round_commands.observe(size(commands));
+        let jobs = self.waiting.take_round();
+        self.metrics().round_commands.observe(size(jobs.iter().map(|(_, jobs)| jobs.len()).sum()));
         let lost = |(_, jobs): &(Uuid, Vec<Job>)| jobs.iter().any(|job| job.attempt >= LOSSES);
         let (contested, jobs): (Vec<_>, Vec<_>) = jobs.into_iter().partition(lost);
-        self.round_together(ahead, jobs).await;
+        self.round_together(jobs).await;
         for (sid, jobs) in contested {
             self.round_alone(sid, jobs).await;
         }
@@ -213,11 +159,13 @@ impl Shard {
         self.conclude(group, outcome).await;
     }
 
-    /// A round for many sessions that share their statements, with those in it that are decided already.
-    async fn round_together(&mut self, mut groups: Vec<Group>, jobs: Vec<(Uuid, Vec<Job>)>) {
+    /// A round for many sessions that share their statements.
+    async fn round_together(&mut self, jobs: Vec<(Uuid, Vec<Job>)>) {
         // Members of large sessions are loaded if they are due at this instant, so it is also the one they are settled at.
         let (now, begun) = (self.clock.now(), Instant::now());
-        for (sid, jobs, ground) in self.grounds(jobs, now).await {
+        let grounds = self.grounds(jobs, now).await;
+        let mut groups = Vec::with_capacity(grounds.len());
+        for (sid, jobs, ground) in grounds {
             let decide = || self.decider.decide_all(sid, jobs, ground, now);
             if let Ok((group, rest)) = catch_unwind(AssertUnwindSafe(decide)) {
                 groups.push(group);
@@ -232,7 +180,10 @@ impl Shard {
             let outcomes = if begun.elapsed() > STALE {
                 vec![Err(StoreError::LostRace); saves.len()]
             } else {
-                self.save(&saves, &mut groups).await
+                let begun = Instant::now();
+                let outcomes = self.store.save_sessions(&saves).await;
+                self.metrics().committed(saves.len(), begun.elapsed());
+                outcomes
             };
             for (at, outcome) in batch.into_iter().zip(outcomes) {
                 let group = std::mem::replace(&mut groups[at], Group::of(Uuid::nil()));
@@ -248,12 +199,11 @@ impl Shard {
     async fn grounds(&mut self, jobs: Vec<(Uuid, Vec<Job>)>, now: DateTime<Utc>) -> Vec<(Uuid, Vec<Job>, Ground)> {
         let (mut grounds, mut unknown, mut asks) = (Vec::with_capacity(jobs.len()), Vec::new(), Vec::new());
         for (sid, jobs) in jobs {
-            match self.memory.take(sid).filter(|basis| may_trust(basis, &jobs)) {
-                Some(basis) => grounds.push((sid, jobs, Ground::Remembered(basis))),
-                None => {
-                    asks.push(load_ask(sid, &jobs));
-                    unknown.push((sid, jobs));
-                }
+            if let Some(basis) = self.memory.take(sid).filter(|basis| may_trust(basis, &jobs)) {
+                grounds.push((sid, jobs, Ground::Remembered(basis)));
+            } else {
+                asks.push(load_ask(sid, &jobs));
+                unknown.push((sid, jobs));
             }
         }
         self.metrics().decided(grounds.len(), asks.len());
@@ -280,24 +230,6 @@ impl Shard {
     fn ground(&self, sid: Uuid, loaded: Loaded) -> Ground {
         let remembers = self.memory.trusts(sid, version_of(&loaded));
         Ground::Loaded(loaded, remembers)
-    }
-
-    /// Saves sessions, and decides meanwhile what comes in for them, if that is likely to be something.
-    async fn save(&mut self, saves: &[SessionSave], groups: &mut [Group]) -> Vec<Result<(), StoreError>> {
-        let begun = Instant::now();
-        let crowded = groups.iter().any(|group| group.len() >= CROWD);
-        let store = self.store.clone();
-        let mut saving = pin!(store.save_sessions(saves));
-        let mut arrived = Vec::new();
-        let outcomes = loop {
-            select! {
-                biased;
-                outcomes = &mut saving => break outcomes,
-                _ = self.queue.recv_many(&mut arrived, ROUND_MAX), if crowded && !self.queue.is_closed() => self.come(&mut arrived, groups),
-            }
-        };
-        self.metrics().committed(saves.len(), begun.elapsed());
-        outcomes
     }
 
     fn metrics(&self) -> &Metrics {
@@ -360,7 +292,6 @@ impl Shard {
             }
             Err(error) => {
                 warn!(session.sid = %group.sid, %error, "failed to save a session");
-                self.take_back(group.sid);
                 self.decider.outlet.tell(Announcement::unsure(group.sid));
                 for job in group.into_jobs() {
                     job.answer(Err(error.clone().into()));
@@ -369,17 +300,9 @@ impl Shard {
         }
     }
 
-    /// Lets the jobs of a session be decided again, with those after them that were decided on what these would have left.
+    /// Lets the jobs of a session be decided again, before others of the session that wait already, because they came before them.
     fn hand_back(&mut self, group: Group) {
-        self.take_back(group.sid);
         self.waiting.push_first(group.into_jobs().filter_map(retry).collect());
-    }
-
-    /// Takes back what was decided on a save that has failed.
-    fn take_back(&mut self, sid: Uuid) {
-        if let Some(open) = self.ahead.remove(&sid) {
-            self.waiting.push_first(open.group.into_jobs().filter_map(retry).collect());
-        }
     }
 
     /// Asks the log whether a save was committed whose connection broke; a second time after a moment, because the server may have
