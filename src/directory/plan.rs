@@ -182,7 +182,9 @@ impl Plan {
 
     /// Whether enough is known for a wish.
     pub fn suffices_for(&self, wish: &Wish) -> bool {
-        self.is_informed || self.record.as_ref().is_some_and(|session| wish.asks_no_facts(session))
+        // Of a session that has just ended there is nothing to be told but that.
+        let is_plain = |session: &Session| wish.asks_no_facts(session);
+        self.is_informed || self.record.as_ref().map_or(matches!(wish, Wish::Settle | Wish::Lose(_)), is_plain)
     }
 
     /// Whether anything has happened yet.

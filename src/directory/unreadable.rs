@@ -7,9 +7,9 @@ use uuid::Uuid;
 
 use super::{Directory, DirectoryError, actor};
 use crate::domain::change::Cause;
+use crate::domain::instant::render_instant;
 use crate::domain::principal::Principal;
 use crate::domain::refusal::{Kind, Refusal};
-use crate::domain::system::render_instant;
 use crate::json::{Json, Object};
 use crate::store::rows::{ChangeRow, StoredSession};
 use crate::store::{

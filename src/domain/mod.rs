@@ -19,6 +19,7 @@ pub mod entries;
 pub mod filter;
 pub mod handle;
 pub mod initialization;
+pub mod instant;
 pub mod limits;
 pub mod listing;
 pub mod member;

@@ -15,8 +15,8 @@ use super::extract::body;
 use super::openapi::params::Reason;
 use super::openapi::shapes::{ClockAnswer, ClockRequest};
 use super::{Answer, ApiError, Call, reply};
+use crate::domain::instant::render_instant;
 use crate::domain::refusal::Refusal;
-use crate::domain::system::render_instant;
 use crate::json::{Json, Object};
 use crate::wire::request::read_body;
 

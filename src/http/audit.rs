@@ -12,8 +12,8 @@ use super::openapi::params::{AuditFilters, PageParams};
 use super::parameters::Parameters;
 use super::{Answer, ApiError, Call, reply};
 use crate::directory::{Deed, Unaudited};
+use crate::domain::instant::render_instant;
 use crate::domain::refusal::Refusal;
-use crate::domain::system::render_instant;
 use crate::json::{Json, Object};
 use crate::store::{AuditAsk, AuditKey, AuditRow};
 

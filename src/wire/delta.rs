@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use super::fields::Fields;
 use super::stored::{body_of, entry, episode, linked, members_info, server};
+use crate::domain::instant::render_instant;
 use crate::domain::names::MemberIndex;
 use crate::domain::roles::Holders;
 use crate::domain::session::{Member, Session};
-use crate::domain::system::render_instant;
 use crate::domain::timers;
 use crate::json::{self, Json, Object, STORED_DEPTH};
 

@@ -5,9 +5,9 @@ use std::fmt::{Display, Write as _};
 
 use chrono::{DateTime, Utc};
 
+use crate::domain::instant::write_instant;
 use crate::domain::names::MemberIndex;
 use crate::domain::session::Bag;
-use crate::domain::system::write_instant;
 use crate::json::Json;
 
 /// An object that is being written, field by field.

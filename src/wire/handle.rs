@@ -8,11 +8,11 @@ use chrono::{DateTime, Utc};
 use super::query::session_ref;
 use super::stored::{Corrupt, corrupt, parse};
 use crate::domain::handle::{About, Handle, HandleType, Include, Invite};
+use crate::domain::instant::render_instant;
 use crate::domain::names::{MemberIndex, Scid, SessionName, SessionReference, TemplateName, Xuid};
 use crate::domain::query::Reported;
 use crate::domain::roles::Holders;
 use crate::domain::session::{Restriction, Session, Visibility};
-use crate::domain::system::render_instant;
 use crate::json::{Json, Object};
 
 /// A handle together with what a reader is shown of its session.

@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use chrono::{DateTime, Utc};
 
 use super::percent;
+use crate::domain::instant::render_instant;
 use crate::domain::names::{Branch, ConnectionId, TitleId, Xuid};
-use crate::domain::system::render_instant;
 use crate::json::{Json, Number, Object, parse};
 
 /// How deep a frame may nest: anything that is known is an array of plain values.

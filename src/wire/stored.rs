@@ -11,11 +11,11 @@ use indexmap::IndexMap;
 use super::fields::Fields;
 use super::large::Totals;
 use crate::domain::initialization::{Failure, Initializing, Stage};
+use crate::domain::instant::render_instant;
 use crate::domain::listing::Listing;
 use crate::domain::names::{Branch, HandleId, MemberIndex, SessionReference, TitleId, Xuid};
 use crate::domain::roles::{Holders, RoleTypes};
 use crate::domain::session::{Bag, Member, MemberState, ServerEntry, Session};
-use crate::domain::system::render_instant;
 use crate::domain::timers;
 use crate::json::{self, Json, Leave, Object};
 

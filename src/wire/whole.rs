@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use super::large;
 use super::stored::body_of;
+use crate::domain::instant::render_instant;
 use crate::domain::names::Xuid;
 use crate::domain::session::{Member, MemberState, Session};
-use crate::domain::system::render_instant;
 use crate::domain::timers;
 use crate::json::{Json, Object};
 

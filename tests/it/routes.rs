@@ -1,6 +1,6 @@
 //! The routes and their headers (R).
 
-use openmpsd::domain::system::render_instant;
+use openmpsd::domain::instant::render_instant;
 use reqwest::Method;
 use serde_json::{Value, json};
 

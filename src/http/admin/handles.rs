@@ -11,7 +11,7 @@ use super::super::parameters::Parameters;
 use super::super::{Answer, Call, reply};
 use super::page;
 use super::sessions::reference;
-use crate::domain::system::render_instant;
+use crate::domain::instant::render_instant;
 use crate::json::{Json, Object};
 use crate::store::rows::handle_code;
 use crate::store::{HandlesAsk, ListedHandle};
