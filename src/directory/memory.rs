@@ -63,6 +63,12 @@ impl Memory {
         }
     }
 
+    /// Forgets everything.
+    pub fn clear(&mut self) {
+        self.sessions.clear();
+        self.bytes = 0;
+    }
+
     /// Forgets a session.
     pub fn forget(&mut self, sid: Uuid) {
         if let Some(known) = self.sessions.remove(&sid) {
@@ -113,6 +119,9 @@ mod tests {
         }
         memory.forget(SID[1]);
         assert_eq!(memory.bytes, 0);
+        memory.put(SID[2], version(1), Some(basis(version(1))), 100);
+        memory.clear();
+        assert!(memory.bytes == 0 && memory.take(SID[2]).is_none());
     }
 
     #[test]

@@ -219,6 +219,7 @@ impl Shard {
             }
             Err(error) => {
                 warn!(%error, "failed to load {} sessions", asks.len());
+                self.memory.clear();
                 for job in unknown.into_iter().flat_map(|(_, jobs)| jobs) {
                     job.answer(Err(error.clone().into()));
                 }
@@ -238,6 +239,10 @@ impl Shard {
 
     /// Gives the answers of a session whose save came to `outcome`, or hands its jobs back.
     async fn conclude(&mut self, mut group: Group, outcome: Result<(), StoreError>) {
+        if matches!(outcome, Err(StoreError::Unknown(_) | StoreError::Unavailable(_))) {
+            // A database that was away may be one that has forgotten the last commits, and counts revisions on from there.
+            self.memory.clear();
+        }
         let outcome = match (outcome, group.claim) {
             (Err(StoreError::Unknown(error)), Some(Claim { ask, creates })) => {
                 match self.look_up(ask).await {
