@@ -12,10 +12,10 @@ use super::openapi::params::{
 use super::openapi::session::Session;
 use super::openapi::shapes;
 use super::sessions::{show, submit};
-use super::{Answer, ApiError, Call, reply};
+use super::{Answer, ApiError, Call, reply, run_here};
 use crate::directory::DirectoryError;
 use crate::domain::command::Target;
-use crate::domain::handle::{Owners, People};
+use crate::domain::handle::{ActivityQuery, Owners, People};
 use crate::domain::names::HandleId;
 use crate::domain::throttle::Counted;
 use crate::wire::handle_request::{HandleQuery, Wanted};
@@ -123,12 +123,17 @@ pub async fn query(mut call: Call<'_>) -> Answer {
         call.service.know(&[*of]).await;
     }
     let (directory, principal) = (Arc::clone(&call.service.directory), Arc::clone(&call.principal));
-    if let HandleQuery::Activities(query) = &query
-        && let Owners::Xuids(owners) = &query.owners
-        && let Some(own) = call.reader.queries(owners.len())
-    {
-        let found = directory.query_activities_over(own, query, &principal, include).await?;
-        return Ok(reply::json(StatusCode::OK, wire_query::results(found)).into());
+    let own = match &query {
+        HandleQuery::Activities(ActivityQuery { owners: Owners::Xuids(owners), .. }) => {
+            call.reader.queries(owners.len()).cloned()
+        }
+        _ => None,
+    };
+    if let (HandleQuery::Activities(query), Some(own)) = (&query, own) {
+        let query = query.clone();
+        let work =
+            async move { directory.query_activities_over(&own, &query, &principal, include).await.map(wire_query::results) };
+        return Ok(reply::json(StatusCode::OK, run_here(work).await?).into());
     }
     let work = async move {
         Ok::<_, DirectoryError>(match query {

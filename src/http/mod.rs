@@ -167,6 +167,12 @@ impl Service {
     }
 }
 
+/// Runs a use case on this thread and waits for it there. It goes on when the caller goes away, or its connection to the database would
+/// come back in the middle of an answer.
+async fn run_here<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> T {
+    tokio::spawn(work.in_current_span()).await.expect("use cases do not panic and are not aborted")
+}
+
 /// Makes every path go through [`dispatch`], but for what operators ask and the description of what is answered.
 pub fn configure(config: &mut web::ServiceConfig) {
     config.service(readable("/health").route(web::get().to(operations::live)).route(web::head().to(operations::live)));

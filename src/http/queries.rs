@@ -7,7 +7,7 @@ use actix_web::http::StatusCode;
 use super::extract::body;
 use super::openapi::params::{ContractHeaders, ServiceParts, TemplateParts};
 use super::openapi::shapes::{Template, TemplateNames};
-use super::{Answer, ApiError, Call, reply};
+use super::{Answer, ApiError, Call, reply, run_here};
 use crate::directory::Found;
 use crate::domain::names::{Scid, TemplateName};
 use crate::domain::query::SessionQuery;
@@ -43,8 +43,8 @@ async fn answer(call: &Call<'_>, query: SessionQuery) -> Answer {
     let (directory, principal) = (Arc::clone(&call.service.directory), Arc::clone(&call.principal));
     // What was found is rendered, and let go, by the thread that read it.
     let render = |found: Vec<Found>| query::found(found.iter().map(|found| (found.xuid, &found.candidates[..])));
-    let answer = match call.reader.queries(query.results_max()) {
-        Some(own) => render(directory.query_over(own, &query, &principal).await?),
+    let answer = match call.reader.queries(query.results_max()).cloned() {
+        Some(own) => run_here(async move { directory.query_over(&own, &query, &principal).await.map(render) }).await?,
         None => call.service.run(async move { directory.query(&query, &principal).await.map(render) }).await?,
     };
     Ok(reply::json(StatusCode::OK, answer).into())
