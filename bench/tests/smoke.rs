@@ -47,7 +47,7 @@ fn a_run_measures_every_kind_of_workload_and_leaves_nothing_but_its_results() {
     let folder = Folder::new("smoke");
     let (data_dir, out) = (folder.0.join("data"), folder.0.join("out"));
     let only = SOME.join(",");
-    let run = bench(&["run", "--quick", "--sessions", "300", "--rounds", "1", "--only", &only], &data_dir, &out);
+    let run = bench(&["run", "--quick", "--sessions", "1000", "--rounds", "1", "--only", &only], &data_dir, &out);
     let said = said(&run);
     assert!(run.status.success(), "{said}");
     assert!(!data_dir.exists(), "{said}");
