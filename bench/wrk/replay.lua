@@ -45,16 +45,20 @@ function init(args)
   end
   file:close()
 
-  local total = #requests
+  local total, out = #requests, {}
   local function made(parts)
-    local values = {
-      ["\1"] = run .. "-" .. id .. "-" .. uses,
-      ["\2"] = tags[parts.path],
-      ["\3"] = tostring(10000000 + (first + uses * count + id) % 90000000),
-    }
-    local out = {}
-    for at, part in ipairs(parts) do out[at] = values[part] or part end
-    return table.concat(out)
+    for at = 1, #parts do
+      local part = parts[at]
+      if part == "\1" then
+        part = run .. "-" .. id .. "-" .. uses
+      elseif part == "\2" then
+        part = tags[parts.path] or part
+      elseif part == "\3" then
+        part = tostring(10000000 + (first + uses * count + id) % 90000000)
+      end
+      out[at] = part
+    end
+    return table.concat(out, "", 1, #parts)
   end
   request = function()
     position, uses = position % total + 1, uses + 1
