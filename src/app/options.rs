@@ -152,6 +152,7 @@ pub(super) fn request_rules(settings: &Settings, dev: bool) -> Rules {
             body: Duration::from_millis(settings.server.body_timeout_ms),
             slow: Duration::from_millis(settings.telemetry.slow_request_ms),
         },
+        exports_spans: settings.telemetry.otlp_endpoint.is_some(),
         joins_traces: settings.telemetry.otlp_join_callers,
         metrics_bearer: settings.telemetry.metrics_bearer.clone(),
         banned: settings.access.banned_xuids.clone(),

@@ -9,7 +9,6 @@ use actix_ws::{MessageStream, Session};
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::error::ApiError;
-use super::observe::note_caller;
 use super::reply::{self, Reply};
 use super::route::Route;
 use super::{Answer, Service};
@@ -62,7 +61,6 @@ fn unknown_nonce() -> ApiError {
 fn identify(service: &Service, request: &HttpRequest) -> Result<Option<Ticket>, ApiError> {
     let credential = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
     let (principal, until) = service.verifier.verify_with_end(credential, service.clock.real())?;
-    note_caller(&principal);
     service.admit(&principal)?;
     Ok(user(&principal).map(|user| Ticket { user: user.clone(), until }))
 }

@@ -53,7 +53,7 @@ use crate::social::Social;
 
 use error::ApiError;
 pub use feed::{FeedRules, Feeds};
-use observe::{Observed, note_caller, say_goodbye};
+use observe::{Observed, say_goodbye};
 pub use operations::Draining;
 use reply::Reply;
 use route::Route;
@@ -99,6 +99,8 @@ pub struct Rules {
     pub header_bytes: usize,
     /// How long things may take.
     pub patience: Patience,
+    /// Whether spans are sent to a collector.
+    pub exports_spans: bool,
     /// Whether requests may belong to traces that their callers began.
     pub joins_traces: bool,
     /// What whoever reads the metrics has to bring, if anything.
@@ -216,13 +218,15 @@ async fn dispatch(
     payload: web::Payload,
 ) -> HttpResponse {
     let route = Route::find(request.path());
-    let observed = Observed::begin(&service, request.method(), route.as_ref(), request.headers());
+    let caller = identify(&service, &request, route.as_ref());
+    let known = caller.as_ref().ok().map(|(own, acting)| &**acting.as_ref().unwrap_or(own));
+    let observed = Observed::begin(&service, request.method(), route.as_ref(), request.headers(), known);
     // An import is as long as it is.
     let takes_its_time = route == Some(Route::Edges);
     let version = extract::contract_minor(request.headers());
     // Before the version is known to be sound nothing is answered that depends on it.
     let minor = *version.as_ref().unwrap_or(&0);
-    let answering = answer((&service, &reader), &request, payload, route, version).instrument(observed.span().clone());
+    let answering = answer((&service, &reader), &request, payload, (caller, route), version).instrument(observed.span().clone());
     let answered = if takes_its_time {
         answering.await
     } else {
@@ -234,23 +238,33 @@ async fn dispatch(
     answer
 }
 
+/// Whose credential a request has, and as whom it acts then.
+type Caller = Result<(Arc<Principal>, Result<Arc<Principal>, ApiError>), ApiError>;
+
+/// Finds out who calls. Administration knows nobody who acts for others; sockets look for themselves.
+fn identify(service: &Service, request: &HttpRequest, route: Option<&Route>) -> Caller {
+    let credential = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let own = service.verifier.verify(credential, service.clock.real())?;
+    let acts = !route.is_some_and(Route::is_administrative);
+    let acting = if acts { acting::principal(Arc::clone(&own), request.headers()) } else { Ok(Arc::clone(&own)) };
+    Ok((own, acting))
+}
+
 async fn answer(
     (service, reader): (&web::Data<Service>, &Reader),
     request: &HttpRequest,
     payload: web::Payload,
-    route: Option<Route>,
+    (caller, route): (Caller, Option<Route>),
     version: Result<u32, ApiError>,
 ) -> Answer {
     let headers: usize = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
     if headers > service.rules.header_bytes {
         return Err(ApiError::HeadersTooLarge(service.rules.header_bytes));
     }
-    let credential = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
     if let Some(route) = route.as_ref().filter(|route| route.leads_to_socket()) {
         return connect::answer(service, request, payload, route).await;
     }
-    let principal = service.verifier.verify(credential, service.clock.real())?;
-    note_caller(&principal);
+    let (principal, acting) = caller?;
     service.admit(&principal)?;
     allowance::admit(service, request, &principal, route.as_ref())?;
     let route = route.ok_or_else(|| ApiError::NotFound("there is no such path".to_owned()))?;
@@ -264,8 +278,7 @@ async fn answer(
         (principal, 0)
     } else {
         let minor = version?;
-        let principal = acting::principal(principal, request.headers())?;
-        note_caller(&principal);
+        let principal = acting?;
         service.admit(&principal)?;
         if matches!(*principal, Principal::ServerFor(_)) {
             allowance::admit(service, request, &principal, Some(&route))?;

@@ -31,6 +31,8 @@ const VECTOR_MAX: usize = 128;
 /// A request that is being answered.
 pub struct Observed<'a> {
     metrics: &'a Metrics,
+    /// Whether spans are sent to a collector.
+    exports: bool,
     begun: Instant,
     operation: Operation,
     span: Span,
@@ -39,8 +41,15 @@ pub struct Observed<'a> {
 }
 
 impl<'a> Observed<'a> {
-    /// Begins to look. The caller's id is taken over if it is a GUID.
-    pub fn begin(service: &'a Service, method: &Method, route: Option<&Route>, headers: &HeaderMap) -> Self {
+    /// Begins to look. The caller's id is taken over if it is a GUID. What is known of the caller from the start is in the span from the
+    /// start, because adding to it costs as much again.
+    pub fn begin(
+        service: &'a Service,
+        method: &Method,
+        route: Option<&Route>,
+        headers: &HeaderMap,
+        caller: Option<&Principal>,
+    ) -> Self {
         let metrics = service.directory.metrics();
         metrics.in_flight.inc();
         let operation = Operation { route: route.map_or("none", Route::template), method: verb(method) };
@@ -54,15 +63,15 @@ impl<'a> Observed<'a> {
             http.route = operation.route,
             correlation.id = %id,
             correlation.vector = vector.as_ref().and_then(|vector| vector.to_str().ok()),
-            principal.kind = field::Empty,
-            principal.xuid = field::Empty,
+            principal.kind = caller.map(kind),
+            principal.xuid = caller.and_then(Principal::xuid).map(field::display),
             http.status = field::Empty,
         );
         if service.rules.joins_traces && headers.contains_key("traceparent") {
             // Without an export there is nobody to belong to another trace.
             let _ = span.set_parent(global::get_text_map_propagator(|propagator| propagator.extract(&Carried(headers))));
         }
-        Self { metrics, begun: Instant::now(), operation, span, id, vector }
+        Self { metrics, exports: service.rules.exports_spans, begun: Instant::now(), operation, span, id, vector }
     }
 
     /// The root span.
@@ -82,7 +91,9 @@ impl<'a> Observed<'a> {
         let Operation { route, method } = self.operation;
         self.metrics.requests.get_or_create(&Request { route, method, status }).inc();
         self.metrics.request_seconds.get_or_create(&self.operation).observe(took.as_secs_f64());
-        self.span.record("http.status", status);
+        if self.exports {
+            self.span.record("http.status", status);
+        }
         let _entered = self.span.enter();
         let duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         if !slow.is_zero() && took > slow {
@@ -99,21 +110,13 @@ impl Drop for Observed<'_> {
     }
 }
 
-/// Notes in the span of the request who calls. Gamertags and devices stay out of the log.
-pub fn note_caller(principal: &Principal) {
-    let span = Span::current();
-    if span.is_disabled() {
-        return;
-    }
-    let kind = match principal {
+/// What a caller is. Gamertags and devices stay out of the log.
+fn kind(principal: &Principal) -> &'static str {
+    match principal {
         Principal::User(_) => "user",
         Principal::Server(_) => "server",
         Principal::ServerFor(_) => "server for users",
         Principal::Admin { .. } => "admin",
-    };
-    span.record("principal.kind", kind);
-    if let Some(xuid) = principal.xuid() {
-        span.record("principal.xuid", field::display(xuid));
     }
 }
 

@@ -89,6 +89,7 @@ impl Default for Choices {
                     body: Duration::from_secs(10),
                     slow: Duration::from_secs(5),
                 },
+                exports_spans: false,
                 joins_traces: false,
                 metrics_bearer: None,
                 banned: Vec::new(),

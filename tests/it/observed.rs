@@ -291,6 +291,23 @@ async fn whoever_gets_no_answer_from_the_database_tells_that_it_is_not_ready() {
 }
 
 #[tokio::test]
+async fn a_line_of_the_log_names_its_caller_once() {
+    let folder = Folder::new("lines");
+    let variables = [("OPENMPSD__TELEMETRY__FILTER", "info,openmpsd::http=debug")];
+    let process = Process::start(folder.path(), &[], &variables).await.expect("it starts");
+    let caller = Caller::new(&folder, 7);
+    caller.get(&process.base, &session("Card", "none")).await.expect("an answer");
+    crate::harness::eventually("the request is logged", async || process.log().contains(": answered")).await;
+    let log = process.log();
+    let line = log.lines().find(|line| line.contains(": answered")).expect("it is there");
+    for once in ["principal.kind=\"user\"", "principal.xuid=7", "http.status=204"] {
+        assert_eq!(line.matches(once).count(), 1, "{once} in {line}");
+    }
+    let (status, _) = process.end().await;
+    assert!(status.success(), "{status}");
+}
+
+#[tokio::test]
 async fn logs_and_spans_of_a_process() {
     let folder = Folder::new("traces");
     let collector = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
