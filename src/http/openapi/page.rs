@@ -28,8 +28,9 @@ static CONFIG: LazyLock<Arc<Config<'static>>> = LazyLock::new(|| {
 /// Routes of the description and its page.
 pub fn configure(config: &mut web::ServiceConfig) {
     config.service(readable("/openapi.json").route(web::get().to(document)));
-    config.service(readable("/docs").route(web::get().to(lead)));
-    config.service(readable("/docs/{file:.*}").route(web::get().to(file_of)));
+    // In a scope, or each path that is asked for would be matched with the pattern.
+    let page = web::scope("/docs").service(readable("").route(web::get().to(lead)));
+    config.service(page.service(readable("/{file:.*}").route(web::get().to(file_of))));
 }
 
 /// This description.
