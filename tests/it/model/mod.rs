@@ -17,7 +17,7 @@ use openmpsd::directory::{Directory, Options};
 use openmpsd::domain::names::Scid;
 use openmpsd::domain::principal::Principal;
 use openmpsd::services;
-use openmpsd::store::{Store, StoreOptions, migrate};
+use openmpsd::store::{Store, StoreError, StoreOptions, migrate};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 use tokio_postgres::NoTls;
@@ -103,8 +103,11 @@ impl ModelWorld {
         let mut histories = Vec::new();
         for seed in seeds {
             let known = player::lost(seed);
-            let opened = self.store.open_connections(Uuid::nil(), &[(known.id.0, known.owner.0)], self.clock.real()).await;
-            opened.expect("the row is stored");
+            let (known, now) = ([(known.id.0, known.owner.0)], self.clock.real());
+            // The connection that it goes over may be one that is ended.
+            while let Err(error) = self.store.open_connections(Uuid::nil(), &known, now).await {
+                assert!(matches!(error, StoreError::Unavailable(_)), "the row is not stored: {error}");
+            }
             if running.len() >= ABREAST {
                 histories.push(running.join_next().await.expect("some run").expect("a history does not panic"));
             }
