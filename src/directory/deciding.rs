@@ -168,5 +168,5 @@ pub(super) fn read_basis(sid: Uuid, loaded: &Loaded) -> Result<Option<Basis>, St
     let Some((stored, version)) = loaded.stored.as_ref().zip(version_of(loaded)) else { return Ok(None) };
     let session = projection::loaded_session(stored)
         .map_err(|error| StoreError::Corrupt { reference: sid.to_string(), why: error.to_string() })?;
-    Ok(Some(Basis { version, session, body: Some(stored.session.body.clone()), renderer: Renderer::default() }))
+    Ok(Some(Basis { version, session, body: Some(Arc::clone(&stored.session.body)), renderer: Renderer::default() }))
 }

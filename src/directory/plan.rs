@@ -25,7 +25,7 @@ use crate::domain::timers;
 use crate::store::projection;
 use crate::store::rows::{ChangeRow, HandleRow, handle_code};
 use crate::store::{HandleRemoval, SessionSave, Version};
-use crate::wire::stored::{self, Renderer, Stored};
+use crate::wire::stored::{self, Renderer};
 use crate::wire::{delta, departed, large};
 
 /// What a command needs beside the record.
@@ -90,8 +90,9 @@ pub(super) struct House<'a> {
 /// One session on its way from what was loaded to what will be saved.
 pub(super) struct Plan {
     stored: Option<Version>,
-    before: Record,
     record: Record,
+    /// What was loaded, once something else has taken its place.
+    first: Option<Record>,
     /// The rendering of `record`, if it is known; of a large session what all readers share of it.
     document: Option<Document>,
     renderer: Renderer,
@@ -113,15 +114,15 @@ pub(super) struct Plan {
 impl Plan {
     /// Starts from what is stored and settles what is due (M-24); `facts` is `None` if nobody has asked for any.
     pub fn new(basis: Option<Basis>, facts: Option<Facts>, now: DateTime<Utc>) -> Self {
-        let (stored, before, body, renderer) = match basis {
+        let (stored, record, body, renderer) = match basis {
             Some(basis) => (Some(basis.version), Some(basis.session), basis.body, basis.renderer),
             None => (None, None, None, Renderer::default()),
         };
         let mut plan = Self {
-            document: before.as_ref().zip(body).map(|(session, body)| document(session, body)),
-            record: before.clone(),
+            document: record.as_ref().zip(body).map(|(session, body)| document(session, body)),
             stored,
-            before,
+            record,
+            first: None,
             renderer,
             is_informed: facts.is_some(),
             facts: Arc::new(facts.unwrap_or_default()),
@@ -146,7 +147,7 @@ impl Plan {
     /// What evaluating what was due came to.
     pub fn settled(&self) -> Settled {
         let next = |record: &Record| record.as_ref().and_then(timers::next);
-        Settled { was_due: next(&self.before).is_some_and(|due| due <= self.now), next_timer_at: next(&self.record) }
+        Settled { was_due: next(self.before()).is_some_and(|due| due <= self.now), next_timer_at: next(&self.record) }
     }
 
     /// Takes note of lost connections (N-40).
@@ -166,6 +167,11 @@ impl Plan {
         }
         let outcome = if after.is_some() { Outcome::Updated } else { Outcome::Gone };
         self.take(Decision { after, outcome }, None, cause, actor.to_owned());
+    }
+
+    /// The session as it was loaded.
+    fn before(&self) -> &Record {
+        self.first.as_ref().unwrap_or(&self.record)
     }
 
     /// The session as it stands now.
@@ -214,7 +220,7 @@ impl Plan {
 
     /// What is known about the callers. Who was a member of a session that ended in this very plan was none of the one after it.
     pub fn facts(&self) -> Arc<Facts> {
-        let same_life = self.before.as_ref().zip(self.record.as_ref()).is_some_and(|(one, two)| one.branch == two.branch);
+        let same_life = self.before().as_ref().zip(self.record.as_ref()).is_some_and(|(one, two)| one.branch == two.branch);
         if same_life || self.facts.former.is_empty() {
             return Arc::clone(&self.facts);
         }
@@ -224,7 +230,7 @@ impl Plan {
     /// Whether a decision waits for the next plan: a session that was made in this very one would end again, and the log is to show
     /// both; or one would follow upon a large session that has just ended, whose members are not all loaded, and must be gone first.
     fn must_wait(&self, outcome: Outcome) -> bool {
-        let crowd = self.before.as_ref().and_then(|session| session.crowd.as_ref());
+        let crowd = self.before().as_ref().and_then(|session| session.crowd.as_ref());
         match outcome {
             Outcome::Gone => self.stored.is_none() && self.record.is_some(),
             Outcome::Created => crowd.is_some_and(|crowd| crowd.count > 0),
@@ -308,26 +314,31 @@ impl Plan {
         self.touched = true;
     }
 
-    /// Makes a decision the state of things, and notes what is to be saved of it; `rendered` is the document of a changed session, if
-    /// it is known.
+    /// Makes a decision the state of things; `rendered` is the document of a changed session, if it is known.
     fn take(&mut self, decision: Decision, rendered: Option<String>, cause: Cause, actor: String) {
         let before = std::mem::replace(&mut self.record, decision.after);
         if decision.outcome == Outcome::Unchanged {
-            self.touched |= before != self.record;
             if before != self.record {
+                self.touched = true;
                 self.document = None;
             }
-            return;
+        } else {
+            self.note(&before, rendered, cause, actor);
         }
+        self.first.get_or_insert(before);
+    }
+
+    /// Notes what is to be saved of a change, and what is to be told of it.
+    fn note(&mut self, before: &Record, rendered: Option<String>, cause: Cause, actor: String) {
         self.document = self.record.as_ref().zip(rendered).map(|(session, body)| document(session, body));
         if before.is_none() && self.record.is_none() {
             return;
         }
-        let change = change::between(&before, &self.record);
+        let change = change::between(before, &self.record);
         for owner in &change.disengaged {
             self.activities.insert(owner.0, None);
         }
-        let (branch, number) = match (&before, &self.record) {
+        let (branch, number) = match (before, &self.record) {
             (_, Some(after)) => (after.branch, after.change_number),
             (Some(before), None) => (before.branch, before.change_number + 1),
             (None, None) => return,
@@ -338,7 +349,7 @@ impl Plan {
             self.handles.retain(|handle| handle.kind == handle_code::INVITE);
             self.ended = true;
         }
-        let text = match (&before, &self.record) {
+        let text = match (before, &self.record) {
             (Some(before), Some(after)) if before.branch == after.branch => Some(delta::between(before, after)),
             (_, Some(after)) if after.is_large() => Some(delta::whole(after)),
             (_, Some(_)) => self.document(None).map(|document| Arc::unwrap_or_clone(document.body)),
@@ -370,7 +381,7 @@ impl Plan {
     /// What is to be told once the save is through, if anything is. To be asked before `save`, which takes what it is made of.
     pub fn announcement(&mut self, sid: Uuid) -> Option<Announcement> {
         let invites: Vec<HandleRow> = self.handles.iter().filter(|handle| handle.kind == handle_code::INVITE).cloned().collect();
-        let session = self.record.as_ref().or(self.before.as_ref());
+        let session = self.record.as_ref().or(self.before().as_ref());
         if self.told.is_empty() && invites.is_empty() {
             return None;
         }
@@ -379,7 +390,7 @@ impl Plan {
             resource: session.map(|session| session.reference.to_string()).unwrap_or_default().into(),
             changes: std::mem::take(&mut self.told),
             listeners: self.record.as_ref().map(subscription::listeners).unwrap_or_default(),
-            moved: !subscription::same_listeners(self.before.as_ref(), self.record.as_ref()),
+            moved: !subscription::same_listeners(self.before().as_ref(), self.record.as_ref()),
             invites,
         })
     }
@@ -392,13 +403,11 @@ impl Plan {
         if self.stored.is_none() && self.record.is_none() {
             return None;
         }
-        let difference = projection::difference(&self.before, &self.record);
+        let difference = projection::difference(self.before(), &self.record);
         let after = self.record.as_ref().map(|session| {
-            let body = match self.document.take() {
-                Some(document) => Arc::unwrap_or_clone(document.body),
-                None => self.renderer.body(session),
-            };
-            projection::session_row(session, Stored { body, private: stored::private(session) })
+            let body = self.document.take().map(|document| document.body);
+            let body = body.unwrap_or_else(|| self.renderer.body(session).into());
+            projection::session_row(session, body, stored::private(session))
         });
         let ended: Vec<u64> =
             self.activities.iter().filter(|(_, activity)| activity.is_none()).map(|(owner, _)| *owner).collect();
@@ -446,7 +455,7 @@ pub(super) struct Basis {
     pub version: Version,
     pub session: Session,
     /// Its document, if that is at hand.
-    pub body: Option<String>,
+    pub body: Option<Arc<String>>,
     /// What has been rendered of it before.
     pub renderer: Renderer,
 }
@@ -462,13 +471,8 @@ fn shown(session: &Session, document: &Document, viewer: Option<Xuid>) -> Docume
 }
 
 /// A rendered session with what its headers say.
-pub(super) fn document(session: &Session, body: String) -> Document {
-    Document {
-        location: session.reference.path(),
-        etag: session.etag(),
-        next_timer_at: timers::next(session),
-        body: Arc::new(body),
-    }
+pub(super) fn document(session: &Session, body: impl Into<Arc<String>>) -> Document {
+    Document { location: session.reference.path(), etag: session.etag(), next_timer_at: timers::next(session), body: body.into() }
 }
 
 #[cfg(test)]

@@ -38,9 +38,10 @@ impl Round {
         principal: Principal,
         now: DateTime<Utc>,
     ) -> Self {
+        let rendered = stored::render(session);
         let stored = StoredSession {
             revision: 1,
-            session: session_row(session, stored::render(session)),
+            session: session_row(session, rendered.body.into(), rendered.private),
             former_members: Vec::new(),
             members: Vec::new(),
             next_due: None,

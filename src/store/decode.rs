@@ -1,5 +1,7 @@
 //! Reads rows out of answers of the database, column by column.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 use sqlx::postgres::PgRow;
 use sqlx::{Column, Row as _};
@@ -55,7 +57,7 @@ impl SessionRow {
             accepted_count: row.try_get("accepted_count")?,
             keywords: row.try_get("keywords")?,
             invite_protocol: row.try_get("invite_protocol")?,
-            body: row.try_get("body")?,
+            body: Arc::new(row.try_get("body")?),
             private: row.try_get("private")?,
             large: row.try_get("large")?,
         })

@@ -16,7 +16,7 @@ use crate::domain::timers;
 use crate::json::Json;
 use crate::wire::handle as wire_handle;
 use crate::wire::large;
-use crate::wire::stored::{self, Beside, Stored};
+use crate::wire::stored::{self, Beside};
 
 /// The code of a type of handle.
 #[must_use]
@@ -145,7 +145,7 @@ pub fn state_code(state: MemberState) -> i16 {
 
 /// The row of a session.
 #[must_use]
-pub fn session_row(session: &Session, stored: Stored) -> SessionRow {
+pub fn session_row(session: &Session, body: Arc<String>, private: String) -> SessionRow {
     let count = |n: usize| i32::try_from(n).unwrap_or(i32::MAX);
     SessionRow {
         reference: reference_row(&session.reference),
@@ -163,8 +163,8 @@ pub fn session_row(session: &Session, stored: Stored) -> SessionRow {
         accepted_count: count(session.accepted_count()),
         keywords: session.keywords(),
         invite_protocol: session.invite_protocol(),
-        body: stored.body,
-        private: stored.private,
+        body,
+        private,
         large: session.is_large(),
     }
 }

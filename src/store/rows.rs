@@ -10,6 +10,8 @@
 //! | member state | reserved | inactive | ready | active |
 //! | handle type | activity | invite | search | transfer |
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
@@ -73,8 +75,8 @@ pub struct SessionRow {
     pub keywords: Vec<String>,
     /// `inviteProtocol`.
     pub invite_protocol: Option<String>,
-    /// The rendered 107 document.
-    pub body: String,
+    /// The rendered 107 document, shared by the answers with it.
+    pub body: Arc<String>,
     /// What only the service knows.
     pub private: String,
     /// Whether its members' documents stand in their rows (M-95).

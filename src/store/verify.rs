@@ -12,7 +12,7 @@ use super::rows::{SessionRow, StoredSession, handle_code};
 use super::{Store, StoreError};
 use crate::domain::session::{Crowd, Session};
 use crate::domain::timers;
-use crate::wire::stored;
+use crate::wire::stored::{self, Stored};
 
 /// How many sessions are compared at a time.
 const PAGE: u32 = 5000;
@@ -76,7 +76,8 @@ fn whole(row: &SessionRow, holding: &Holding) -> Result<Session, stored::Corrupt
 
 fn compare(session: &Session, holding: &Holding, report: &mut Report) {
     let Some(row) = &holding.session else { return };
-    let expected = session_row(session, stored::render(session));
+    let Stored { body, private } = stored::render(session);
+    let expected = session_row(session, body.into(), private);
     report.check(row.reference.sid == session.reference.sid(), "its key is not that of its reference");
     report.check(row.body == expected.body, "its document is not what rendering it gives");
     report.check(row.private == expected.private, "its private part is not what rendering it gives");

@@ -63,7 +63,7 @@ pub fn between(before: &Session, after: &Session) -> String {
         }
     }
     let info = |session| {
-        let mut out = String::new();
+        let mut out = String::with_capacity(128);
         members_info(session, &mut out);
         out
     };

@@ -39,6 +39,8 @@ pub fn render(session: &Session) -> Stored {
 pub struct Renderer {
     /// In the order of their indices, as they were rendered last.
     members: Vec<Rendered>,
+    /// How many bytes the document had.
+    size: usize,
 }
 
 /// A member with what its entry says of nobody else.
@@ -56,13 +58,17 @@ impl Renderer {
     pub fn body(&mut self, session: &Session) -> String {
         let mut known = std::mem::take(&mut self.members).into_iter().peekable();
         self.members.reserve(session.members.len());
-        body_with(session, |member, next, turn, out| {
+        // Room for a little more than it had: one that outgrows it is copied.
+        let room = if self.size == 0 { roughly(session) } else { self.size + self.size / 8 };
+        let body = body_with(session, room, |member, next, turn, out| {
             while known.next_if(|other| other.member.index < member.index).is_some() {}
             let same = known.next_if(|other| Arc::ptr_eq(&other.member, member));
             let rendered = same.unwrap_or_else(|| Rendered::of(member));
             rendered.write(next, turn, out);
             self.members.push(rendered);
-        })
+        });
+        self.size = body.len();
+        body
     }
 }
 
@@ -89,12 +95,21 @@ impl Rendered {
 
 /// The document as clients see it (S-20 to S-30), for readers of any kind; of a large session what all readers share.
 pub(super) fn body_of(session: &Session) -> String {
-    body_with(session, |member, next, turn, out| entry(member, Some(next), turn, out))
+    body_with(session, roughly(session), |member, next, turn, out| entry(member, Some(next), turn, out))
 }
 
-/// The same, with each member's entry written by the caller, who is told what it says of others.
-fn body_with(session: &Session, mut write_entry: impl FnMut(&Arc<Member>, MemberIndex, bool, &mut String)) -> String {
-    let mut body = String::with_capacity(1024 + 512 * session.members.len());
+/// How many bytes a document may have.
+fn roughly(session: &Session) -> usize {
+    1024 + 512 * session.members.len()
+}
+
+/// The same, in a text with room for so many bytes, with each member's entry written by the caller, who is told what it says of others.
+fn body_with(
+    session: &Session,
+    room: usize,
+    mut write_entry: impl FnMut(&Arc<Member>, MemberIndex, bool, &mut String),
+) -> String {
+    let mut body = String::with_capacity(room);
     let mut fields = Fields::open(&mut body);
     fields.number("contractVersion", 100 * session.version() + 7);
     fields.plain("branch", &session.branch.to_string());

@@ -71,7 +71,7 @@ fn session(name: &str) -> SessionRow {
         accepted_count: 0,
         keywords: Vec::new(),
         invite_protocol: None,
-        body: format!(r#"{{"name":"{name}"}}"#),
+        body: format!(r#"{{"name":"{name}"}}"#).into(),
         private: "{}".into(),
         large: false,
     }
@@ -136,7 +136,7 @@ fn create(session: SessionRow, members: Vec<MemberRow>) -> SessionSave {
 fn update(stored: &StoredSession) -> SessionSave {
     let mut session = stored.session.clone();
     session.change_number += 1;
-    session.body = format!(r#"{{"changeNumber":{}}}"#, session.change_number);
+    session.body = format!(r#"{{"changeNumber":{}}}"#, session.change_number).into();
     let mut save = create(session, Vec::new());
     save.keywords.added.clear();
     save.timer = TimerChange::Keep;

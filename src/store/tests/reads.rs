@@ -14,7 +14,7 @@ fn read_of(stored: &StoredSession, caller_state: Option<i16>) -> ReadRow {
         visibility: session.visibility,
         read_restriction: session.read_restriction,
         caller_state,
-        body: session.body,
+        body: session.body.to_string(),
         private: None,
         caller_document: None,
     }

@@ -23,7 +23,7 @@ use crate::domain::tests::dice::Dice;
 use crate::json::{Json, Object};
 use crate::store::columns::text_key;
 use crate::store::{Beside, SearchAsk, Searched, projection};
-use crate::wire::stored;
+use crate::wire::stored::{self, Stored};
 
 const SESSIONS: u64 = 5000;
 const SCIDS: [Uuid; 2] = [SCID, Uuid::from_u128(0x5f0c_1a52_7c1e_4b52_9d0e_0000_7a11_b0a8)];
@@ -118,7 +118,8 @@ fn listed(number: u64) -> Session {
 
 /// What saves a new session with all that follows from it.
 fn saving(session: &Session) -> SessionSave {
-    let row = projection::session_row(session, stored::render(session));
+    let Stored { body, private } = stored::render(session);
+    let row = projection::session_row(session, body.into(), private);
     let difference = projection::difference(&None, &Some(session.clone()));
     let timer = difference.timer;
     let mut save = create(row, difference.members.put);

@@ -64,7 +64,7 @@ pub async fn judge(seed: u64, store: &Store, template: &Arc<Template>, ops: &[Op
         let ops: Vec<&Op> = ops.iter().filter(|op| op.reference == *reference).collect();
         let rows = store.load_changes(reference.sid(), 100_000).await.expect("the log is there");
         let loaded = store.load_sessions(&[LoadAsk::plain(reference.sid())], chrono::DateTime::UNIX_EPOCH).await;
-        let left = loaded.expect("the database answers").remove(0).stored.map(|stored| stored.session.body);
+        let left = loaded.expect("the database answers").remove(0).stored.map(|stored| stored.session.body.to_string());
         let case = Case { seed, ops, rows, left, template: Arc::clone(template) };
         verdict += case.judge();
     }
