@@ -30,9 +30,13 @@ put_timers as (
     on conflict (sid) do update set due_at = excluded.due_at, failures = 0
 ),
 cleared_timers as (
+    -- An array, so that no plan that was made while the table was empty reads all of it later.
     delete from timers
-    using unnest($27::uuid[], $28::timestamptz[]) as t (sid, due_at), won
-    where won.sid = t.sid and t.due_at is null and timers.sid = t.sid
+    where sid = any(array(
+        select won.sid
+        from unnest($27::uuid[], $28::timestamptz[]) as t (sid, due_at)
+        join won on won.sid = t.sid
+        where t.due_at is null))
 ),
 removed_members as (
     delete from members m

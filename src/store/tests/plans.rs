@@ -281,6 +281,19 @@ async fn reads_less_than_a_hundred_rows(connection: &mut PgConnection, ask: &str
     }
 }
 
+/// What a table looked like when a statement was planned is what it is run for, until the table is analyzed again.
+#[tokio::test]
+async fn a_save_that_was_planned_while_no_timer_was_pending_does_not_read_all_timers_later() {
+    let mut connection = Database::new().await.connection().await;
+    for statement in ["vacuum analyze timers", "set enable_seqscan = off", "set plan_cache_mode = force_generic_plan"] {
+        connection.execute(statement).await.unwrap();
+    }
+    let plan = plan_of(&mut connection, include_str!("../sql/save_updates.sql")).await;
+    let (_, cleared) = plan.split_once("Delete on timers").expect("it clears timers");
+    let (cleared, _) = cleared.split_once("CTE removed_members").expect("then come members");
+    assert!(cleared.contains("Index Cond: (sid = ANY"), "{plan}");
+}
+
 #[tokio::test]
 async fn the_lives_of_a_session_are_found_without_reading_them() {
     let mut connection = Database::new().await.connection().await;
