@@ -141,7 +141,10 @@ impl Store {
             // The statements are few and large: plan each once per connection, whatever the number of rows asked for.
             ("plan_cache_mode", "force_generic_plan".to_owned()),
             ("jit", "off".to_owned()),
-            // A plan made while a table is small outlives that; every statement has its index.
+            // A plan made while a table is small outlives that; every statement has its index. Where a table has no rows at all, reading
+            // an index from end to end would still be as cheap as finding a row, so statements do not leave it to the planner: a table
+            // is joined row by row (`cross join lateral (… offset 0)`, which is not merged with what surrounds it), or its key is
+            // compared with an array.
             ("enable_seqscan", "off".to_owned()),
             // A save decides by what is committed when it gets its locks.
             ("default_transaction_isolation", "read committed".to_owned()),

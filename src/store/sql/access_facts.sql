@@ -3,9 +3,8 @@
 select ask.n,
     exists (
         select
-        from members m
-        join follows f on f.xuid = m.xuid and f.followed = ask.caller
-        where m.sid = ask.sid and m.state > 0
+        from (select xuid from members where sid = ask.sid and state > 0 offset 0) m
+        cross join lateral (select from follows where xuid = m.xuid and followed = ask.caller limit 1) f
     ) as followed,
     exists (select from members m where m.sid = ask.sid and m.state = 3 and m.device_id = ask.device_id) as local
 from unnest($1::uuid[], $2::bigint[], $3::text[]) with ordinality as ask (sid, caller, device_id, n)

@@ -16,8 +16,8 @@ with expired as materialized (
         where o.xuid = e.owner and o.scid = e.scid and o.sid = e.sid and o.state = 3) as bound
     from expired e
 ), kept as (
-    update handles h set expires_at = null from judged j where h.id = j.id and j.bound
+    update handles set expires_at = null where id = any(array(select id from judged where bound))
 ), deleted as (
-    delete from handles h using judged j where h.id = j.id and not j.bound returning h.id
+    delete from handles where id = any(array(select id from judged where not bound)) returning id
 )
 select (select count(*) from expired) as looked_at, (select count(*) from deleted) as deleted

@@ -7,6 +7,5 @@ with expired as materialized (
     limit $2
     for update skip locked
 )
-delete from nonces n
-using expired e
-where n.digest = e.digest
+delete from nonces
+where digest = any(array(select digest from expired))

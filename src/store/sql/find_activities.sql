@@ -17,9 +17,8 @@ select h.id, h.type, h.owner, h.title_id, h.invited, h.created_at, h.expires_at,
             when s.visibility = 2 then 0
             else case when s.read_restriction = 1 and exists (
                 select
-                from members e
-                join follows f on f.xuid = e.xuid and f.followed = any($4)
-                where e.sid = s.sid and e.state > 0
+                from (select xuid from members where sid = s.sid and state > 0 offset 0) e
+                cross join lateral (select from follows where xuid = e.xuid and followed = any($4) limit 1) f
             ) then 4096 else 0 end | case when exists (
                 select from members e where e.sid = s.sid and e.state = 3 and e.device_id = any($5)
             ) then 8192 else 0 end
@@ -28,13 +27,14 @@ select h.id, h.type, h.owner, h.title_id, h.invited, h.created_at, h.expires_at,
     owners.indices as owner_indices, owners.xuids as owner_xuids
 from unnest($1::bigint[]) with ordinality as ask (owner, n)
 cross join lateral (
-    -- One owner after another, whatever the size of the table when this is planned: hence the offset.
+    -- The order is that of the index to take: by what else it is asked for, another one would do.
     select *
     from handles
     where owner = ask.owner and type = 0 and ($2::uuid is null or scid = $2) and ($9::uuid[] is null or id = any($9))
+    order by scid
     offset 0
 ) h
-left join sessions s on s.sid = h.sid
+left join lateral (select * from sessions where sid = h.sid offset 0) s on true
 left join lateral (
     select state from members where xuid = h.owner and scid = h.scid and sid = h.sid limit 1
 ) o on true

@@ -12,9 +12,8 @@ select s.sid, s.scid_spelling, s.template, s.name, s.start_time, s.next_timer_at
             when s.visibility = 2 then 0
             else case when s.read_restriction = 1 and exists (
                 select
-                from members e
-                join follows f on f.xuid = e.xuid and f.followed = any($7)
-                where e.sid = s.sid and e.state > 0
+                from (select xuid from members where sid = s.sid and state > 0 offset 0) e
+                cross join lateral (select from follows where xuid = e.xuid and followed = any($7) limit 1) f
             ) then 4096 else 0 end | case when exists (
                 select from members e where e.sid = s.sid and e.state = 3 and e.device_id = any($8)
             ) then 8192 else 0 end
@@ -29,5 +28,5 @@ from (
     order by start_time desc, name, sid
     limit $9
 ) k
-join sessions s on s.sid = k.sid
+cross join lateral (select * from sessions where sid = k.sid offset 0) s
 order by k.start_time desc, k.name, k.sid

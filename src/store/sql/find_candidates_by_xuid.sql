@@ -14,9 +14,8 @@ select ask.n, s.sid, s.scid_spelling, s.template, s.name, s.start_time, s.next_t
             when s.visibility = 2 then 0
             else case when s.read_restriction = 1 and exists (
                 select
-                from members e
-                join follows f on f.xuid = e.xuid and f.followed = any($8)
-                where e.sid = s.sid and e.state > 0
+                from (select xuid from members where sid = s.sid and state > 0 offset 0) e
+                cross join lateral (select from follows where xuid = e.xuid and followed = any($8) limit 1) f
             ) then 4096 else 0 end | case when exists (
                 select from members e where e.sid = s.sid and e.state = 3 and e.device_id = any($9)
             ) then 8192 else 0 end
@@ -27,7 +26,7 @@ cross join lateral (
     select s.sid, s.scid_spelling, s.template, s.name, s.start_time, s.next_timer_at, s.version, s.accepted_count, s.keywords,
         s.visibility, s.join_restriction, s.read_restriction, s.member_count, s.max_members, m.state, m.turn
     from members m
-    join sessions s on s.sid = m.sid
+    cross join lateral (select * from sessions where sid = m.sid offset 0) s
     where m.xuid = ask.xuid and m.scid = $5
         and ($6::text is null or m.template_key = $6)
         and (s.next_timer_at <= $13 or (m.state = any($11) and ($12 or s.visibility <> 2)))

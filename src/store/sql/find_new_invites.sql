@@ -5,6 +5,6 @@ select h.id, h.type, h.owner, h.title_id, h.invited, h.created_at, h.expires_at,
     h.name as handle_name
 from handles h
 where h.type = 1 and h.created_at > $2 and h.invited = any ($1::bigint[]) and h.expires_at > $3
-    and not exists (select from blocks b where b.xuid = h.invited and b.blocked = h.owner)
+    and not exists (select from blocks b where b.xuid = h.invited and b.blocked = h.owner offset 0)
 order by h.created_at, h.id
 limit 5000

@@ -6,7 +6,7 @@ with looked as materialized (
     (
         select id
         from (
-            select id from handles where owner = $2::bigint and type = 0
+            (select id from handles where owner = $2::bigint and type = 0 order by scid)
             union
             select id from handles where owner = $2::bigint and type <> 0
             union
@@ -22,8 +22,8 @@ found as (
         h.sid as handle_sid, h.scid as handle_scid, h.scid_spelling as handle_scid_spelling, h.template as handle_template,
         h.name as handle_name, s.sid is not null as bound
     from looked l
-    join handles h on h.id = l.id
-    left join sessions s on s.sid = h.sid
+    cross join lateral (select * from handles where id = l.id offset 0) h
+    left join lateral (select sid from sessions where sid = h.sid offset 0) s on true
     where ($3::uuid is null or h.scid = $3) and ($4::smallint is null or h.type = $4)
     order by h.id
     limit 201

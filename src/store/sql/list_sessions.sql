@@ -16,7 +16,7 @@ found as (
         s.join_restriction, s.read_restriction, s.closed, s.large, s.member_count, s.accepted_count, s.max_members, s.keywords,
         octet_length(s.body) as body_bytes
     from looked l
-    join sessions s on s.sid = l.sid
+    cross join lateral (select * from sessions where sid = l.sid offset 0) s
     where ($3::uuid is null or s.scid = $3)
         and ($4::text is null or lower(s.template collate "C") = $4)
         and ($5::text is null or starts_with(lower(s.name collate "C"), $5))

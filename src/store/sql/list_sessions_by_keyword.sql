@@ -21,7 +21,7 @@ found as (
         s.join_restriction, s.read_restriction, s.closed, s.large, s.member_count, s.accepted_count, s.max_members, s.keywords,
         octet_length(s.body) as body_bytes
     from looked l
-    join sessions s on s.sid = l.sid
+    cross join lateral (select * from sessions where sid = l.sid offset 0) s
     where ($4::text is null or starts_with(lower(s.name collate "C"), $4))
         and ($5::smallint is null or s.visibility = $5)
         and ($6::boolean is null or s.closed = $6)

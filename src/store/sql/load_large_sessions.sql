@@ -12,7 +12,7 @@ select ask.n, s.sid, s.scid, s.scid_spelling, s.template, s.name, s.branch, s.re
 from unnest($1::uuid[], $2::int[], $3::int[], $4::boolean[], $7::int[], $8::int[], $10::int[], $11::int[], $12::boolean[])
     with ordinality as ask (
         sid, first_caller, last_caller, any_restriction, first_index, last_index, first_connection, last_connection, engages, n)
-left join sessions s on s.sid = ask.sid
+left join lateral (select * from sessions where sid = ask.sid offset 0) s on true
 left join lateral (
     select array_agg(f.xuid) as xuids
     from former_members f
@@ -21,7 +21,6 @@ left join lateral (
 left join lateral (
     select array_agg(f.followed) as followed, array_agg(f.xuid) as followers
     from unnest(($5::bigint[])[ask.first_caller:ask.last_caller]) as caller (xuid)
-    -- Caller by caller, whatever the planner believes about the table; offset keeps it from looking further.
     cross join lateral (select xuid, followed from follows where followed = caller.xuid offset 0) f
     where (s.sid is null or (not s.large and (ask.any_restriction or s.join_restriction = 1 or s.read_restriction = 1)))
         and (f.xuid in (select m.xuid from members m where m.sid = ask.sid)
@@ -87,7 +86,7 @@ left join lateral (
         select m.connection
         from unnest(near.indices) as loaded (index)
         cross join lateral (
-            select connection from members where sid = ask.sid and index = loaded.index and connection is not null limit 1
+            select connection from members where sid = ask.sid and index = loaded.index limit 1
         ) m
         where ask.engages
     ) named

@@ -3,4 +3,4 @@ select ask.n, s.sid, s.scid, s.scid_spelling, s.template, s.name, s.branch, s.re
     s.visibility, s.join_restriction, s.read_restriction, s.closed, s.version, s.max_members, s.member_count, s.accepted_count,
     s.keywords, s.invite_protocol, s.next_timer_at, s.body, s.private, s.large, null::bigint[] as former
 from unnest($1::uuid[]) with ordinality as ask (sid, n)
-join sessions s on s.sid = ask.sid
+cross join lateral (select * from sessions where sid = ask.sid offset 0) s

@@ -9,5 +9,4 @@ with gone as materialized (
 )
 update connections
 set lost_at = $2, check_at = $2
-from gone
-where connections.id = gone.id
+where id = any(array(select id from gone))

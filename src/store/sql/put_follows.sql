@@ -2,7 +2,6 @@
 insert into follows (xuid, followed, favorite)
 select given.xuid, given.followed, given.favorite
 from unnest($1::bigint[], $2::bigint[], $3::boolean[]) as given (xuid, followed, favorite)
--- Edge by edge through the key, whatever the planner believes about the table; offset keeps it from looking further.
 left join lateral (
     select favorite from follows where xuid = given.xuid and followed = given.followed offset 0
 ) f on true

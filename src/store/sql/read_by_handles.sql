@@ -13,8 +13,8 @@ select ask.n, h.id, h.type, h.owner, h.title_id, h.invited, h.created_at, h.expi
     ) as from_origin,
     exists (select from sessions o where o.sid = h.origin_sid and o.next_timer_at <= $3) as origin_due
 from unnest($1::uuid[], $2::bigint[]) with ordinality as ask (id, caller, n)
-join handles h on h.id = ask.id
-left join sessions s on s.sid = h.sid
+cross join lateral (select * from handles where id = ask.id offset 0) h
+left join lateral (select * from sessions where sid = h.sid offset 0) s on true
 left join lateral (
     select state, document
     from members

@@ -3,7 +3,7 @@
 select ask.n, s.sid, s.scid, s.scid_spelling, s.template, s.name, s.branch, s.change_number, s.next_timer_at, s.visibility,
     s.read_restriction, s.body, case when s.large then s.private end as private, m.state as caller_state, m.document as caller_document
 from unnest($1::uuid[], $2::bigint[]) with ordinality as ask (sid, caller, n)
-join sessions s on s.sid = ask.sid
+cross join lateral (select * from sessions where sid = ask.sid offset 0) s
 left join lateral (
     select state, document
     from members

@@ -1,13 +1,16 @@
 -- What sessions are found by, as the saves before it in the same transaction left them; only those that won are named here. Handles
 -- come and go by session, values and terms by their keys.
 with values_of_unlisted as (
-    delete from search_values v using unnest($1::uuid[]) as r (sid) where v.sid = r.sid
+    delete from search_values where sid = any($1::uuid[])
 ),
 terms_of_unlisted as (
-    delete from search_terms t using unnest($1::uuid[]) as r (sid) where t.sid = r.sid
+    delete from search_terms where sid = any($1::uuid[])
 ),
 removed_handles as (
-    delete from handles h using unnest($1::uuid[]) as r (sid) where h.sid = r.sid and h.type = 2
+    delete from handles
+    where id = any(array(
+        -- Not from the index of what was posted, which holds handles of this type only.
+        select id from (select id, type from handles where sid = any($1::uuid[]) offset 0) of_session where type = 2))
 ),
 put_handles as (
     insert into handles (id, type, sid, scid, scid_spelling, template, name, owner, title_id, created_at, document)
@@ -25,7 +28,7 @@ put_handles as (
 removed_values as (
     delete from search_values v
     using unnest($12::uuid[], $13::text[]) as r (sid, attribute)
-    where v.sid = r.sid and v.attribute = r.attribute
+    where v.sid = any($12) and v.sid = r.sid and v.attribute = r.attribute
 ),
 put_values as (
     insert into search_values (sid, attribute, scid, template_key, posted_at, number, text, text_key)
@@ -38,7 +41,9 @@ put_values as (
         text = excluded.text, text_key = excluded.text_key
 ),
 removed_terms as (
-    delete from search_terms t using unnest($22::uuid[], $23::text[]) as r (sid, term) where t.sid = r.sid and t.term = r.term
+    delete from search_terms t
+    using unnest($22::uuid[], $23::text[]) as r (sid, term)
+    where t.sid = any($22) and t.sid = r.sid and t.term = r.term
 )
 insert into search_terms (sid, term, scid, template_key, posted_at)
 select sid, term, scid, template_key, posted_at

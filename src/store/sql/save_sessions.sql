@@ -20,11 +20,10 @@ after as materialized (
 ),
 locked as materialized (
     select s.sid, s.scid, s.start_time, s.name
-    from ask
-    join sessions s on s.sid = ask.sid
-    where ask.revision is not null
+    from sessions s
+    where s.sid = any(array(select sid from ask where revision is not null))
     order by s.sid
-    for update of s
+    for update
 ),
 -- A count is known when the last row is: whoever reads it writes only after every lock is held.
 ready as materialized (
@@ -40,13 +39,13 @@ updated as (
         keywords = ($23::text[])[after.first_keyword:after.last_keyword], invite_protocol = after.invite_protocol,
         body = ($21::text[])[after.n::int], private = ($22::text[])[after.n::int], large = after.large
     from ready, after
-    where s.sid = after.sid and s.branch = after.expected_branch and s.revision = after.expected_revision
+    where s.sid = any($1) and s.sid = after.sid and s.branch = after.expected_branch and s.revision = after.expected_revision
     returning s.sid
 ),
 deleted as (
     delete from sessions s
     using ready, ask
-    where s.sid = ask.sid and s.branch = ask.branch and s.revision = ask.revision and ask.deletes
+    where s.sid = any($60) and s.sid = ask.sid and s.branch = ask.branch and s.revision = ask.revision and ask.deletes
     returning s.sid
 ),
 created as (
@@ -77,15 +76,13 @@ put_timers as (
 ),
 cleared_timers as (
     delete from timers
-    using (
-        select t.sid
+    where sid = any(array(
+        select won.sid
         from unnest($27::uuid[], $28::timestamptz[]) as t (sid, due_at)
         join won on won.sid = t.sid
         where t.due_at is null
         union
-        select sid from deleted
-    ) gone
-    where timers.sid = gone.sid
+        select sid from deleted))
 ),
 removed_members as (
     delete from members m
@@ -93,7 +90,7 @@ removed_members as (
     where won.sid = r.sid and m.sid = r.sid and m.index = r.index
 ),
 members_of_deleted as (
-    delete from members m using deleted where m.sid = deleted.sid
+    delete from members where sid = any(array(select sid from deleted))
 ),
 put_members as (
     insert into members (

@@ -18,7 +18,7 @@ with won as (
         select sid, branch, revision, n::int as n
         from unnest($1::uuid[], $25::uuid[], $26::bigint[]) with ordinality as asked (sid, branch, revision, n)
     ) at
-    where s.sid = at.sid and s.branch = at.branch and s.revision = at.revision
+    where s.sid = any($1) and s.sid = at.sid and s.branch = at.branch and s.revision = at.revision
     returning s.sid, s.branch, s.scid, s.template
 ),
 put_timers as (
@@ -30,7 +30,6 @@ put_timers as (
     on conflict (sid) do update set due_at = excluded.due_at, failures = 0
 ),
 cleared_timers as (
-    -- An array, so that no plan that was made while the table was empty reads all of it later.
     delete from timers
     where sid = any(array(
         select won.sid

@@ -7,8 +7,7 @@ with taken as materialized (
     limit $3
     for update skip locked
 )
-update connections c
+update connections
 set check_at = $2
-from taken
-where c.id = taken.id
-returning c.id, c.xuid
+where id = any(array(select id from taken))
+returning id, xuid

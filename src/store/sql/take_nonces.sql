@@ -7,7 +7,6 @@ with taken as materialized (
     order by digest
     for update
 )
-delete from nonces n
-using taken t
-where n.digest = t.digest
-returning n.digest, n.principal, n.expires_at
+delete from nonces
+where digest = any(array(select digest from taken))
+returning digest, principal, expires_at
