@@ -177,6 +177,39 @@ async fn v013_rights_that_a_dump_has_lost_are_given_again() {
     assert_eq!(migrate(&database.url.replace("user=postgres", "user=lodger")).await.unwrap(), Vec::<String>::new());
 }
 
+/// How the columns of the log that may be long are kept, in all of its parts: `table column storage compression`.
+async fn kept(connection: &mut PgConnection) -> Vec<String> {
+    let columns = "select concat_ws(' ', c.relname, a.attname, a.attstorage, a.attcompression)
+        from pg_class c
+        join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and a.attlen = -1
+        where c.oid = 'changes'::regclass or c.oid in (select inhrelid from pg_inherits where inhparent = 'changes'::regclass)
+        order by c.relname, a.attname";
+    connection.fetch_all(columns).await.unwrap().iter().map(|row| row.get(0)).collect()
+}
+
+/// Rows of the log stay in one piece, and are compressed by the fast method, on days that are there and on new ones; a dump has lost it.
+#[tokio::test]
+async fn v019_the_log_is_compressed_like_sessions() {
+    let url = empty().await;
+    let mut connection = PgConnection::connect(&url).await.unwrap();
+    migrate_to(&url, Target::Version(18)).await.unwrap();
+    connection.execute("select ensure_changes_partition('2031-01-02')").await.unwrap();
+    migrate(&url).await.unwrap();
+    connection.execute("select ensure_changes_partition('2031-01-03')").await.unwrap();
+    let tables = ["changes", "changes_20310102", "changes_20310103", "changes_default"];
+    let wanted: Vec<String> = tables
+        .iter()
+        .flat_map(|table| ["actor m ", "delta m l", "departed m "].map(|column| format!("{table} {column}")))
+        .collect();
+    assert_eq!(kept(&mut connection).await, wanted);
+    for table in tables {
+        connection.execute(AssertSqlSafe(format!("alter table {table} alter delta set compression default"))).await.unwrap();
+    }
+    assert_ne!(kept(&mut connection).await, wanted);
+    settle_restored(&url).await.unwrap();
+    assert_eq!(kept(&mut connection).await, wanted);
+}
+
 async fn count_of(connection: &mut PgConnection, table: &str) -> i64 {
     connection.fetch_one(AssertSqlSafe(format!("select count(*) from {table}"))).await.unwrap().get(0)
 }
