@@ -9,9 +9,6 @@ use crate::report::Setting;
 use crate::workloads::{Side, Workload};
 use crate::{machine, prepare};
 
-/// Seconds of the turn before the first round of each side, which does not count. The generators take whole ones.
-const WARM_UP: u32 = 1;
-
 /// What is measured, and how long.
 #[derive(Debug, Clone)]
 pub struct Plan {
@@ -67,10 +64,10 @@ async fn compare(bench: &mut Bench, workload: &Workload, plan: &Plan) -> anyhow:
     let mut comparison = workload.comparison();
     let name = workload.name;
     for side in [&workload.ours, &workload.theirs] {
-        // A sweep has an end of its own: there is no short one.
+        // A turn as long as a round, which does not count. A sweep has an end of its own: there is no short one.
         if !matches!(side, Side::Sweep | Side::SweepBaseline { .. }) {
             eprintln!("{name:<16}  warming up {}", word(side));
-            bench.figure(side, workload.durable, WARM_UP).await.context("warming up")?;
+            bench.figure(side, false, plan.seconds).await.context("warming up")?;
         }
     }
     for round in 1..=plan.rounds {
