@@ -27,7 +27,7 @@ select h.id, h.type, h.owner, h.title_id, h.invited, h.created_at, h.expires_at,
     owners.indices as owner_indices, owners.xuids as owner_xuids
 from unnest($1::bigint[]) with ordinality as ask (owner, n)
 cross join lateral (
-    -- The order is that of the index to take: by what else it is asked for, another one would do.
+    -- In the order of handles_activity: where the table was empty when this was planned, handles_newest would do as well otherwise.
     select *
     from handles
     where owner = ask.owner and type = 0 and ($2::uuid is null or scid = $2) and ($9::uuid[] is null or id = any($9))

@@ -6,6 +6,7 @@ with looked as materialized (
     (
         select id
         from (
+            -- In the order of handles_activity, as in find_activities.sql.
             (select id from handles where owner = $2::bigint and type = 0 order by scid)
             union
             select id from handles where owner = $2::bigint and type <> 0

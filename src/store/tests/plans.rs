@@ -310,7 +310,9 @@ async fn what_was_planned_while_tables_were_empty_finds_rows_by_their_keys_later
         let lines: Vec<&str> = plan.lines().collect();
         for (n, line) in lines.iter().enumerate() {
             let asked = lines.get(n + 1).is_some_and(|next| next.contains("Index Cond: "));
-            if line.contains("Index") && line.contains("Scan") && !asked && !line.contains("service_configs") {
+            // Service configs are few, and a listing goes through all of them.
+            let few = line.contains("service_configs");
+            if line.contains("Index") && line.contains("Scan") && !asked && !few {
                 choices.push(format!("{name}: {}", line.trim()));
             }
         }
