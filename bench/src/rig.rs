@@ -17,12 +17,18 @@ use sqlx::postgres::PgConnection;
 use tokio::fs::File;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::{Child, Command};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::dataset::{self, SCID};
+use crate::requests::accepted;
 
 /// How long the service may take to start, recovery of its database included.
 const START: Duration = Duration::from_mins(2);
+
+/// How long requests may take to end once whoever sent them is gone.
+const REST: Duration = Duration::from_secs(30);
+/// How far the two looks lie apart that both must find it at rest: what a worker has not read yet it reads meanwhile.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// How many connections the database takes: the service's own, those of a generator, and ours.
 const CONNECTIONS: u32 = 200;
@@ -129,6 +135,25 @@ impl Rig {
         PgConnection::connect(&self.connection().url()).await.context("cannot reach the database")
     }
 
+    /// Waits until the service has nothing in hand: wrk ends without waiting for its last answers, and the writes it asked for go on.
+    ///
+    /// # Errors
+    /// When the service does not say, or does not come to rest.
+    pub async fn at_rest(&self) -> anyhow::Result<()> {
+        let url = format!("http://{}/metrics", self.address);
+        let client = reqwest::Client::new();
+        let looks = async {
+            let mut idle = 0;
+            while idle < 2 {
+                let answer = accepted(client.get(&url).send().await?).await?;
+                idle = if is_idle(&answer.text().await?)? { idle + 1 } else { 0 };
+                sleep(LOOK).await;
+            }
+            anyhow::Ok(())
+        };
+        timeout(REST, looks).await.context("the service does not come to rest")?
+    }
+
     /// Ends the service as an operator would.
     pub async fn stop(mut self) -> anyhow::Result<()> {
         if let Some(pid) = self.child.id() {
@@ -141,9 +166,39 @@ impl Rig {
     }
 }
 
+/// Whether metrics tell of nothing but the request for them.
+fn is_idle(metrics: &str) -> anyhow::Result<bool> {
+    let value = |name| {
+        let line = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.and_then(|text| text.parse::<u64>().ok()).with_context(|| format!("the metrics do not tell {name}"))
+    };
+    Ok(value("openmpsd_http_requests_in_flight")? <= 1 && value("openmpsd_write_queue_length")? == 0)
+}
+
 /// A program that is built into the same folder as this one.
 pub fn beside_us(name: &str) -> anyhow::Result<PathBuf> {
     let program = std::env::current_exe()?.with_file_name(name);
     ensure!(program.exists(), "{} is not there: build it first, `cargo build --release -p openmpsd`", program.display());
     Ok(program)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn metrics(in_flight: u32, queued: u32) -> String {
+        format!(
+            "# TYPE openmpsd_http_requests_in_flight gauge\nopenmpsd_http_requests_in_flight {in_flight}\n\
+            openmpsd_write_queue_length {queued}\n# EOF\n"
+        )
+    }
+
+    #[test]
+    fn only_who_asks_for_the_metrics_is_in_hand_at_rest() {
+        for (in_flight, queued, idle) in [(1, 0, true), (2, 0, false), (1, 1, false)] {
+            assert_eq!(is_idle(&metrics(in_flight, queued)).unwrap(), idle, "{in_flight} {queued}");
+        }
+        let said = is_idle("openmpsd_http_requests_in_flight 1\n").unwrap_err().to_string();
+        assert_eq!(said, "the metrics do not tell openmpsd_write_queue_length");
+    }
 }

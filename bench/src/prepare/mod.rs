@@ -116,15 +116,16 @@ pub async fn tags(database: &mut PgConnection, sids: &[Uuid]) -> anyhow::Result<
     Ok(rows.into_iter().map(|row| format!("\"{}\"", tag(row))).collect())
 }
 
-/// The requests of a file with the entity tags that their sessions have now.
+/// The requests of a file with the entity tags that their sessions have, once no earlier write changes them any more.
 ///
 /// # Errors
-/// When the file is not there, or the database does not answer.
+/// When the file is not there, the service does not come to rest, or the database does not answer.
 pub async fn tag_requests(rig: &Rig, folder: &Path, name: &str) -> anyhow::Result<PathBuf> {
     let text = fs::read_to_string(folder.join(format!("{name}.json")))?;
     let requests: Vec<String> = serde_json::from_str(&text)?;
     let paths: Vec<String> = requests.iter().map(|request| request.split(' ').nth(1).unwrap_or_default().to_owned()).collect();
     let sids: Vec<Uuid> = paths.iter().map(|path| dataset::named(path.rsplit('/').next().unwrap_or_default()).sid()).collect();
+    rig.at_rest().await?;
     let tags = tags(&mut rig.database().await?, &sids).await?;
     write(folder, name, &requests, &paths.into_iter().zip(tags).collect::<Vec<_>>())
 }
