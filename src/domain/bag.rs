@@ -75,7 +75,17 @@ pub fn replace(stored: &mut Object, name: &str, value: Json) {
 
 /// Merges `custom` data: field by field when both sides are objects, otherwise the new value replaces the old (W-10, W-13).
 pub fn merge_custom(stored: &mut Json, given: &Json) {
-    match (stored.open(), given) {
+    let has_fields = match stored {
+        Json::Object(fields) => !fields.is_empty(),
+        Json::Raw(_) => true,
+        _ => false,
+    };
+    if !has_fields && matches!(given, Json::Raw(raw) if raw.is_object_without_null()) {
+        // Nothing to merge with, nothing to delete: it is what is given, a text that need not be taken apart.
+        *stored = given.clone();
+        return;
+    }
+    match (stored.open(), &*given.opened()) {
         (stored, Json::Null) => *stored = Json::object(),
         (Json::Object(stored), Json::Object(given)) => {
             for (name, value) in given {
@@ -94,7 +104,7 @@ pub fn merge_custom(stored: &mut Json, given: &Json) {
                 .collect::<Object>()
                 .into();
         }
-        (stored, given) => {
+        (stored, _) => {
             if stored != given {
                 *stored = given.clone();
             }
@@ -107,7 +117,7 @@ pub fn merge_custom(stored: &mut Json, given: &Json) {
 /// # Errors
 /// 400 naming the bound.
 pub fn check_custom(at: &str, custom: &Json, most: usize) -> Result<(), Refusal> {
-    let bytes = custom.to_string().len();
+    let bytes = custom.text_len();
     if bytes > most {
         Err(Refusal::invalid(at, format!("{bytes} bytes are too many: at most {most} can be stored")))
     } else {
@@ -120,10 +130,24 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
-    use crate::json::parse;
+    use crate::json::{Leave, parse, parse_foreign_but};
 
     fn json(text: &str) -> Json {
         parse(text.as_bytes(), 32).expect("test data is JSON")
+    }
+
+    /// The same, as a request and the store have it: not taken apart.
+    fn left(text: &str) -> Json {
+        parse_foreign_but(text.as_bytes(), 32, &Leave::This).expect("test data is JSON")
+    }
+
+    #[test]
+    fn custom_data_that_meets_none_is_not_taken_apart() {
+        for (text, stays) in [(r#"{"a":[null]}"#, false), (r#"{"a":null}"#, false), (r#"{"a":{"b":1}}"#, true)] {
+            let mut stored = Json::object();
+            merge_custom(&mut stored, &left(text));
+            assert_eq!(matches!(stored, Json::Raw(_)), stays, "{text}");
+        }
     }
 
     #[rstest]
@@ -134,12 +158,20 @@ mod tests {
     #[case::w13_no_object_replaces(r#"{"a":1}"#, r#""text""#, r#""text""#)]
     #[case::w13_object_replaces_text(r#""text""#, r#"{"a":1,"b":null}"#, r#"{"a":1}"#)]
     #[case::w14_arrays_are_replaced(r#"{"a":[1,2]}"#, r#"{"a":[3]}"#, r#"{"a":[3]}"#)]
+    #[case::w11_null_in_what_comes_first("{}", r#"{"a":null,"b":"null","c":{"x":null}}"#, r#"{"b":"null","c":{"x":null}}"#)]
+    #[case::w13_object_replaces_items("[1]", r#"{"a":1}"#, r#"{"a":1}"#)]
+    #[case::w13_items_replace_object(r#"{"a":1}"#, "[1,{}]", "[1,{}]")]
+    #[case::w16_equal_items_keep_their_spelling("[1.0]", "[1]", "[1.0]")]
     #[case::w16_equal_keeps_its_spelling(r#"{"a":1.0}"#, r#"{"a":1}"#, r#"{"a":1.0}"#)]
     #[case::w17_order_stays(r#"{"b":1,"a":1}"#, r#"{"c":1,"b":2}"#, r#"{"b":2,"a":1,"c":1}"#)]
     fn custom_merges(#[case] stored: &str, #[case] given: &str, #[case] merged: &str) {
-        let mut stored = json(stored);
-        merge_custom(&mut stored, &json(given));
-        assert_eq!(stored.to_string(), merged);
+        for stored in [json(stored), left(stored)] {
+            for given in [json(given), left(given)] {
+                let mut stored = stored.clone();
+                merge_custom(&mut stored, &given);
+                assert_eq!(stored.to_string(), merged);
+            }
+        }
     }
 
     #[rstest]

@@ -157,7 +157,7 @@ impl<'a> Entry<'a> {
         if self.constants.custom.is_some() {
             member.constants.custom.open();
         }
-        match (&mut member.constants.custom, self.constants.custom) {
+        match (&mut member.constants.custom, self.constants.custom.map(Json::opened).as_deref()) {
             (_, None) => {}
             (Json::Object(stored), Some(Json::Object(asked))) => {
                 for (name, value) in asked {

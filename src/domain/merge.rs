@@ -88,7 +88,7 @@ impl<'a> Work<'a> {
             }
         }
         let Some(given) = given.custom else { return Ok(()) };
-        let differs = match (&*self.session.constants.custom.opened(), given) {
+        let differs = match (&*self.session.constants.custom.opened(), &*given.opened()) {
             (Json::Object(stored), Json::Object(given)) => {
                 let differs = |(name, value): &(_, &Json)| stored.get(*name).unwrap_or(&Json::Null) != *value;
                 given.iter().find(|field| differs(field)).map(|(name, _)| format!("constants.custom.{name}"))

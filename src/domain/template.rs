@@ -335,7 +335,7 @@ pub fn merge(template: &Template, system: &Object, custom: Option<&Json>, limits
     }
     let mut kept = template.custom.clone();
     kept.retain(|_, value| *value != Json::Null);
-    match custom {
+    match custom.map(Json::opened).as_deref() {
         None => {}
         Some(Json::Null) if template.custom.is_empty() => {}
         Some(Json::Object(fields)) => {

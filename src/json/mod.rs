@@ -15,7 +15,7 @@ use std::fmt::{self, Write as _};
 use std::sync::Arc;
 
 pub use object::Object;
-pub use reader::{Leave, STORED_DEPTH, SyntaxError, find, parse, parse_but};
+pub use reader::{Leave, STORED_DEPTH, SyntaxError, find, parse, parse_but, parse_foreign_but};
 
 /// A JSON value. Two values are equal when they mean the same: numbers by value, objects without regard to order.
 #[derive(Debug, Clone)]
@@ -32,7 +32,7 @@ pub enum Json {
     Array(Vec<Json>),
     /// An object, its fields in the order they were first given.
     Object(Object),
-    /// An object or array that was left as it stands in a stored text ([`parse_but`]). It has fields and items when it is
+    /// An object or array that was left as a text ([`parse_but`], [`parse_foreign_but`]). It has fields and items when it is
     /// [opened](Json::opened).
     Raw(Raw),
 }
@@ -55,7 +55,7 @@ impl PartialEq for Json {
             }
             (Self::Raw(raw), other @ (Self::Array(_) | Self::Object(_)))
             | (other @ (Self::Array(_) | Self::Object(_)), Self::Raw(raw)) => {
-                raw.kind() == other.kind() && reader::open(raw) == *other
+                raw.kind() == other.kind() && !other.is_empty() && reader::open(raw) == *other
             }
             _ => false,
         }
@@ -65,12 +65,27 @@ impl PartialEq for Json {
 impl Eq for Json {}
 
 impl Raw {
+    /// Whether it is an object, and surely one without a field that is `null`, as a look at the text tells.
+    #[must_use]
+    pub fn is_object_without_null(&self) -> bool {
+        self.0.starts_with('{') && !self.0.contains("null")
+    }
+
     fn kind(&self) -> &'static str {
         if self.0.starts_with('{') { "an object" } else { "an array" }
     }
 }
 
 impl Json {
+    /// Whether this is an object or array with nothing in it.
+    fn is_empty(&self) -> bool {
+        match self {
+            Self::Object(fields) => fields.is_empty(),
+            Self::Array(items) => items.is_empty(),
+            _ => false,
+        }
+    }
+
     /// An empty object.
     #[must_use]
     pub fn object() -> Self {
@@ -142,6 +157,24 @@ impl Json {
             *self = reader::open(raw);
         }
         self
+    }
+
+    /// How many bytes the shortest text of this value has.
+    #[must_use]
+    pub fn text_len(&self) -> usize {
+        /// Opening, closing, and what stands between.
+        fn around(items: impl ExactSizeIterator<Item = usize>) -> usize {
+            2 + items.len().saturating_sub(1) + items.sum::<usize>()
+        }
+        match self {
+            Self::Null | Self::Bool(true) => 4,
+            Self::Bool(false) => 5,
+            Self::Number(number) => number.0.len(),
+            Self::String(text) => text.0.len() + 2,
+            Self::Array(items) => around(items.iter().map(Self::text_len)),
+            Self::Object(fields) => around(fields.iter().map(|(name, value)| name.0.len() + 3 + value.text_len())),
+            Self::Raw(raw) => raw.0.len(),
+        }
     }
 
     /// Appends the shortest text of this value.

@@ -1,6 +1,7 @@
 //! Reading JSON texts (RFC 8259) of bounded depth.
 
 use std::fmt::Write as _;
+use std::mem;
 
 use super::{Json, Number, Object, Raw, Text, push_escaped};
 
@@ -17,6 +18,9 @@ pub struct SyntaxError {
 /// How deep arrays and objects may nest when nothing else is said; deep enough for anything this service wrote itself.
 pub const STORED_DEPTH: usize = 512;
 
+/// The most names in one object that are compared with each other to see whether one is given twice.
+const NAMES: usize = 64;
+
 /// Reads one JSON text.
 ///
 /// `depth` is how many arrays and objects may be open at once. White space around the value is allowed, anything else after it not.
@@ -24,12 +28,23 @@ pub const STORED_DEPTH: usize = 512;
 /// # Errors
 /// Text that is no UTF-8, no JSON (RFC 8259), or nested deeper than `depth`.
 pub fn parse(bytes: &[u8], depth: usize) -> Result<Json, SyntaxError> {
-    let text = std::str::from_utf8(bytes)
-        .map_err(|error| SyntaxError { why: "the text is not valid UTF-8", at: error.valid_up_to() })?;
-    read(text, depth, &Leave::Nothing)
+    parse_foreign_but(bytes, depth, &Leave::Nothing)
 }
 
-/// Which objects and arrays of a text are checked but kept as they stand there ([`Json::Raw`]).
+/// Reads one JSON text of somebody else, as [`parse`] does, but for what is left as a text. That is spelled as it would be written:
+/// without white space, with escapes only where they are needed, and each name once. (An object whose names cannot be told apart at a
+/// look is read.)
+///
+/// # Errors
+/// As [`parse`], also for what is left.
+pub fn parse_foreign_but(bytes: &[u8], depth: usize, leave: &'static Leave) -> Result<Json, SyntaxError> {
+    let text = std::str::from_utf8(bytes)
+        .map_err(|error| SyntaxError { why: "the text is not valid UTF-8", at: error.valid_up_to() })?;
+    let spelling = (!matches!(leave, Leave::Nothing)).then(Spelling::default);
+    read(Reader { spelling, ..Reader::new(text, depth) }, leave)
+}
+
+/// Which objects and arrays of a text are checked but kept as a text ([`Json::Raw`]).
 #[derive(Debug)]
 pub enum Leave {
     /// None of them.
@@ -57,21 +72,20 @@ impl Leave {
 /// # Errors
 /// As [`parse`], also for what is left.
 pub fn parse_but(text: &str, leave: &'static Leave) -> Result<Json, SyntaxError> {
-    read(text, STORED_DEPTH, leave)
+    read(Reader::new(text, STORED_DEPTH), leave)
 }
 
-fn read(text: &str, depth: usize, leave: &'static Leave) -> Result<Json, SyntaxError> {
-    let mut reader = Reader { text, at: 0, depth };
+fn read(mut reader: Reader<'_>, leave: &'static Leave) -> Result<Json, SyntaxError> {
     reader.skip_space();
     let value = reader.value(leave)?;
     reader.skip_space();
-    if reader.at < text.len() { reader.fail("unexpected text after the value") } else { Ok(value) }
+    if reader.at < reader.text.len() { reader.fail("unexpected text after the value") } else { Ok(value) }
 }
 
 /// Reads the outermost object or array of a text, and leaves those within it.
 pub(super) fn open(raw: &Raw) -> Json {
     const WITHIN: Leave = Leave::InEach(&Leave::This);
-    read(&raw.0, STORED_DEPTH, &WITHIN).expect("it was checked when it was left")
+    parse_but(&raw.0, &WITHIN).expect("it was checked when it was left")
 }
 
 /// Finds the value of a field in the text of an object that this service wrote itself, without reading what stands before it; what
@@ -80,7 +94,7 @@ pub(super) fn open(raw: &Raw) -> Json {
 /// # Errors
 /// Text that is no JSON object, as far as it is looked at.
 pub fn find<'a>(text: &'a str, name: &str) -> Result<Option<&'a str>, SyntaxError> {
-    let mut reader = Reader { text, at: 0, depth: STORED_DEPTH };
+    let mut reader = Reader::new(text, STORED_DEPTH);
     reader.skip_space();
     if !reader.take(b'{') {
         return reader.fail("expected an object");
@@ -122,9 +136,38 @@ struct Reader<'a> {
     text: &'a str,
     at: usize,
     depth: usize,
+    /// How what is left has to be spelled, where that may not be as it stands there.
+    spelling: Option<Spelling<'a>>,
 }
 
-impl Reader<'_> {
+/// What is being left, as it would be written.
+#[derive(Default)]
+struct Spelling<'a> {
+    /// It up to `from`, if anything before that differs from the text.
+    out: String,
+    from: usize,
+    /// The names in the objects around the place that is read.
+    names: Vec<&'a str>,
+    /// Whether a name may stand there twice.
+    unsure: bool,
+}
+
+impl<'a> Spelling<'a> {
+    /// A name of an object, behind those that came since `first`.
+    fn name(&mut self, first: usize, name: &'a str) {
+        let names = &self.names[first..];
+        self.unsure |= names.len() >= NAMES || name.contains('\\') || names.contains(&name);
+        if !self.unsure {
+            self.names.push(name);
+        }
+    }
+}
+
+impl<'a> Reader<'a> {
+    fn new(text: &'a str, depth: usize) -> Self {
+        Self { text, at: 0, depth, spelling: None }
+    }
+
     fn fail<T>(&self, why: &'static str) -> Result<T, SyntaxError> {
         Err(SyntaxError { why, at: self.at })
     }
@@ -169,11 +212,26 @@ impl Reader<'_> {
         }
     }
 
-    /// An object or array that is checked, and kept as it stands; an empty one has nothing to be looked at later.
+    /// An object or array that is checked, and kept as a text; an empty one has nothing to be looked at later.
     fn left(&mut self) -> Result<Json, SyntaxError> {
         let start = self.at;
+        if let Some(spelling) = &mut self.spelling {
+            *spelling = Spelling { from: start, names: mem::take(&mut spelling.names), ..Spelling::default() };
+        }
         self.pass()?;
-        match &self.text[start..self.at] {
+        let text = match &mut self.spelling {
+            Some(spelling) if spelling.unsure => {
+                spelling.names.clear();
+                self.at = start;
+                return self.value(&Leave::Nothing);
+            }
+            Some(spelling) if !spelling.out.is_empty() => {
+                spelling.out.push_str(&self.text[spelling.from..self.at]);
+                &spelling.out
+            }
+            _ => &self.text[start..self.at],
+        };
+        match text {
             "{}" => Ok(Json::object()),
             "[]" => Ok(Json::Array(Vec::new())),
             text => Ok(Json::Raw(Raw(text.into()))),
@@ -192,28 +250,44 @@ impl Reader<'_> {
     }
 
     fn pass_each(&mut self, end: u8, with_names: bool) -> Result<(), SyntaxError> {
-        self.skip_space();
+        let names = self.spelling.as_ref().map_or(0, |spelling| spelling.names.len());
+        self.pass_space();
         if self.take(end) {
             return Ok(());
         }
         loop {
-            self.skip_space();
+            self.pass_space();
             if with_names {
+                let start = self.at;
                 self.pass_string()?;
-                self.skip_space();
+                if let Some(spelling) = &mut self.spelling {
+                    spelling.name(names, &self.text[start..self.at]);
+                }
+                self.pass_space();
                 if !self.take(b':') {
                     return self.fail("expected ':' after a field name");
                 }
-                self.skip_space();
+                self.pass_space();
             }
             self.pass()?;
-            self.skip_space();
+            self.pass_space();
             if self.take(end) {
+                if let Some(spelling) = &mut self.spelling {
+                    spelling.names.truncate(names);
+                }
                 return Ok(());
             }
             if !self.take(b',') {
                 return self.fail("expected ',' or the end of an object or array");
             }
+        }
+    }
+
+    fn pass_space(&mut self) {
+        let start = self.at;
+        self.skip_space();
+        if self.at > start {
+            self.spell(start, "");
         }
     }
 
@@ -227,11 +301,26 @@ impl Reader<'_> {
                     self.at += 1;
                     return Ok(());
                 }
-                Some(b'\\') => self.escape(&mut String::new())?,
+                Some(b'\\') => {
+                    let (start, mut spelled) = (self.at, String::new());
+                    self.escape(&mut spelled)?;
+                    self.spell(start, &spelled);
+                }
                 Some(byte) if byte < 0x20 => return self.fail("a control character in a string is not escaped"),
                 Some(_) => self.at += 1,
                 None => return self.fail("a string is not closed"),
             }
+        }
+    }
+
+    /// What was passed since `start` is to be spelled like this.
+    fn spell(&mut self, start: usize, spelled: &str) {
+        if let Some(spelling) = &mut self.spelling
+            && self.text[start..self.at] != *spelled
+        {
+            spelling.out.push_str(&self.text[spelling.from..start]);
+            spelling.out.push_str(spelled);
+            spelling.from = self.at;
         }
     }
 

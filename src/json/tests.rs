@@ -176,14 +176,20 @@ fn what_is_left_is_checked() {
         "[\"",
         "[1}",
         "[1]]",
+        "{\"a\":1,\"a\":}",
+        "{\"a\":1,\"\\u0061\":2",
     ] {
         let text = format!("{{\"custom\":{inner}}}");
         let at = |read: Result<Json, SyntaxError>| read.expect_err(&text).at;
-        assert_eq!(at(parse_but(&text, &BUT_CUSTOM)), at(parse(text.as_bytes(), STORED_DEPTH)), "{text}");
+        let whole = at(parse(text.as_bytes(), STORED_DEPTH));
+        assert_eq!(at(parse_but(&text, &BUT_CUSTOM)), whole, "{text}");
+        assert_eq!(at(parse_foreign_but(text.as_bytes(), STORED_DEPTH, &BUT_CUSTOM)), whole, "{text}");
     }
     let nested = |depth: usize| format!("{{\"custom\":{}{}}}", "[".repeat(depth), "]".repeat(depth));
     assert!(parse_but(&nested(STORED_DEPTH - 1), &BUT_CUSTOM).is_ok());
     assert!(parse_but(&nested(STORED_DEPTH), &BUT_CUSTOM).is_err());
+    let foreign = |depth| parse_foreign_but(nested(depth).as_bytes(), 32, &BUT_CUSTOM);
+    assert!(foreign(31).is_ok() && foreign(32).is_err());
 }
 
 #[test]
@@ -222,6 +228,38 @@ fn what_is_left_differs_from_what_means_something_else() {
     }
 }
 
+/// What is left of a text of somebody else that stands in `custom`.
+fn left_foreign(text: &str) -> Json {
+    let text = format!(r#"{{"custom":{text}}}"#);
+    let read = parse_foreign_but(text.as_bytes(), 32, &BUT_CUSTOM).unwrap_or_else(|error| panic!("{text}: {error}"));
+    let Json::Object(mut fields) = read else { panic!("it is an object") };
+    fields.shift_remove("custom").expect("it is there")
+}
+
+#[test]
+fn what_is_left_of_a_foreign_text_is_spelled_as_it_is_written() {
+    let long = |count: usize| format!("{{{}}}", (0..count).map(|n| format!("\"f{n}\":{n}")).collect::<Vec<_>>().join(","));
+    for (text, is_text) in [
+        (r#"{"a":{"b":[1.10,"x",{}]},"c":1e400}"#, true),
+        (" { \"a\" : [ 1 ,\t{ \"b\" :\r\nnull } ] , \"c\":{ } } ", true),
+        ("{ }", false),
+        ("[\n]", false),
+        (r#"["\/","\u0041","\u00e9\ud83d\ude00","\ud83d","\u0000","\u001F","\n","\"", "a\\b" ]"#, true),
+        (r#"{"a":{"b":1},"c":{"b":1,"d":{"b":1}},"b":[{"a":1},{"a":1}]}"#, true),
+        // Of duplicates the last value wins, in the place of the first (W-03).
+        (r#"{"a":1,"b":2,"a":3}"#, false),
+        (r#"{"x":{"a":1,"b":2,"\u0061":3}}"#, false),
+        (r#"{"x":[{"a":{"a":1},"a":3}]}"#, false),
+        (&long(64), true),
+        (&long(65), false),
+    ] {
+        let (left, whole) = (left_foreign(text), read(text));
+        assert_eq!((left.to_string(), left.kind()), (whole.to_string(), whole.kind()), "{text}");
+        assert_eq!(is_left(Some(&left)), is_text, "{text}");
+        assert_eq!(left, whole, "{text}");
+    }
+}
+
 fn values() -> impl Strategy<Value = Json> {
     let number = prop::sample::select(vec!["0", "7", "-1.50", "1e2", "12345678901234567890123", "1e999999999"]);
     let number = number.prop_map(|spelling| Json::Number(Number(spelling.into())));
@@ -252,7 +290,53 @@ fn reworded(value: &Json) -> Json {
     }
 }
 
+/// A text that means the same, with white space, needless escapes, and names that are given twice.
+fn respelled(value: &Json, out: &mut String) {
+    fn text(text: &Text, out: &mut String) {
+        let escaped = text.0.strip_prefix('a').map(|rest| format!("\"\\u0061{rest}\""));
+        out.push_str(&escaped.unwrap_or_else(|| format!("\"{}\"", text.0.replace('}', "\\u007D"))));
+    }
+    match value {
+        Json::String(string) => text(string, out),
+        Json::Array(items) => {
+            out.push('[');
+            for (n, item) in items.iter().enumerate() {
+                out.push_str(if n > 0 { "\n, " } else { " " });
+                respelled(item, out);
+            }
+            out.push(']');
+        }
+        Json::Object(fields) => {
+            out.push('{');
+            for (n, (name, value)) in fields.iter().enumerate() {
+                if n > 0 {
+                    out.push_str(" ,");
+                } else if name.0.starts_with('d') {
+                    out.push_str("\"d\" : [0], ");
+                }
+                text(name, out);
+                out.push_str(":\t");
+                respelled(value, out);
+            }
+            out.push_str(" }");
+        }
+        value => value.write(out),
+    }
+}
+
 proptest! {
+    #[test]
+    fn w03_what_is_left_of_a_foreign_text_is_what_would_be_read(value in values()) {
+        let (text, mut other) = (value.to_string(), String::new());
+        respelled(&value, &mut other);
+        prop_assert_eq!(read(&other).to_string(), &text[..]);
+        for text in [&text, &other] {
+            prop_assert_eq!(left_foreign(text).to_string(), value.to_string());
+        }
+        prop_assert_eq!(value.text_len(), text.len());
+        prop_assert_eq!(left_foreign(&text).text_len(), text.len());
+    }
+
     #[test]
     fn w16_what_is_left_means_what_it_says(value in values()) {
         let (text, other) = (value.to_string(), reworded(&value).to_string());

@@ -1,20 +1,25 @@
 //! A session request object: its syntax and top-level shape (W-01, W-03; E-10 #8). Fields are judged where they are merged.
 
+use super::stored::{BAG, DOCUMENT, ENTRY};
 use crate::domain::command::{Delta, MemberKey};
 use crate::domain::names::{MemberIndex, Xuid};
 use crate::domain::refusal::Refusal;
-use crate::json::{self, Json, Object};
+use crate::json::{self, Json, Leave, Object};
 
 /// Reads a JSON body; an empty one is `{}` (W-03).
 ///
 /// # Errors
 /// 400 with what is wrong and where.
 pub fn read_body(bytes: &[u8], depth: usize) -> Result<Object, Refusal> {
+    read_body_but(bytes, depth, &Leave::Nothing)
+}
+
+fn read_body_but(bytes: &[u8], depth: usize, leave: &'static Leave) -> Result<Object, Refusal> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     if bytes.iter().all(u8::is_ascii_whitespace) {
         return Ok(Object::new());
     }
-    match json::parse(bytes, depth) {
+    match json::parse_foreign_but(bytes, depth, leave) {
         Ok(Json::Object(fields)) => Ok(fields),
         Ok(other) => Err(Refusal::invalid("body", format!("a JSON object is expected, not {}", other.kind()))),
         Err(error) => Err(Refusal::invalid("body", error.to_string())),
@@ -27,7 +32,7 @@ pub fn read_body(bytes: &[u8], depth: usize) -> Result<Object, Refusal> {
 /// 400 for bad syntax, unknown top-level keys and unknown keys of `members`.
 pub fn read_delta(bytes: &[u8], depth: usize) -> Result<Delta, Refusal> {
     let mut delta = Delta::default();
-    for (key, value) in read_body(bytes, depth)? {
+    for (key, value) in read_body_but(bytes, depth, &DOCUMENT)? {
         match key.to_string().as_str() {
             "constants" => delta.constants = Some(value),
             "properties" => delta.properties = Some(value),
@@ -50,7 +55,7 @@ pub fn read_delta(bytes: &[u8], depth: usize) -> Result<Delta, Refusal> {
 /// # Errors
 /// 400 for bad syntax.
 pub fn read_properties(bytes: &[u8], depth: usize) -> Result<Delta, Refusal> {
-    Ok(Delta { properties: Some(Json::Object(read_body(bytes, depth)?)), ..Delta::default() })
+    Ok(Delta { properties: Some(Json::Object(read_body_but(bytes, depth, &BAG)?)), ..Delta::default() })
 }
 
 /// Reads the body of a PUT on a member's entry.
@@ -58,7 +63,7 @@ pub fn read_properties(bytes: &[u8], depth: usize) -> Result<Delta, Refusal> {
 /// # Errors
 /// 400 for bad syntax.
 pub fn read_member(key: MemberKey, bytes: &[u8], depth: usize) -> Result<Delta, Refusal> {
-    Ok(Delta { members: vec![(key, Some(read_body(bytes, depth)?))], ..Delta::default() })
+    Ok(Delta { members: vec![(key, Some(read_body_but(bytes, depth, &ENTRY)?))], ..Delta::default() })
 }
 
 /// Reads the body of a PUT on a server's entry.
@@ -66,7 +71,7 @@ pub fn read_member(key: MemberKey, bytes: &[u8], depth: usize) -> Result<Delta, 
 /// # Errors
 /// 400 for bad syntax.
 pub fn read_server(name: &str, bytes: &[u8], depth: usize) -> Result<Delta, Refusal> {
-    Ok(server(name, read_body(bytes, depth)?.into()))
+    Ok(server(name, read_body_but(bytes, depth, &ENTRY)?.into()))
 }
 
 /// The delta of leaving.

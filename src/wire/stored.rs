@@ -474,11 +474,12 @@ fn read_texts(value: Option<&Json>) -> Vec<String> {
     items.iter().filter_map(|item| Some(item.as_str()?.into_owned())).collect()
 }
 
-/// Custom data is nobody's but the title's: until it is written to, it stays the text that it is.
-const BAG: Leave = Leave::In(&[("custom", Leave::This)]);
+/// Custom data is nobody's but the title's: until it is merged with other, it stays the text that it is, in requests too.
+pub(super) const BAG: Leave = Leave::In(&[("custom", Leave::This)]);
 /// A member or a server.
 pub(super) const ENTRY: Leave = Leave::In(&[("constants", BAG), ("properties", BAG)]);
-const DOCUMENT: Leave =
+/// A session, stored or in a request.
+pub(super) const DOCUMENT: Leave =
     Leave::In(&[("constants", BAG), ("properties", BAG), ("servers", Leave::InEach(&ENTRY)), ("members", Leave::InEach(&ENTRY))]);
 
 pub(super) fn parse_but(text: &str, leave: &'static Leave) -> Result<Json, Corrupt> {
