@@ -219,12 +219,12 @@ fn is_for_servers(index: u32, entry: &Object) -> Result<(), Refusal> {
         bag.as_object().is_some_and(|bag| {
             bag.iter().all(|(name, value)| {
                 let only_flags =
-                    |fields: &Object| fields.keys().all(|key| matches!(key.to_string().as_str(), "active" | "ready"));
-                name.to_string() == "system" && value.as_object().is_some_and(only_flags)
+                    |fields: &Object| fields.keys().all(|key| matches!(key.as_str(), "active" | "ready"));
+                name.as_str() == "system" && value.as_object().is_some_and(only_flags)
             })
         })
     };
-    let allowed = entry.iter().all(|(name, value)| match name.to_string().as_str() {
+    let allowed = entry.iter().all(|(name, value)| match name.as_str() {
         "roles" => true,
         "properties" => flags(value),
         _ => false,
@@ -237,8 +237,8 @@ fn is_for_servers(index: u32, entry: &Object) -> Result<(), Refusal> {
 
 /// An owner assigns the roles that owners assign, and nothing else (W-06, M-81).
 fn is_for_owners(index: u32, entry: &Object, session: &Session) -> Result<(), Refusal> {
-    let managed = |roles: &Object| roles.keys().all(|name| session.role_types.is_managed(&name.to_string()) != Some(false));
-    let allowed = entry.iter().all(|(name, value)| name.to_string() == "roles" && value.as_object().is_none_or(managed));
+    let managed = |roles: &Object| roles.keys().all(|name| session.role_types.is_managed(name.as_str()) != Some(false));
+    let allowed = entry.iter().all(|(name, value)| name.as_str() == "roles" && value.as_object().is_none_or(managed));
     if allowed {
         return Ok(());
     }
@@ -285,10 +285,10 @@ fn may_direct(rights: &Rights, delta: &Delta, context: &Context) -> Result<(), R
         .and_then(|policies| policies.get("nonOwnerModifiableSystemProperties")?.as_array());
     let system = delta.properties.as_ref().and_then(|properties| properties.get("system")).and_then(Json::as_object);
     for (name, value) in system.into_iter().flatten() {
-        let name = name.to_string();
+        let name = name.as_str();
         let is_free =
-            free.unwrap_or_default().iter().any(|known| known.as_str().is_some_and(|known| known.eq_ignore_ascii_case(&name)));
-        if !is_free && !repeats(session, &name, value, context) {
+            free.unwrap_or_default().iter().any(|known| known.as_str().is_some_and(|known| known.eq_ignore_ascii_case(name)));
+        if !is_free && !repeats(session, name, value, context) {
             return Err(Refusal::forbidden(format!(
                 "properties.system.{name}: only owners may write it in a session with owners"
             )));

@@ -26,7 +26,7 @@ impl<'a> BagDelta<'a> {
         };
         let mut delta = Self::default();
         for (key, value) in object(at, bag)? {
-            match key.to_string().as_str() {
+            match key.as_str() {
                 "system" => delta.system = Some(object(&format!("{at}.system"), value)?),
                 "custom" => delta.custom = Some(value),
                 _ => return Err(Refusal::invalid(format!("{at}.{key}"), "only system and custom may stand here")),
@@ -49,11 +49,11 @@ pub fn merge_system(
     skip: &[&str],
 ) -> Result<(), Refusal> {
     for (name, value) in given {
-        let name = name.to_string();
-        if skip.contains(&name.as_str()) {
+        let name = name.as_str();
+        if skip.contains(&name) {
             continue;
         }
-        let Some(field) = system::find(table, at, &name, limits)? else { continue };
+        let Some(field) = system::find(table, at, name, limits)? else { continue };
         let admitted = match value {
             Json::Null => None,
             value => system::admit(&field.shape, &format!("{at}.{name}"), value, limits)?,

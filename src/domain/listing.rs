@@ -57,7 +57,6 @@ pub fn read_attributes(value: Option<&Json>) -> Result<Object, Refusal> {
     };
     let mut kept = Object::with_capacity(5);
     for (name, value) in given.iter().filter(|(_, value)| **value != Json::Null) {
-        let name = name.to_string();
         let at = format!("{at}.{name}");
         let read = match name.as_str() {
             "tags" => list(&at, value, attribute_name)?,
@@ -72,7 +71,7 @@ pub fn read_attributes(value: Option<&Json>) -> Result<Object, Refusal> {
             _ => None,
         };
         if let Some(read) = read {
-            kept.insert(name.as_str().into(), read);
+            kept.insert(name.clone(), read);
         }
     }
     Ok(kept)

@@ -38,7 +38,7 @@ impl<'a> Entry<'a> {
     /// 400 for keys that a request may not carry (S-10), and for both forms of one setting (W-71).
     pub fn read(at: String, entry: &'a Object, form: Form) -> Result<Self, Refusal> {
         for key in entry.keys() {
-            match key.to_string().as_str() {
+            match key.as_str() {
                 "constants" | "properties" | "roles" => {}
                 _ => {
                     return Err(Refusal::invalid(

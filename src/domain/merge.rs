@@ -71,9 +71,9 @@ impl<'a> Work<'a> {
     pub fn compare_constants(&mut self, write: &Write) -> Result<(), Refusal> {
         let given = BagDelta::read("constants", write.delta.constants.as_ref())?;
         for (name, value) in named_anew(given.system, write.form)? {
-            let name = name.to_string();
+            let name = name.as_str();
             let at = format!("constants.system.{name}");
-            let Some(field) = system::find(CONSTANTS, "constants.system", &name, self.context.limits)? else { continue };
+            let Some(field) = system::find(CONSTANTS, "constants.system", name, self.context.limits)? else { continue };
             let value = match &value {
                 Json::Null => None,
                 value => system::admit(&field.shape, &at, value, self.context.limits)?,

@@ -105,7 +105,7 @@ impl RoleTypes {
         };
         for (name, role_type) in types {
             let at = format!("roleTypes.{name}");
-            if !is_role_name(&name.to_string()) {
+            if !is_role_name(name.as_str()) {
                 fault(&mut faults, &at, "a role type is named by up to 100 lower-case letters and digits (S-55)");
             }
             read.insert(name.to_string(), read_type(&at, role_type, has_owners, &mut faults));
@@ -121,13 +121,13 @@ impl RoleTypes {
         let mut conflict = None;
         for (name, value) in object("roleTypes", given)? {
             let at = format!("roleTypes.{name}");
-            if let Some(fixed) = self.0.get(&name.to_string()) {
+            if let Some(fixed) = self.0.get(name.as_str()) {
                 if !fixed.is_repeated_by(Some(value)) {
                     conflict.get_or_insert_with(|| Refusal::conflict(at, "differs from what the template fixes"));
                 }
                 continue;
             }
-            let (declared, faults) = Self::read(&one_field(&name.to_string(), value), has_owners);
+            let (declared, faults) = Self::read(&one_field(name.as_str(), value), has_owners);
             if let Some((at, why)) = faults.into_iter().next() {
                 return Err(Refusal::invalid(at, why));
             }
@@ -144,18 +144,18 @@ impl RoleTypes {
         let mut conflict = None;
         for (name, given) in object("roleTypes", given)? {
             let at = format!("roleTypes.{name}");
-            let Some(role_type) = Arc::make_mut(&mut self.0).get_mut(&name.to_string()) else {
+            let Some(role_type) = Arc::make_mut(&mut self.0).get_mut(name.as_str()) else {
                 return Err(Refusal::invalid(at, "the session has no such role type"));
             };
             for (key, value) in object(&at, given)? {
                 let at = format!("{at}.{key}");
-                if key.to_string() == "roles" {
+                if key.as_str() == "roles" {
                     for (role, settings) in object(&at, value)? {
                         role_type.change_role(&format!("{at}.{role}"), &role.to_string(), settings, &mut conflict)?;
                     }
-                } else if !matches!(key.to_string().as_str(), "ownerManaged" | "mutableRoleSettings") {
+                } else if !matches!(key.as_str(), "ownerManaged" | "mutableRoleSettings") {
                     return Err(Refusal::invalid(at, "a role type holds ownerManaged, mutableRoleSettings and roles only"));
-                } else if !role_type.is_repeated_by(Some(&one_field(&key.to_string(), value))) {
+                } else if !role_type.is_repeated_by(Some(&one_field(key.as_str(), value))) {
                     conflict.get_or_insert_with(|| Refusal::conflict(at, "cannot be changed once the session exists"));
                 }
             }
@@ -288,7 +288,7 @@ impl RoleType {
     /// Whether a declaration says nothing else than this one; it may say less (T-25).
     fn is_repeated_by(&self, given: Option<&Json>) -> bool {
         let Some(given) = given.and_then(Json::as_object) else { return false };
-        given.iter().all(|(key, value)| match key.to_string().as_str() {
+        given.iter().all(|(key, value)| match key.as_str() {
             "ownerManaged" => value.as_bool() == Some(self.owner_managed),
             "mutableRoleSettings" => {
                 let says =
@@ -298,7 +298,7 @@ impl RoleType {
             "roles" => value.as_object().is_some_and(|roles| {
                 roles
                     .iter()
-                    .all(|(name, settings)| self.roles.get(&name.to_string()).is_some_and(|role| role.is_repeated_by(settings)))
+                    .all(|(name, settings)| self.roles.get(name.as_str()).is_some_and(|role| role.is_repeated_by(settings)))
             }),
             _ => false,
         })
@@ -310,7 +310,7 @@ impl RoleType {
         };
         for (key, value) in object(at, settings)? {
             let at = format!("{at}.{key}");
-            let (stored, mutable) = match key.to_string().as_str() {
+            let (stored, mutable) = match key.as_str() {
                 "max" => (&mut role.max, self.mutable_max),
                 "target" => (&mut role.target, self.mutable_target),
                 _ => return Err(Refusal::invalid(at, "a role holds max and target only")),
@@ -336,7 +336,7 @@ impl RoleType {
 impl Role {
     fn is_repeated_by(self, settings: &Json) -> bool {
         settings.as_object().is_some_and(|settings| {
-            settings.iter().all(|(key, value)| match key.to_string().as_str() {
+            settings.iter().all(|(key, value)| match key.as_str() {
                 "max" => value.as_u64() == self.max && self.max.is_some(),
                 "target" => value.as_u64() == self.target && self.target.is_some(),
                 _ => false,
@@ -375,7 +375,7 @@ fn read_type(at: &str, given: &Json, has_owners: bool, faults: &mut Vec<Fault>) 
     };
     for (key, value) in fields {
         let key_at = format!("{at}.{key}");
-        match key.to_string().as_str() {
+        match key.as_str() {
             "ownerManaged" => match value.as_bool() {
                 None => fault(faults, &key_at, "true or false is expected"),
                 Some(true) if !has_owners => fault(faults, &key_at, "needs the capability hasOwners (M-82)"),
@@ -412,7 +412,7 @@ fn read_roles(at: &str, given: &Json, faults: &mut Vec<Fault>) -> IndexMap<Strin
     };
     for (name, role) in given {
         let at = format!("{at}.{name}");
-        if !is_role_name(&name.to_string()) {
+        if !is_role_name(name.as_str()) {
             fault(faults, &at, "a role is named by up to 100 lower-case letters and digits (S-55)");
         }
         let Some(settings) = role.as_object() else {
@@ -422,7 +422,7 @@ fn read_roles(at: &str, given: &Json, faults: &mut Vec<Fault>) -> IndexMap<Strin
         let mut read = Role::default();
         for (key, value) in settings {
             let key_at = format!("{at}.{key}");
-            match (key.to_string().as_str(), positive(value)) {
+            match (key.as_str(), positive(value)) {
                 ("max", Some(number)) => read.max = Some(number),
                 ("target", Some(number)) => read.target = Some(number),
                 ("max" | "target", None) => fault(faults, &key_at, "a whole number above 0 is expected (S-55)"),

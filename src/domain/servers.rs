@@ -43,7 +43,7 @@ pub fn find<'s>(session: &'s Session, name: &str) -> Option<&'s str> {
 }
 
 fn write(stored: &mut ServerEntry, at: &str, given: &Object, limits: &Limits) -> Result<(), Refusal> {
-    if let Some(key) = given.keys().find(|key| !matches!(key.to_string().as_str(), "constants" | "properties")) {
+    if let Some(key) = given.keys().find(|key| !matches!(key.as_str(), "constants" | "properties")) {
         return Err(Refusal::invalid(format!("{at}.{key}"), "a server's entry holds constants and properties only"));
     }
     let constants = BagDelta::read(&format!("{at}.constants"), given.get("constants"))?;

@@ -320,7 +320,7 @@ pub fn admit(shape: &Shape, at: &str, value: &Json, limits: &Limits) -> Result<A
         Shape::Flags(names) => {
             let Some(fields) = value.as_object() else { return wants("an object of booleans") };
             for (name, flag) in fields {
-                if !names.iter().any(|known| *known == name.to_string()) {
+                if !names.iter().any(|known| *known == name.as_str()) {
                     return Err(Refusal::invalid(format!("{at}.{name}"), "there is no such name here"));
                 }
                 if flag.as_bool().is_none() {
@@ -376,7 +376,7 @@ pub fn without_nulls(at: &str, value: &Json) -> Result<Json, Refusal> {
         Json::Object(fields) => {
             let mut kept = Object::new();
             for (name, value) in fields.iter().filter(|(_, value)| **value != Json::Null) {
-                let plain = name.to_string();
+                let plain = name.as_str();
                 let value = if plain == "custom" { value.clone() } else { without_nulls(&format!("{at}.{plain}"), value)? };
                 kept.insert(name.clone(), value);
             }
@@ -399,8 +399,8 @@ fn object(table: &[Field], at: &str, value: &Json, limits: &Limits) -> Result<Ob
     };
     let mut kept = Object::new();
     for (name, value) in fields {
-        let name = name.to_string();
-        let Some(field) = find(table, at, &name, limits)? else { continue };
+        let name = name.as_str();
+        let Some(field) = find(table, at, name, limits)? else { continue };
         if *value == Json::Null {
             continue;
         }

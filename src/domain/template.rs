@@ -110,7 +110,7 @@ fn read(name: TemplateName, document: &Json, remarks: &mut Remarks) -> Template 
         &empty
     });
     for key in fields.keys() {
-        if !matches!(key.to_string().as_str(), "contractVersion" | "constants" | "roleTypes") {
+        if !matches!(key.as_str(), "contractVersion" | "constants" | "roleTypes") {
             remarks.push(true, key.to_string(), "a template holds contractVersion, constants and roleTypes only (T-01)");
         }
     }
@@ -130,7 +130,7 @@ fn read(name: TemplateName, document: &Json, remarks: &mut Remarks) -> Template 
         })
     });
     for key in constants.keys() {
-        if !matches!(key.to_string().as_str(), "system" | "custom") {
+        if !matches!(key.as_str(), "system" | "custom") {
             remarks.push(true, format!("constants.{key}"), "only system and custom may stand here (S-09)");
         }
     }
@@ -178,12 +178,12 @@ fn read_system(given: &Object, remarks: &mut Remarks) -> Object {
         Object::new()
     });
     let mut kept = Object::new();
-    for (name, value) in &given {
-        let name = name.to_string();
+    for (key, value) in &given {
+        let name = key.as_str();
         let at = format!("constants.system.{name}");
         if *value == Json::Null {
-            match system::find(CONSTANTS, "constants.system", &name, &limits) {
-                Ok(_) => drop(kept.insert(name.as_str().into(), Json::Null)),
+            match system::find(CONSTANTS, "constants.system", name, &limits) {
+                Ok(_) => drop(kept.insert(key.clone(), Json::Null)),
                 Err(refusal) => remarks.refuse(&refusal),
             }
             continue;
@@ -191,7 +191,7 @@ fn read_system(given: &Object, remarks: &mut Remarks) -> Object {
         let (mut value, mut unknown) = (value.clone(), Object::new());
         if let (true, Json::Object(flags)) = (name == "capabilities", &mut value) {
             flags.retain(|flag, set| {
-                let known = CAPABILITIES.contains(&flag.to_string().as_str());
+                let known = CAPABILITIES.contains(&flag.as_str());
                 if !known {
                     remarks.push(
                         set.as_bool().is_none(),
@@ -203,14 +203,14 @@ fn read_system(given: &Object, remarks: &mut Remarks) -> Object {
                 known
             });
         }
-        let admitted = system::find(CONSTANTS, "constants.system", &name, &limits)
+        let admitted = system::find(CONSTANTS, "constants.system", name, &limits)
             .and_then(|field| field.map_or(Ok(None), |field| system::admit(&field.shape, &at, &value, &limits)));
         match admitted {
             Ok(Some(mut value)) => {
                 if let Json::Object(flags) = &mut value {
                     flags.extend(unknown);
                 }
-                kept.insert(name.as_str().into(), value);
+                kept.insert(key.clone(), value);
             }
             Ok(None) => {}
             Err(refusal) => remarks.refuse(&refusal),
@@ -234,7 +234,6 @@ pub const RENAMED_TIMEOUTS: &[(&str, &str)] = &[
 pub fn modernise(given: &Object, at: &str) -> Result<Object, Refusal> {
     let mut new = Object::new();
     for (name, value) in given {
-        let name = name.to_string();
         let at = format!("{at}.{name}");
         let fields = |value: &Json| {
             value
@@ -252,7 +251,7 @@ pub fn modernise(given: &Object, at: &str) -> Result<Object, Refusal> {
             "timeouts" => {
                 for (old, value) in fields(value)? {
                     let at = format!("{at}.{old}");
-                    let Some((_, name)) = RENAMED_TIMEOUTS.iter().find(|(known, _)| *known == old.to_string()) else {
+                    let Some((_, name)) = RENAMED_TIMEOUTS.iter().find(|(known, _)| *known == old.as_str()) else {
                         return Err(Refusal::invalid(at, "there is no such timeout"));
                     };
                     put(name, value, &at)?;
@@ -272,7 +271,7 @@ pub fn modernise(given: &Object, at: &str) -> Result<Object, Refusal> {
                 }
                 put("memberInitialization", section.into(), &at)?;
             }
-            _ => drop(new.insert(name.as_str().into(), value.clone())),
+            _ => drop(new.insert(name.clone(), value.clone())),
         }
     }
     Ok(new)
@@ -312,9 +311,9 @@ pub fn merge(template: &Template, system: &Object, custom: Option<&Json>, limits
     let mut conflict = None;
     let mut constants = template.system.clone();
     for (name, value) in system {
-        let name = name.to_string();
+        let name = name.as_str();
         let at = format!("constants.system.{name}");
-        let Some(field) = system::find(CONSTANTS, "constants.system", &name, limits)? else { continue };
+        let Some(field) = system::find(CONSTANTS, "constants.system", name, limits)? else { continue };
         let value = match value {
             Json::Null => Some(Json::Null),
             value => system::admit(&field.shape, &at, value, limits)?,

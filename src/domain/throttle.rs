@@ -142,7 +142,7 @@ impl Overrides {
     #[must_use]
     pub fn read(numbers: &Object) -> Option<Self> {
         let one = |(name, number): (&crate::json::Text, &crate::json::Json)| {
-            let key = Key::find(&name.to_string())?;
+            let key = Key::find(name.as_str())?;
             Some((key, key.take(number.as_u64()?)?))
         };
         numbers.iter().map(one).collect::<Option<_>>().map(Self)

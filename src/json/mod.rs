@@ -284,6 +284,12 @@ impl Text {
         Self(out.into())
     }
 
+    /// The text between the quotes: of a name without escapes, as all of the contract are, the name itself.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
     /// The plain string; `None` when it holds an unpaired surrogate.
     #[must_use]
     pub fn decode(&self) -> Option<Cow<'_, str>> {

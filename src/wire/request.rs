@@ -33,7 +33,7 @@ fn read_body_but(bytes: &[u8], depth: usize, leave: &'static Leave) -> Result<Ob
 pub fn read_delta(bytes: &[u8], depth: usize) -> Result<Delta, Refusal> {
     let mut delta = Delta::default();
     for (key, value) in read_body_but(bytes, depth, &DOCUMENT)? {
-        match key.to_string().as_str() {
+        match key.as_str() {
             "constants" => delta.constants = Some(value),
             "properties" => delta.properties = Some(value),
             "servers" => delta.servers = Some(value),
@@ -106,7 +106,7 @@ fn read_members(value: Json) -> Result<Vec<(MemberKey, Option<Object>)>, Refusal
     let mut members = Vec::with_capacity(entries.len());
     for (key, value) in entries {
         let at = format!("members.{key}");
-        let key = read_key(&key.to_string())
+        let key = read_key(key.as_str())
             .ok_or_else(|| Refusal::invalid(&at, "me, reserve_0, reserve_1 … or the index of a member is expected"))?;
         let entry = match value {
             Json::Null if !matches!(key, MemberKey::Reserve(_)) => None,

@@ -88,7 +88,7 @@ impl EdgeReader {
     fn take(&mut self, fields: &Object) -> Result<(), Refusal> {
         let (mut from, mut follows, mut blocks, mut favorite) = (None, None, None, None);
         for (name, value) in fields {
-            match name.to_string().as_str() {
+            match name.as_str() {
                 "xuid" => from = Some(system::xuid("xuid", value)?),
                 "follows" => follows = Some(system::xuid("follows", value)?),
                 "blocks" => blocks = Some(system::xuid("blocks", value)?),

@@ -174,7 +174,7 @@ mod tests {
         let Some(system) = system_of(&mut fields, "constants") else { panic!("constants") };
         let Some(Json::Object(timeouts)) = system.shift_remove("timeouts") else { panic!("timeouts") };
         for (name, value) in timeouts {
-            let (_, new) = RENAMED_TIMEOUTS.iter().find(|(old, _)| *old == name.to_string()).expect("a known timeout");
+            let (_, new) = RENAMED_TIMEOUTS.iter().find(|(old, _)| *old == name.as_str()).expect("a known timeout");
             system.insert((*new).into(), value);
         }
         fields.into()
