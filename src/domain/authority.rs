@@ -218,8 +218,7 @@ fn is_for_servers(index: u32, entry: &Object) -> Result<(), Refusal> {
     let flags = |bag: &Json| {
         bag.as_object().is_some_and(|bag| {
             bag.iter().all(|(name, value)| {
-                let only_flags =
-                    |fields: &Object| fields.keys().all(|key| matches!(key.as_str(), "active" | "ready"));
+                let only_flags = |fields: &Object| fields.keys().all(|key| matches!(key.as_str(), "active" | "ready"));
                 name.as_str() == "system" && value.as_object().is_some_and(only_flags)
             })
         })
@@ -314,11 +313,11 @@ fn may_judge(rights: &Rights, write: &Write, entries: &Entries) -> Result<(), Re
 
 /// Whether a system property says what the session says.
 fn repeats(session: &Session, name: &str, value: &Json, context: &Context) -> bool {
-    let Ok(Some(field)) = system::find(PROPERTIES, "properties.system", name, context.limits) else { return false };
+    let Ok(Some(field)) = system::find(PROPERTIES, format_args!("properties.system"), name, context.limits) else { return false };
     let stored = session.properties.system.get(field.name);
     let given = match value {
         Json::Null => Ok(None),
-        value => system::admit(&field.shape, name, value, context.limits),
+        value => system::admit(&field.shape, format_args!("{name}"), value, context.limits),
     };
     match (given, stored) {
         (Ok(None), None) => true,
@@ -335,7 +334,8 @@ fn initiates(write: &Write, context: &Context) -> Result<(), Refusal> {
         fixed => fixed,
     };
     let Some(named) = named.and_then(Json::as_array).filter(|named| !named.is_empty()) else { return Ok(()) };
-    let is_named = |user: &User| named.iter().any(|one| system::xuid("initiators", one).is_ok_and(|xuid| xuid == user.xuid));
+    let is_named =
+        |user: &User| named.iter().any(|one| system::xuid(format_args!("initiators"), one).is_ok_and(|xuid| xuid == user.xuid));
     if context.principal.users().iter().any(is_named) {
         return Ok(());
     }

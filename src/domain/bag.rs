@@ -1,7 +1,7 @@
 //! Merging bags: a field is replaced as a whole, `null` deletes it, nothing goes deeper (W-10 to W-15).
 
 use super::limits::Limits;
-use super::refusal::Refusal;
+use super::refusal::{At, Refusal};
 use super::system::{self, Field};
 use crate::json::{Json, Object};
 
@@ -19,17 +19,17 @@ impl<'a> BagDelta<'a> {
     ///
     /// # Errors
     /// 400 for anything but an object of `system` (an object) and `custom` (S-09, W-13).
-    pub fn read(at: &str, bag: Option<&'a Json>) -> Result<Self, Refusal> {
+    pub fn read(at: At<'_>, bag: Option<&'a Json>) -> Result<Self, Refusal> {
         let Some(bag) = bag else { return Ok(Self::default()) };
-        let object = |at: &str, value: &'a Json| {
+        let object = |at: At<'_>, value: &'a Json| {
             value.as_object().ok_or_else(|| Refusal::invalid(at, format!("an object is expected, not {}", value.kind())))
         };
         let mut delta = Self::default();
         for (key, value) in object(at, bag)? {
             match key.as_str() {
-                "system" => delta.system = Some(object(&format!("{at}.system"), value)?),
+                "system" => delta.system = Some(object(format_args!("{at}.system"), value)?),
                 "custom" => delta.custom = Some(value),
-                _ => return Err(Refusal::invalid(format!("{at}.{key}"), "only system and custom may stand here")),
+                _ => return Err(Refusal::invalid(format_args!("{at}.{key}"), "only system and custom may stand here")),
             }
         }
         Ok(delta)
@@ -44,7 +44,7 @@ pub fn merge_system(
     stored: &mut Object,
     given: &Object,
     table: &[Field],
-    at: &str,
+    at: At<'_>,
     limits: &Limits,
     skip: &[&str],
 ) -> Result<(), Refusal> {
@@ -56,7 +56,7 @@ pub fn merge_system(
         let Some(field) = system::find(table, at, name, limits)? else { continue };
         let admitted = match value {
             Json::Null => None,
-            value => system::admit(&field.shape, &format!("{at}.{name}"), value, limits)?,
+            value => system::admit(&field.shape, format_args!("{at}.{name}"), value, limits)?,
         };
         match admitted {
             Some(value) => replace(stored, field.name, value),
@@ -116,7 +116,7 @@ pub fn merge_custom(stored: &mut Json, given: &Json) {
 ///
 /// # Errors
 /// 400 naming the bound.
-pub fn check_custom(at: &str, custom: &Json, most: usize) -> Result<(), Refusal> {
+pub fn check_custom(at: At<'_>, custom: &Json, most: usize) -> Result<(), Refusal> {
     let bytes = custom.text_len();
     if bytes > most {
         Err(Refusal::invalid(at, format!("{bytes} bytes are too many: at most {most} can be stored")))
@@ -181,7 +181,7 @@ mod tests {
     #[case("[]", "properties")]
     fn w13_s09_bags_hold_system_and_custom(#[case] bag: &str, #[case] at: &str) {
         let bag = json(bag);
-        let refusal = BagDelta::read("properties", Some(&bag)).unwrap_err();
+        let refusal = BagDelta::read(format_args!("properties"), Some(&bag)).unwrap_err();
         assert!(refusal.text.starts_with(&format!("{at}: ")), "{refusal}");
     }
 }

@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use super::access::Facts;
 use super::limits::{Limits, MAX_SESSIONS_OF_CONNECTION};
 use super::names::{ConnectionId, Xuid};
-use super::refusal::Refusal;
+use super::refusal::{At, Refusal};
 use super::session::{Member, Record, Session};
 
 /// A connection id that the service has given out, and remembers.
@@ -41,13 +41,13 @@ pub struct Lost {
 /// an active or ready member is not judged again: a write that repeats it changes nothing (W-34).
 ///
 /// Returns the contradiction of a connection that is registered in too many sessions (N-36).
-pub fn register(before: Option<&Member>, member: &mut Member, at: &str, rules: &Registration) -> Option<Refusal> {
+pub fn register(before: Option<&Member>, member: &mut Member, at: At<'_>, rules: &Registration) -> Option<Refusal> {
     let connection = member.connection();
     let is_new = connection.is_some() && before.and_then(Member::connection) != connection;
     let known = connection.and_then(|id| rules.facts.connection(id, member.xuid));
     let conflict = known.filter(|known| is_new && known.elsewhere >= MAX_SESSIONS_OF_CONNECTION).map(|_| {
         let why = format!("this connection is registered in {MAX_SESSIONS_OF_CONNECTION} sessions already");
-        Refusal::conflict(format!("{at}.properties.system.connection"), why)
+        Refusal::conflict(format_args!("{at}.properties.system.connection"), why)
     });
     let was_engaged = before.is_some_and(|before| before.state.is_engaged());
     if connection.is_none() || !member.state.is_engaged() {

@@ -134,10 +134,10 @@ fn create(write: &Write, context: &Context) -> Result<Record, Refusal> {
         return Err(Refusal::new(Kind::Precondition, "the session does not exist"));
     }
 
-    let given = BagDelta::read("constants", write.delta.constants.as_ref())?;
+    let given = BagDelta::read(format_args!("constants"), write.delta.constants.as_ref())?;
     let system = named_anew(given.system, write.form)?;
     let merged = template::merge(context.template, &system, given.custom, context.limits)?;
-    bag::check_custom("constants.custom", &merged.constants.custom, context.limits.session_custom_bytes)?;
+    bag::check_custom(format_args!("constants.custom"), &merged.constants.custom, context.limits.session_custom_bytes)?;
     if let Some((at, why)) = template::contradictions(&merged.constants.system).into_iter().next() {
         return Err(Refusal::invalid(format!("constants.system.{at}"), why));
     }

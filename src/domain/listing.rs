@@ -8,7 +8,7 @@ use super::filter::List;
 use super::handle::{About, Handle};
 use super::limits;
 use super::names::{HandleId, TitleId, Xuid};
-use super::refusal::Refusal;
+use super::refusal::{At, Refusal};
 use super::session::Session;
 use super::system;
 use crate::json::{Json, Object, Text};
@@ -49,7 +49,7 @@ impl Listing {
 /// # Errors
 /// 400 naming the field.
 pub fn read_attributes(value: Option<&Json>) -> Result<Object, Refusal> {
-    let at = "searchAttributes";
+    let at = format_args!("searchAttributes");
     let given = match value {
         None | Some(Json::Null) => return Ok(Object::new()),
         Some(Json::Object(given)) => given,
@@ -57,17 +57,17 @@ pub fn read_attributes(value: Option<&Json>) -> Result<Object, Refusal> {
     };
     let mut kept = Object::with_capacity(5);
     for (name, value) in given.iter().filter(|(_, value)| **value != Json::Null) {
-        let at = format!("{at}.{name}");
+        let at = format_args!("{at}.{name}");
         let read = match name.as_str() {
-            "tags" => list(&at, value, attribute_name)?,
-            "achievementIds" => list(&at, value, |at, item| filled(at, item, limits::MAX_ATTRIBUTE_NAME))?,
-            "strings" => map(&at, value, |at, item| Ok(system::text(at, item, limits::MAX_TEXT)?.as_str().into()))?,
-            "numbers" => map(&at, value, |at, item| match item {
+            "tags" => list(at, value, attribute_name)?,
+            "achievementIds" => list(at, value, |at, item| filled(at, item, limits::MAX_ATTRIBUTE_NAME))?,
+            "strings" => map(at, value, |at, item| Ok(system::text(at, item, limits::MAX_TEXT)?.as_str().into()))?,
+            "numbers" => map(at, value, |at, item| match item {
                 Json::Number(number) if number.as_f64().is_finite() => Ok(item.clone()),
                 Json::Number(_) => Err(Refusal::invalid(at, "the number is too large for a double")),
                 other => Err(wrong(at, "a number", other)),
             })?,
-            "locale" | "language" => Some(filled(&at, value, limits::MAX_ATTRIBUTE_NAME)?),
+            "locale" | "language" => Some(filled(at, value, limits::MAX_ATTRIBUTE_NAME)?),
             _ => None,
         };
         if let Some(read) = read {
@@ -77,12 +77,12 @@ pub fn read_attributes(value: Option<&Json>) -> Result<Object, Refusal> {
     Ok(kept)
 }
 
-fn wrong(at: &str, wanted: &str, value: &Json) -> Refusal {
+fn wrong(at: At<'_>, wanted: &str, value: &Json) -> Refusal {
     Refusal::invalid(at, format!("{wanted} is expected, not {}", value.kind()))
 }
 
 /// A tag or the name of an attribute starts with a letter and has no spaces (H-63).
-fn check_name(at: &str, name: &str) -> Result<(), Refusal> {
+fn check_name(at: At<'_>, name: &str) -> Result<(), Refusal> {
     let starts = name.chars().next().is_some_and(char::is_alphabetic);
     if starts && !name.contains(char::is_whitespace) && name.chars().count() < limits::MAX_ATTRIBUTE_NAME {
         return Ok(());
@@ -91,12 +91,12 @@ fn check_name(at: &str, name: &str) -> Result<(), Refusal> {
     Err(Refusal::invalid(at, format!("it must start with a letter and have no spaces and fewer than {most} characters")))
 }
 
-fn attribute_name(at: &str, item: &Json) -> Result<Json, Refusal> {
+fn attribute_name(at: At<'_>, item: &Json) -> Result<Json, Refusal> {
     check_name(at, &system::text(at, item, limits::MAX_TEXT)?)?;
     Ok(item.clone())
 }
 
-fn filled(at: &str, item: &Json, most: usize) -> Result<Json, Refusal> {
+fn filled(at: At<'_>, item: &Json, most: usize) -> Result<Json, Refusal> {
     if system::text(at, item, most)?.is_empty() {
         Err(Refusal::invalid(at, "an empty text is not allowed"))
     } else {
@@ -104,19 +104,19 @@ fn filled(at: &str, item: &Json, most: usize) -> Result<Json, Refusal> {
     }
 }
 
-fn too_many(at: &str, count: usize) -> Result<(), Refusal> {
+fn too_many(at: At<'_>, count: usize) -> Result<(), Refusal> {
     let most = limits::MAX_ATTRIBUTES;
     if count > most { Err(Refusal::invalid(at, format!("at most {most} entries are allowed"))) } else { Ok(()) }
 }
 
 /// Reads a list of texts; doubles, compared without case, are taken once.
-fn list(at: &str, value: &Json, read: impl Fn(&str, &Json) -> Result<Json, Refusal>) -> Result<Option<Json>, Refusal> {
+fn list(at: At<'_>, value: &Json, read: impl Fn(At<'_>, &Json) -> Result<Json, Refusal>) -> Result<Option<Json>, Refusal> {
     let items = value.as_array().ok_or_else(|| wrong(at, "an array of texts", value))?;
     too_many(at, items.len())?;
     let mut seen = BTreeSet::new();
     let mut kept = Vec::with_capacity(items.len());
     for (n, item) in items.iter().enumerate() {
-        let item = read(&format!("{at}[{n}]"), item)?;
+        let item = read(format_args!("{at}[{n}]"), item)?;
         if seen.insert(lower(&item)) {
             kept.push(item);
         }
@@ -125,22 +125,22 @@ fn list(at: &str, value: &Json, read: impl Fn(&str, &Json) -> Result<Json, Refus
 }
 
 /// Reads an object of attributes; no two names may be equal without case, because filters could not tell them apart.
-fn map(at: &str, value: &Json, read: impl Fn(&str, &Json) -> Result<Json, Refusal>) -> Result<Option<Json>, Refusal> {
+fn map(at: At<'_>, value: &Json, read: impl Fn(At<'_>, &Json) -> Result<Json, Refusal>) -> Result<Option<Json>, Refusal> {
     let entries = value.as_object().ok_or_else(|| wrong(at, "an object", value))?;
     too_many(at, entries.len())?;
     let mut seen = BTreeSet::new();
     let mut kept = Object::with_capacity(entries.len());
     for (name, item) in entries {
         let plain = name.decode().ok_or_else(|| Refusal::invalid(at, "a name has an unpaired surrogate"))?;
-        let at = format!("{at}.{plain}");
-        check_name(&at, &plain)?;
+        let at = format_args!("{at}.{plain}");
+        check_name(at, &plain)?;
         if plain.contains('\0') {
             return Err(Refusal::invalid(at, "NUL is not allowed in a name"));
         }
         if !seen.insert(plain.to_lowercase()) {
             return Err(Refusal::invalid(at, "another name differs by its case only"));
         }
-        kept.insert(name.clone(), read(&at, item)?);
+        kept.insert(name.clone(), read(at, item)?);
     }
     Ok((!kept.is_empty()).then_some(kept.into()))
 }

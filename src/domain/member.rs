@@ -9,7 +9,7 @@ use super::bag::{self, BagDelta};
 use super::limits::{self, Limits};
 use super::names::{MemberIndex, TitleId, Xuid};
 use super::principal::User;
-use super::refusal::Refusal;
+use super::refusal::{At, Refusal};
 use super::roles::RoleTypes;
 use super::session::{Bag, Member, MemberState, Standing};
 use super::system::{self, MEMBER_CONSTANTS, MEMBER_PROPERTIES};
@@ -42,18 +42,18 @@ impl<'a> Entry<'a> {
                 "constants" | "properties" | "roles" => {}
                 _ => {
                     return Err(Refusal::invalid(
-                        format!("{at}.{key}"),
+                        format_args!("{at}.{key}"),
                         "a member entry holds constants, properties and roles only",
                     ));
                 }
             }
         }
-        let constants = BagDelta::read(&format!("{at}.constants"), entry.get("constants"))?;
+        let constants = BagDelta::read(format_args!("{at}.constants"), entry.get("constants"))?;
         let properties = match entry.get("properties") {
             None => None,
             Some(bag) => {
-                let bag = BagDelta::read(&format!("{at}.properties"), Some(bag))?;
-                let anew = |system| template::modernise_member(system, form, &format!("{at}.properties.system"));
+                let bag = BagDelta::read(format_args!("{at}.properties"), Some(bag))?;
+                let anew = |system| template::modernise_member(system, form, format_args!("{at}.properties.system"));
                 Some(Properties { system: bag.system.map(anew).transpose()?, custom: bag.custom })
             }
         };
@@ -61,7 +61,7 @@ impl<'a> Entry<'a> {
             None => None,
             Some(Json::Object(roles)) => Some(roles),
             Some(other) => {
-                return Err(Refusal::invalid(format!("{at}.roles"), format!("an object is expected, not {}", other.kind())));
+                return Err(Refusal::invalid(format_args!("{at}.roles"), format!("an object is expected, not {}", other.kind())));
             }
         };
         Ok(Self { at, constants, properties, roles })
@@ -73,7 +73,7 @@ impl<'a> Entry<'a> {
     /// 400 for unknown role types and roles (M-84).
     pub fn apply_roles(&self, member: &mut Member, types: &RoleTypes) -> Result<(), Refusal> {
         match self.roles {
-            Some(roles) => types.assign(&format!("{}.roles", self.at), &mut member.roles, roles),
+            Some(roles) => types.assign(format_args!("{}.roles", self.at), &mut member.roles, roles),
             None => Ok(()),
         }
     }
@@ -91,7 +91,7 @@ impl<'a> Entry<'a> {
     /// 400 when it is no xuid.
     pub fn xuid(&self) -> Result<Option<Xuid>, Refusal> {
         let given = self.constants.system.and_then(|system| system.get("xuid"));
-        given.map(|value| system::xuid(&format!("{}.constants.system.xuid", self.at), value)).transpose()
+        given.map(|value| system::xuid(format_args!("{}.constants.system.xuid", self.at), value)).transpose()
     }
 
     /// Refuses `properties` in a reservation: they belong to their user (W-09).
@@ -111,20 +111,20 @@ impl<'a> Entry<'a> {
     /// 400 for unknown fields and wrong values.
     pub fn new_constants(&self, limits: &Limits) -> Result<Bag, Refusal> {
         let mut constants = Bag::default();
-        let at = format!("{}.constants", self.at);
+        let at = format_args!("{}.constants", self.at);
         if let Some(system) = self.constants.system {
             bag::merge_system(
                 &mut constants.system,
                 system,
                 MEMBER_CONSTANTS,
-                &format!("{at}.system"),
+                format_args!("{at}.system"),
                 limits,
                 &["xuid", "index"],
             )?;
         }
         if let Some(custom) = self.constants.custom {
             bag::merge_custom(&mut constants.custom, custom);
-            bag::check_custom(&format!("{at}.custom"), &constants.custom, limits.member_custom_bytes)?;
+            bag::check_custom(format_args!("{at}.custom"), &constants.custom, limits.member_custom_bytes)?;
         }
         Ok(constants)
     }
@@ -140,12 +140,12 @@ impl<'a> Entry<'a> {
         let given = self.new_constants(limits)?;
         let reserved = member.state == MemberState::Reserved;
         let mut conflict = None;
-        let mut differs = |at: String| {
+        let mut differs = |at: At<'_>| {
             let _ = conflict.get_or_insert_with(|| Refusal::conflict(at, "differs from what was set when the member was added"));
         };
         for field in MEMBER_CONSTANTS {
             let asked = self.constants.system.is_some_and(|system| system.contains_key(field.name));
-            let at = format!("{}.constants.system.{}", self.at, field.name);
+            let at = format_args!("{}.constants.system.{}", self.at, field.name);
             match (member.constants.system.get(field.name), given.system.get(field.name)) {
                 (None, Some(value)) if reserved => drop(member.constants.system.insert(field.name.into(), value.clone())),
                 (_, _) if field.name == "initialize" && !reserved => {}
@@ -153,7 +153,7 @@ impl<'a> Entry<'a> {
                 _ => {}
             }
         }
-        let at = format!("{}.constants.custom", self.at);
+        let at = format_args!("{}.constants.custom", self.at);
         if self.constants.custom.is_some() {
             member.constants.custom.open();
         }
@@ -165,7 +165,7 @@ impl<'a> Entry<'a> {
                         None if *value == Json::Null => {}
                         None if reserved => drop(stored.insert(name.clone(), value.clone())),
                         Some(stored) if stored == value => {}
-                        _ => differs(format!("{at}.{name}")),
+                        _ => differs(format_args!("{at}.{name}")),
                     }
                 }
             }
@@ -181,8 +181,8 @@ impl<'a> Entry<'a> {
                 }
             }
         }
-        let at = format!("{}.constants.custom", self.at);
-        bag::check_custom(&at, &member.constants.custom, limits.member_custom_bytes)?;
+        let at = format_args!("{}.constants.custom", self.at);
+        bag::check_custom(at, &member.constants.custom, limits.member_custom_bytes)?;
         Ok(conflict)
     }
 
@@ -192,29 +192,29 @@ impl<'a> Entry<'a> {
     /// 400 for unknown fields, wrong values and states that the session does not allow.
     pub fn apply_properties(&self, member: &mut Member, rules: &Rules, title: Option<TitleId>) -> Result<(), Refusal> {
         let Some(properties) = &self.properties else { return Ok(()) };
-        let at = format!("{}.properties", self.at);
+        let at = format_args!("{}.properties", self.at);
         if let Some(given) = properties.system.as_deref() {
-            let at = format!("{at}.system");
-            let flags = Flags::read(given, &at)?;
+            let at = format_args!("{at}.system");
+            let flags = Flags::read(given, at)?;
             let stored = &mut member.properties.system;
             bag::merge_system(
                 stored,
                 given,
                 MEMBER_PROPERTIES,
-                &at,
+                at,
                 rules.limits,
                 &["active", "ready", "subscriptions", "secondarySubscriptions"],
             )?;
             for name in ["subscriptions", "secondarySubscriptions"] {
-                merge_by_id(stored, given, name, &at, rules.limits)?;
+                merge_by_id(stored, given, name, at, rules.limits)?;
             }
             stored.shift_remove("encounters");
-            check(member, given, &at, rules)?;
-            flags.apply(member, &at, rules, title)?;
+            check(member, given, at, rules)?;
+            flags.apply(member, at, rules, title)?;
         }
         if let Some(custom) = properties.custom {
             bag::merge_custom(&mut member.properties.custom, custom);
-            bag::check_custom(&format!("{at}.custom"), &member.properties.custom, rules.limits.member_custom_bytes)?;
+            bag::check_custom(format_args!("{at}.custom"), &member.properties.custom, rules.limits.member_custom_bytes)?;
         }
         Ok(())
     }
@@ -322,18 +322,18 @@ struct Flags {
 }
 
 impl Flags {
-    fn read(given: &Object, at: &str) -> Result<Self, Refusal> {
+    fn read(given: &Object, at: At<'_>) -> Result<Self, Refusal> {
         let flag = |name: &str| match given.get(name) {
             None => Ok(None),
             Some(Json::Null) => Ok(Some(false)),
             Some(Json::Bool(set)) => Ok(Some(*set)),
             Some(other) => {
-                Err(Refusal::invalid(format!("{at}.{name}"), format!("true or false is expected, not {}", other.kind())))
+                Err(Refusal::invalid(format_args!("{at}.{name}"), format!("true or false is expected, not {}", other.kind())))
             }
         };
         let flags = Self { active: flag("active")?, ready: flag("ready")? };
         if flags.active == Some(true) && flags.ready == Some(true) {
-            return Err(Refusal::invalid(format!("{at}.ready"), "active and ready exclude each other"));
+            return Err(Refusal::invalid(format_args!("{at}.ready"), "active and ready exclude each other"));
         }
         Ok(flags)
     }
@@ -349,7 +349,7 @@ impl Flags {
     }
 
     /// Moves a member by its own write.
-    fn apply(&self, member: &mut Member, at: &str, rules: &Rules, title: Option<TitleId>) -> Result<(), Refusal> {
+    fn apply(&self, member: &mut Member, at: At<'_>, rules: &Rules, title: Option<TitleId>) -> Result<(), Refusal> {
         let standing = member.state.standing();
         let ready_lasts = rules.ready_lasts || member.episode.is_some();
         let next = match transition(Some(standing), self.event(standing)) {
@@ -359,7 +359,7 @@ impl Flags {
         };
         if next == Standing::Active && rules.connection_required && !member.properties.system.contains_key("connection") {
             return Err(Refusal::invalid(
-                format!("{at}.{}", if self.active == Some(true) { "active" } else { "connection" }),
+                format_args!("{at}.{}", if self.active == Some(true) { "active" } else { "connection" }),
                 "members of this session need a connection to be active (connectionRequiredForActiveMembers)",
             ));
         }
@@ -377,7 +377,7 @@ impl Flags {
 }
 
 /// Merges a map entry by entry: `null` removes one without touching the others (W-12).
-fn merge_by_id(stored: &mut Object, given: &Object, name: &str, at: &str, limits: &Limits) -> Result<(), Refusal> {
+fn merge_by_id(stored: &mut Object, given: &Object, name: &str, at: At<'_>, limits: &Limits) -> Result<(), Refusal> {
     let entries = match given.get(name) {
         None => return Ok(()),
         Some(Json::Null) => {
@@ -386,7 +386,7 @@ fn merge_by_id(stored: &mut Object, given: &Object, name: &str, at: &str, limits
         }
         Some(Json::Object(entries)) => entries,
         Some(other) => {
-            return Err(Refusal::invalid(format!("{at}.{name}"), format!("an object is expected, not {}", other.kind())));
+            return Err(Refusal::invalid(format_args!("{at}.{name}"), format!("an object is expected, not {}", other.kind())));
         }
     };
     let mut kept = stored.get(name).and_then(Json::as_object).cloned().unwrap_or_default();
@@ -408,7 +408,7 @@ fn merge_by_id(stored: &mut Object, given: &Object, name: &str, at: &str, limits
         }
         if kept.len() > limits::MAX_SUBSCRIPTIONS {
             let why = format!("at most {} entries are allowed", limits::MAX_SUBSCRIPTIONS);
-            return Err(Refusal::invalid(format!("{at}.{name}"), why));
+            return Err(Refusal::invalid(format_args!("{at}.{name}"), why));
         }
     }
     if kept.is_empty() {
@@ -422,23 +422,23 @@ fn merge_by_id(stored: &mut Object, given: &Object, name: &str, at: &str, limits
 /// What the merged properties must fulfil together (S-77, S-80, S-84), and the own index in a group.
 ///
 /// Whom a group may name shows only when all members are added: `decide` (S-81).
-fn check(member: &mut Member, given: &Object, at: &str, rules: &Rules) -> Result<(), Refusal> {
+fn check(member: &mut Member, given: &Object, at: At<'_>, rules: &Rules) -> Result<(), Refusal> {
     let asked = |name: &str| given.contains_key(name);
     let token = member.device_token();
     let stored = &mut member.properties.system;
     let hidden = ["subscription", "subscriptions", "initializationGroup", "measurements"];
     if let Some(name) = hidden.into_iter().find(|name| rules.large && asked(name) && stored.contains_key(*name)) {
-        return Err(Refusal::invalid(format!("{at}.{name}"), "cannot be written in a large session"));
+        return Err(Refusal::invalid(format_args!("{at}.{name}"), "cannot be written in a large session"));
     }
     if asked("subscription") && stored.get("subscription").is_some_and(|subscription| subscription.get("id").is_none()) {
-        return Err(Refusal::invalid(format!("{at}.subscription.id"), "a subscription needs an id"));
+        return Err(Refusal::invalid(format_args!("{at}.subscription.id"), "a subscription needs an id"));
     }
     if asked("secureDeviceAddress") && stored.contains_key("secureDeviceAddress") && !rules.connectivity {
-        return Err(Refusal::invalid(format!("{at}.secureDeviceAddress"), "needs the capability connectivity"));
+        return Err(Refusal::invalid(format_args!("{at}.secureDeviceAddress"), "needs the capability connectivity"));
     }
     let measures = |token: String| stored.get("measurements").is_some_and(|all| all.get(&token).is_some());
     if (asked("measurements") || asked("secureDeviceAddress")) && token.is_some_and(measures) {
-        return Err(Refusal::invalid(format!("{at}.measurements"), "a device does not measure itself"));
+        return Err(Refusal::invalid(format_args!("{at}.measurements"), "a device does not measure itself"));
     }
     if asked("initializationGroup")
         && let Some(Json::Array(group)) = stored.get_mut("initializationGroup")

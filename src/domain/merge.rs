@@ -35,7 +35,7 @@ fn check_group(session: &Session, user: Xuid) -> Result<(), Refusal> {
 pub fn named_anew(system: Option<&Object>, form: Form) -> Result<Object, Refusal> {
     match (system, form) {
         (None, _) => Ok(Object::new()),
-        (Some(system), Form::Old) => template::modernise(system, "constants.system"),
+        (Some(system), Form::Old) => template::modernise(system, format_args!("constants.system")),
         (Some(system), Form::New) => Ok(system.clone()),
     }
 }
@@ -69,14 +69,16 @@ impl<'a> Work<'a> {
 
     /// Session constants given again must say what they said (W-32).
     pub fn compare_constants(&mut self, write: &Write) -> Result<(), Refusal> {
-        let given = BagDelta::read("constants", write.delta.constants.as_ref())?;
+        let given = BagDelta::read(format_args!("constants"), write.delta.constants.as_ref())?;
         for (name, value) in named_anew(given.system, write.form)? {
             let name = name.as_str();
-            let at = format!("constants.system.{name}");
-            let Some(field) = system::find(CONSTANTS, "constants.system", name, self.context.limits)? else { continue };
+            let at = format_args!("constants.system.{name}");
+            let Some(field) = system::find(CONSTANTS, format_args!("constants.system"), name, self.context.limits)? else {
+                continue;
+            };
             let value = match &value {
                 Json::Null => None,
-                value => system::admit(&field.shape, &at, value, self.context.limits)?,
+                value => system::admit(&field.shape, at, value, self.context.limits)?,
             };
             let same = match (self.session.constants.system.get(field.name), &value) {
                 (None, None) => true,
@@ -156,7 +158,7 @@ impl<'a> Work<'a> {
                 self.write_other(*index, &Entry::read(format!("members.{index}"), entry, self.form)?)?;
             }
         }
-        self.write_properties(&BagDelta::read("properties", delta.properties.as_ref())?)?;
+        self.write_properties(&BagDelta::read(format_args!("properties"), delta.properties.as_ref())?)?;
         if let Some(given) = &delta.servers {
             servers::merge(&mut self.session, given, self.context.limits)?;
         }
@@ -208,7 +210,8 @@ impl<'a> Work<'a> {
         let member = self.session.member_at_mut(index).expect("the member is still there");
         entry.apply_roles(member, &types)?;
         entry.apply_properties(member, &rules, user.title_id)?;
-        let overbooked = connection::register(before.as_deref(), member, &entry.at, &registration(context, &rules));
+        let overbooked =
+            connection::register(before.as_deref(), member, format_args!("{}", entry.at), &registration(context, &rules));
         self.object(conflict);
         self.object(overbooked);
         Ok(())
@@ -250,7 +253,8 @@ impl<'a> Work<'a> {
         if member.state.is_accepted() {
             let title = if let MemberState::Active { title } = member.state { title } else { None };
             entry.apply_properties(member, &rules, title)?;
-            let overbooked = connection::register(Some(&before), member, &entry.at, &registration(self.context, &rules));
+            let overbooked =
+                connection::register(Some(&before), member, format_args!("{}", entry.at), &registration(self.context, &rules));
             self.object(overbooked);
             Ok(())
         } else if entry.sets_a_flag() {
@@ -271,7 +275,7 @@ impl<'a> Work<'a> {
         let limits = self.context.limits;
         if let Some(custom) = given.custom {
             bag::merge_custom(&mut self.session.properties.custom, custom);
-            bag::check_custom("properties.custom", &self.session.properties.custom, limits.session_custom_bytes)?;
+            bag::check_custom(format_args!("properties.custom"), &self.session.properties.custom, limits.session_custom_bytes)?;
         }
         let empty = Object::new();
         let system = given.system.unwrap_or(&empty);
@@ -279,7 +283,7 @@ impl<'a> Work<'a> {
             &mut self.session.properties.system,
             system,
             PROPERTIES,
-            "properties.system",
+            format_args!("properties.system"),
             limits,
             &["initializationSucceeded"],
         )?;

@@ -1,5 +1,11 @@
 //! Every reason to say no, and what kind of no it is (E-01, E-11 to E-14).
 
+use std::fmt::{Arguments, Display};
+
+/// The path of a field in a request, for messages: `members.me.properties`. Nearly always nothing is wrong, so it is put together only
+/// when it is shown.
+pub type At<'a> = Arguments<'a>;
+
 /// Why a command was refused. The text names the field and, where there is one, the way out (E-02).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{text}")]
@@ -31,13 +37,13 @@ pub enum Kind {
 
 impl Refusal {
     /// A malformed or impossible value, by the path of its field.
-    pub fn invalid(at: impl AsRef<str>, why: impl AsRef<str>) -> Self {
-        Self { kind: Kind::Invalid, text: format!("{}: {}", at.as_ref(), why.as_ref()) }
+    pub fn invalid(at: impl Display, why: impl Display) -> Self {
+        Self { kind: Kind::Invalid, text: format!("{at}: {why}") }
     }
 
     /// A contradiction to constants or state, by the path of its field.
-    pub fn conflict(at: impl AsRef<str>, why: impl AsRef<str>) -> Self {
-        Self { kind: Kind::Conflict, text: format!("{}: {}", at.as_ref(), why.as_ref()) }
+    pub fn conflict(at: impl Display, why: impl Display) -> Self {
+        Self { kind: Kind::Conflict, text: format!("{at}: {why}") }
     }
 
     /// Something the caller may not do.

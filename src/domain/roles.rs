@@ -6,7 +6,7 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 
 use super::names::Xuid;
-use super::refusal::Refusal;
+use super::refusal::{At, Refusal};
 use super::session::Session;
 use crate::json::{Json, Object};
 
@@ -189,15 +189,15 @@ impl RoleTypes {
     ///
     /// # Errors
     /// 400 for unknown role types and roles (M-84) and for values that are no text.
-    pub fn assign(&self, at: &str, held: &mut BTreeMap<String, String>, given: &Object) -> Result<(), Refusal> {
+    pub fn assign(&self, at: At<'_>, held: &mut BTreeMap<String, String>, given: &Object) -> Result<(), Refusal> {
         for (name, value) in given {
-            let (at, name) = (format!("{at}.{name}"), name.to_string());
-            let Some(role_type) = self.0.get(&name) else {
+            let at = format_args!("{at}.{name}");
+            let Some(role_type) = self.0.get(name.as_str()) else {
                 return Err(Refusal::invalid(at, "the session has no such role type"));
             };
             match (value, value.as_str()) {
-                (Json::Null, _) => drop(held.remove(&name)),
-                (_, Some(role)) if role_type.roles.contains_key(&*role) => drop(held.insert(name, role.into_owned())),
+                (Json::Null, _) => drop(held.remove(name.as_str())),
+                (_, Some(role)) if role_type.roles.contains_key(&*role) => drop(held.insert(name.to_string(), role.into_owned())),
                 (_, Some(_)) => return Err(Refusal::invalid(at, "the role type has no such role")),
                 (other, None) => {
                     return Err(Refusal::invalid(at, format!("the name of a role is expected, not {}", other.kind())));

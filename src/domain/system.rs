@@ -10,7 +10,7 @@ use chrono::{DateTime, Datelike as _, Utc};
 use super::instant::render_instant;
 use super::limits::{self, Limits, UnknownFields};
 use super::names::{TitleId, Xuid, is_name, parse_guid};
-use super::refusal::Refusal;
+use super::refusal::{At, Refusal};
 use crate::json::{Json, Object, Text};
 
 /// One field of a `system` object.
@@ -54,6 +54,8 @@ pub enum Shape {
     },
     /// A list of texts of at most so many characters, without doubles in the sense of case; empty = absent (W-14).
     Texts(usize),
+    /// The kinds of changes of a subscription; unknown ones are ignored where they are read (N-37).
+    ChangeTypes,
     /// The keywords of a session (S-44).
     Keywords,
     /// A list of names (S-06).
@@ -197,7 +199,7 @@ pub const PROPERTIES: &[Field] = &[
 pub const MEMBER_CONSTANTS: &[Field] =
     &[field("initialize", Shape::LooseFlag), field("team", TEXT), field("matchmakingResult", Shape::AnyObject)];
 
-const SUBSCRIPTION: Shape = Shape::Object(&[field("id", Shape::Guid), field("changeTypes", Shape::Texts(limits::MAX_TEXT))]);
+const SUBSCRIPTION: Shape = Shape::Object(&[field("id", Shape::Guid), field("changeTypes", Shape::ChangeTypes)]);
 
 /// `properties.system` of a member; the state flags `active` and `ready` are kept apart (W-12).
 pub const MEMBER_PROPERTIES: &[Field] = &[
@@ -205,10 +207,7 @@ pub const MEMBER_PROPERTIES: &[Field] = &[
     field("subscription", SUBSCRIPTION),
     field(
         "secondarySubscriptions",
-        Shape::Map(&[
-            field("changeTypes", Shape::Texts(limits::MAX_TEXT)),
-            field("rta", Shape::Object(&[field("connection", Shape::Guid)])),
-        ]),
+        Shape::Map(&[field("changeTypes", Shape::ChangeTypes), field("rta", Shape::Object(&[field("connection", Shape::Guid)]))]),
     ),
     field(
         "subscriptions",
@@ -251,11 +250,11 @@ pub type Admitted = Option<Json>;
 ///
 /// # Errors
 /// Refuses unknown fields by name (S-09), unless the installation ignores them: then `None`.
-pub fn find<'t>(table: &'t [Field], at: &str, name: &str, limits: &Limits) -> Result<Option<&'t Field>, Refusal> {
+pub fn find<'t>(table: &'t [Field], at: At<'_>, name: &str, limits: &Limits) -> Result<Option<&'t Field>, Refusal> {
     match table.iter().find(|field| field.name == name) {
         Some(field) => Ok(Some(field)),
         None if limits.unknown_fields == UnknownFields::Ignore => Ok(None),
-        None => Err(Refusal::invalid(format!("{at}.{name}"), "this system field does not exist")),
+        None => Err(Refusal::invalid(format_args!("{at}.{name}"), "this system field does not exist")),
     }
 }
 
@@ -265,8 +264,8 @@ pub fn find<'t>(table: &'t [Field], at: &str, name: &str, limits: &Limits) -> Re
 ///
 /// # Errors
 /// 400 with the path of the field and what it takes.
-pub fn admit(shape: &Shape, at: &str, value: &Json, limits: &Limits) -> Result<Admitted, Refusal> {
-    let wants = |what: &str| Err(Refusal::invalid(at, format!("{what} is expected, not {}", value.kind())));
+pub fn admit(shape: &Shape, at: At<'_>, value: &Json, limits: &Limits) -> Result<Admitted, Refusal> {
+    let wants = |what: At<'_>| Err(Refusal::invalid(at, format!("{what} is expected, not {}", value.kind())));
     match shape {
         Shape::Flag | Shape::LooseFlag => match (value, shape) {
             (Json::Bool(true), _) => Ok(Some(true.into())),
@@ -274,15 +273,15 @@ pub fn admit(shape: &Shape, at: &str, value: &Json, limits: &Limits) -> Result<A
             (Json::String(text), Shape::LooseFlag) => match text.decode().as_deref() {
                 Some(text) if text.eq_ignore_ascii_case("true") => Ok(Some(true.into())),
                 Some(text) if text.eq_ignore_ascii_case("false") => Ok(None),
-                _ => wants("true or false"),
+                _ => wants(format_args!("true or false")),
             },
-            _ => wants("true or false"),
+            _ => wants(format_args!("true or false")),
         },
-        Shape::Truth => value.as_bool().map(|truth| Some(truth.into())).map_or_else(|| wants("true or false"), Ok),
+        Shape::Truth => value.as_bool().map(|truth| Some(truth.into())).map_or_else(|| wants(format_args!("true or false")), Ok),
         Shape::Whole(least, most) => match value.as_u64() {
             Some(number) if (*least..=*most).contains(&number) => Ok(Some(number.into())),
             Some(_) => Err(Refusal::invalid(at, format!("a whole number from {least} to {most} is expected"))),
-            None => wants(&format!("a whole number from {least} to {most}")),
+            None => wants(format_args!("a whole number from {least} to {most}")),
         },
         Shape::OneOf(words) => one_of(at, value, words).map(Some),
         Shape::Text(most) | Shape::Word(most) => text(at, value, *most).map(|text| Some(text.as_str().into())),
@@ -291,14 +290,14 @@ pub fn admit(shape: &Shape, at: &str, value: &Json, limits: &Limits) -> Result<A
         }
         Shape::Guid => match value.as_str().as_deref().and_then(parse_guid) {
             Some(_) => Ok(Some(value.clone())),
-            None => wants("a GUID of 36 characters"),
+            None => wants(format_args!("a GUID of 36 characters")),
         },
         Shape::Timestamp => {
             let instant = value.as_str().and_then(|text| DateTime::parse_from_rfc3339(&text).ok());
             // An offset may lead out of the years that RFC 3339 can name.
             match instant.map(|instant| instant.with_timezone(&Utc)).filter(|instant| (0..=9999).contains(&instant.year())) {
                 Some(instant) => Ok(Some(render_instant(instant).into())),
-                None => wants("an RFC 3339 timestamp"),
+                None => wants(format_args!("an RFC 3339 timestamp")),
             }
         }
         Shape::Xuids => list(at, value, limits.array_entries, |at, item| Ok(xuid(at, item)?.to_string().into())).map(kept),
@@ -307,9 +306,8 @@ pub fn admit(shape: &Shape, at: &str, value: &Json, limits: &Limits) -> Result<A
             let items = indices(at, value, limits)?;
             Ok(if items.is_empty() && !keep_empty { None } else { Some(items.into_iter().collect()) })
         }
-        Shape::Texts(most) => {
-            texts(at, value, 0, *most, if at.ends_with(".changeTypes") { limits.change_types } else { limits.array_entries })
-        }
+        Shape::Texts(most) => texts(at, value, 0, *most, limits.array_entries),
+        Shape::ChangeTypes => texts(at, value, 0, limits::MAX_TEXT, limits.change_types),
         Shape::Keywords => texts(at, value, 1, limits::MAX_KEYWORD, limits.keywords),
         Shape::Names => list(at, value, limits.array_entries, |at, item| match item.as_str() {
             Some(name) if is_name(&name) => Ok(item.clone()),
@@ -318,14 +316,14 @@ pub fn admit(shape: &Shape, at: &str, value: &Json, limits: &Limits) -> Result<A
         .map(kept),
         Shape::Object(table) => object(table, at, value, limits).map(|fields| Some(fields.into())),
         Shape::Flags(names) => {
-            let Some(fields) = value.as_object() else { return wants("an object of booleans") };
+            let Some(fields) = value.as_object() else { return wants(format_args!("an object of booleans")) };
             for (name, flag) in fields {
                 if !names.iter().any(|known| *known == name.as_str()) {
-                    return Err(Refusal::invalid(format!("{at}.{name}"), "there is no such name here"));
+                    return Err(Refusal::invalid(format_args!("{at}.{name}"), "there is no such name here"));
                 }
                 if flag.as_bool().is_none() {
                     return Err(Refusal::invalid(
-                        format!("{at}.{name}"),
+                        format_args!("{at}.{name}"),
                         format!("true or false is expected, not {}", flag.kind()),
                     ));
                 }
@@ -333,7 +331,7 @@ pub fn admit(shape: &Shape, at: &str, value: &Json, limits: &Limits) -> Result<A
             Ok(Some(value.clone()))
         }
         Shape::Map(table) | Shape::LowerMap(table) => {
-            let Some(entries) = value.as_object() else { return wants("an object") };
+            let Some(entries) = value.as_object() else { return wants(format_args!("an object")) };
             map_size(at, entries, limits)?;
             let mut kept = Object::new();
             for (name, entry) in entries {
@@ -342,16 +340,16 @@ pub fn admit(shape: &Shape, at: &str, value: &Json, limits: &Limits) -> Result<A
                 } else {
                     name.clone()
                 };
-                kept.insert(key, object(table, &format!("{at}.{name}"), entry, limits)?.into());
+                kept.insert(key, object(table, format_args!("{at}.{name}"), entry, limits)?.into());
             }
             Ok(Some(kept.into()))
         }
         Shape::Numbers(most) => {
-            let Some(entries) = value.as_object() else { return wants("an object of numbers") };
+            let Some(entries) = value.as_object() else { return wants(format_args!("an object of numbers")) };
             too_many(at, entries.len(), limits.array_entries)?;
             let mut kept = Object::new();
             for (name, entry) in entries {
-                if let Some(number) = admit(&Shape::Whole(0, *most), &format!("{at}.{name}"), entry, limits)? {
+                if let Some(number) = admit(&Shape::Whole(0, *most), format_args!("{at}.{name}"), entry, limits)? {
                     kept.insert(name.clone(), number);
                 }
             }
@@ -361,7 +359,7 @@ pub fn admit(shape: &Shape, at: &str, value: &Json, limits: &Limits) -> Result<A
             if value.as_object().is_some() {
                 without_nulls(at, value).map(Some)
             } else {
-                wants("an object")
+                wants(format_args!("an object"))
             }
         }
         Shape::Anything => without_nulls(at, value).map(Some),
@@ -370,14 +368,14 @@ pub fn admit(shape: &Shape, at: &str, value: &Json, limits: &Limits) -> Result<A
 }
 
 /// Takes `null` fields out of free system data, where clients cannot bear them; `custom` parts keep theirs (S-03, R-06).
-pub fn without_nulls(at: &str, value: &Json) -> Result<Json, Refusal> {
+pub fn without_nulls(at: At<'_>, value: &Json) -> Result<Json, Refusal> {
     match value {
         Json::Null => Err(Refusal::invalid(at, "null is not allowed here")),
         Json::Object(fields) => {
             let mut kept = Object::new();
             for (name, value) in fields.iter().filter(|(_, value)| **value != Json::Null) {
                 let plain = name.as_str();
-                let value = if plain == "custom" { value.clone() } else { without_nulls(&format!("{at}.{plain}"), value)? };
+                let value = if plain == "custom" { value.clone() } else { without_nulls(format_args!("{at}.{plain}"), value)? };
                 kept.insert(name.clone(), value);
             }
             Ok(kept.into())
@@ -385,7 +383,7 @@ pub fn without_nulls(at: &str, value: &Json) -> Result<Json, Refusal> {
         Json::Array(items) => items
             .iter()
             .enumerate()
-            .map(|(n, item)| without_nulls(&format!("{at}[{n}]"), item))
+            .map(|(n, item)| without_nulls(format_args!("{at}[{n}]"), item))
             .collect::<Result<_, _>>()
             .map(Json::Array),
         other => Ok(other.clone()),
@@ -393,7 +391,7 @@ pub fn without_nulls(at: &str, value: &Json) -> Result<Json, Refusal> {
 }
 
 /// Reads an object of one schema; a field that is `null` is as if it were not there (W-11 speaks of the level above).
-fn object(table: &[Field], at: &str, value: &Json, limits: &Limits) -> Result<Object, Refusal> {
+fn object(table: &[Field], at: At<'_>, value: &Json, limits: &Limits) -> Result<Object, Refusal> {
     let Some(fields) = value.as_object() else {
         return Err(Refusal::invalid(at, format!("an object is expected, not {}", value.kind())));
     };
@@ -404,7 +402,7 @@ fn object(table: &[Field], at: &str, value: &Json, limits: &Limits) -> Result<Ob
         if *value == Json::Null {
             continue;
         }
-        if let Some(value) = admit(&field.shape, &format!("{at}.{name}"), value, limits)? {
+        if let Some(value) = admit(&field.shape, format_args!("{at}.{name}"), value, limits)? {
             kept.insert(field.name.into(), value);
         }
     }
@@ -415,12 +413,12 @@ fn kept(items: Vec<Json>) -> Admitted {
     if items.is_empty() { None } else { Some(Json::Array(items)) }
 }
 
-fn too_many(at: &str, count: usize, most: usize) -> Result<(), Refusal> {
+fn too_many(at: At<'_>, count: usize, most: usize) -> Result<(), Refusal> {
     if count > most { Err(Refusal::invalid(at, format!("at most {most} entries are allowed"))) } else { Ok(()) }
 }
 
 /// Bounds the entries of a map and their names. A name may be long, so it is not repeated.
-fn map_size(at: &str, entries: &Object, limits: &Limits) -> Result<(), Refusal> {
+fn map_size(at: At<'_>, entries: &Object, limits: &Limits) -> Result<(), Refusal> {
     too_many(at, entries.len(), limits.array_entries)?;
     let most = limits::MAX_ENTRY_NAME;
     let size = |name: &Text| name.decode().map_or_else(|| name.to_string().len(), |name| name.chars().count());
@@ -431,19 +429,19 @@ fn map_size(at: &str, entries: &Object, limits: &Limits) -> Result<(), Refusal> 
 }
 
 fn list(
-    at: &str,
+    at: At<'_>,
     value: &Json,
     most: usize,
-    mut item: impl FnMut(&str, &Json) -> Result<Json, Refusal>,
+    mut item: impl FnMut(At<'_>, &Json) -> Result<Json, Refusal>,
 ) -> Result<Vec<Json>, Refusal> {
     let Some(items) = value.as_array() else {
         return Err(Refusal::invalid(at, format!("an array is expected, not {}", value.kind())));
     };
     too_many(at, items.len(), most)?;
-    items.iter().enumerate().map(|(n, value)| item(&format!("{at}[{n}]"), value)).collect()
+    items.iter().enumerate().map(|(n, value)| item(format_args!("{at}[{n}]"), value)).collect()
 }
 
-fn texts(at: &str, value: &Json, least: usize, most: usize, entries: usize) -> Result<Admitted, Refusal> {
+fn texts(at: At<'_>, value: &Json, least: usize, most: usize, entries: usize) -> Result<Admitted, Refusal> {
     let mut seen: Vec<String> = Vec::new();
     let mut items = list(at, value, entries, |at, item| {
         let text = text(at, item, most)?;
@@ -462,7 +460,7 @@ fn texts(at: &str, value: &Json, least: usize, most: usize, entries: usize) -> R
 }
 
 /// Reads a text of at most `most` characters. NUL and unpaired surrogates are for custom data only (S-96): no column takes them.
-pub fn text(at: &str, value: &Json, most: usize) -> Result<String, Refusal> {
+pub fn text(at: At<'_>, value: &Json, most: usize) -> Result<String, Refusal> {
     match (value.as_str(), value) {
         (Some(text), _) if text.chars().count() > most => {
             Err(Refusal::invalid(at, format!("at most {most} characters are allowed")))
@@ -476,7 +474,7 @@ pub fn text(at: &str, value: &Json, most: usize) -> Result<String, Refusal> {
 }
 
 /// Reads one of a few words in any case and gives it in the contract's spelling (S-11).
-pub fn one_of(at: &str, value: &Json, words: &[&str]) -> Result<Json, Refusal> {
+pub fn one_of(at: At<'_>, value: &Json, words: &[&str]) -> Result<Json, Refusal> {
     value
         .as_str()
         .and_then(|text| words.iter().find(|word| word.eq_ignore_ascii_case(&text)).map(|word| Json::from(*word)))
@@ -484,14 +482,14 @@ pub fn one_of(at: &str, value: &Json, words: &[&str]) -> Result<Json, Refusal> {
 }
 
 /// Reads a user id, a decimal string or a whole number (S-04).
-pub fn xuid(at: &str, value: &Json) -> Result<Xuid, Refusal> {
+pub fn xuid(at: At<'_>, value: &Json) -> Result<Xuid, Refusal> {
     decimal(value)
         .and_then(|text| Xuid::parse(&text).ok())
         .ok_or_else(|| Refusal::invalid(at, "an xuid is an unsigned 64-bit decimal, as a string or a number"))
 }
 
 /// Reads a title id, a decimal string or a whole number (S-04).
-pub fn title_id(at: &str, value: &Json) -> Result<TitleId, Refusal> {
+pub fn title_id(at: At<'_>, value: &Json) -> Result<TitleId, Refusal> {
     decimal(value)
         .and_then(|text| TitleId::parse(&text).ok())
         .ok_or_else(|| Refusal::invalid(at, "a title id is an unsigned 32-bit decimal, as a string or a number"))
@@ -506,7 +504,7 @@ fn decimal(value: &Json) -> Option<String> {
 }
 
 /// Reads a list of member indices, without doubles.
-pub fn indices(at: &str, value: &Json, limits: &Limits) -> Result<Vec<u32>, Refusal> {
+pub fn indices(at: At<'_>, value: &Json, limits: &Limits) -> Result<Vec<u32>, Refusal> {
     let mut seen = Vec::new();
     list(at, value, limits.array_entries, |at, item| match item.as_u64().and_then(|n| u32::try_from(n).ok()) {
         Some(index) => {
@@ -531,7 +529,9 @@ mod tests {
         let limits = Limits::default();
         let field = table.iter().find(|field| field.name == name).expect("the field is in the table");
         let value = parse(value.as_bytes(), 32).expect("test data is JSON");
-        admit(&field.shape, name, &value, &limits).map(|kept| kept.map(|kept| kept.to_string())).map_err(|refusal| refusal.text)
+        admit(&field.shape, format_args!("{name}"), &value, &limits)
+            .map(|kept| kept.map(|kept| kept.to_string()))
+            .map_err(|refusal| refusal.text)
     }
 
     #[rstest]

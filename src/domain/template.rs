@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::limits::{self, Limits, UnknownFields};
 use super::names::TemplateName;
-use super::refusal::Refusal;
+use super::refusal::{At, Refusal};
 use super::roles::RoleTypes;
 use super::session::{Bag, has_capability};
 use super::system::{self, CAPABILITIES, CONSTANTS, Shape};
@@ -173,16 +173,16 @@ fn read(name: TemplateName, document: &Json, remarks: &mut Remarks) -> Template 
 
 fn read_system(given: &Object, remarks: &mut Remarks) -> Object {
     let limits = Limits { unknown_fields: UnknownFields::Reject, ..Limits::default() };
-    let given = modernise(given, "constants.system").unwrap_or_else(|refusal| {
+    let given = modernise(given, format_args!("constants.system")).unwrap_or_else(|refusal| {
         remarks.refuse(&refusal);
         Object::new()
     });
     let mut kept = Object::new();
     for (key, value) in &given {
         let name = key.as_str();
-        let at = format!("constants.system.{name}");
+        let at = format_args!("constants.system.{name}");
         if *value == Json::Null {
-            match system::find(CONSTANTS, "constants.system", name, &limits) {
+            match system::find(CONSTANTS, format_args!("constants.system"), name, &limits) {
                 Ok(_) => drop(kept.insert(key.clone(), Json::Null)),
                 Err(refusal) => remarks.refuse(&refusal),
             }
@@ -203,8 +203,8 @@ fn read_system(given: &Object, remarks: &mut Remarks) -> Object {
                 known
             });
         }
-        let admitted = system::find(CONSTANTS, "constants.system", name, &limits)
-            .and_then(|field| field.map_or(Ok(None), |field| system::admit(&field.shape, &at, &value, &limits)));
+        let admitted = system::find(CONSTANTS, format_args!("constants.system"), name, &limits)
+            .and_then(|field| field.map_or(Ok(None), |field| system::admit(&field.shape, at, &value, &limits)));
         match admitted {
             Ok(Some(mut value)) => {
                 if let Json::Object(flags) = &mut value {
@@ -231,17 +231,17 @@ pub const RENAMED_TIMEOUTS: &[(&str, &str)] = &[
 ///
 /// # Errors
 /// 400 for both forms of one setting (W-71), and for old sections that are no objects of known fields.
-pub fn modernise(given: &Object, at: &str) -> Result<Object, Refusal> {
+pub fn modernise(given: &Object, at: At<'_>) -> Result<Object, Refusal> {
     let mut new = Object::new();
     for (name, value) in given {
-        let at = format!("{at}.{name}");
+        let at = format_args!("{at}.{name}");
         let fields = |value: &Json| {
             value
                 .as_object()
                 .cloned()
-                .ok_or_else(|| Refusal::invalid(&at, format!("an object is expected, not {}", value.kind())))
+                .ok_or_else(|| Refusal::invalid(at, format!("an object is expected, not {}", value.kind())))
         };
-        let mut put = |name: &str, value: Json, at: &str| {
+        let mut put = |name: &str, value: Json, at: At<'_>| {
             if new.insert(name.into(), value).is_some() || given.contains_key(name) {
                 return Err(Refusal::invalid(at, format!("the same setting is given as {name} too (W-71)")));
             }
@@ -250,26 +250,26 @@ pub fn modernise(given: &Object, at: &str) -> Result<Object, Refusal> {
         match name.as_str() {
             "timeouts" => {
                 for (old, value) in fields(value)? {
-                    let at = format!("{at}.{old}");
+                    let at = format_args!("{at}.{old}");
                     let Some((_, name)) = RENAMED_TIMEOUTS.iter().find(|(known, _)| *known == old.as_str()) else {
                         return Err(Refusal::invalid(at, "there is no such timeout"));
                     };
-                    put(name, value, &at)?;
+                    put(name, value, at)?;
                 }
             }
-            "managedInitialization" if *value == Json::Null => put("memberInitialization", Json::Null, &at)?,
+            "managedInitialization" if *value == Json::Null => put("memberInitialization", Json::Null, at)?,
             "managedInitialization" => {
                 let mut section = fields(value)?;
                 if let Some(auto) = section.shift_remove("autoEvaluate") {
                     let Some(auto) = auto.as_bool() else {
-                        return Err(Refusal::invalid(format!("{at}.autoEvaluate"), "true or false is expected"));
+                        return Err(Refusal::invalid(format_args!("{at}.autoEvaluate"), "true or false is expected"));
                     };
                     if section.insert("externalEvaluation".into(), (!auto).into()).is_some() {
                         let why = "the same setting is given as externalEvaluation too (W-71)";
-                        return Err(Refusal::invalid(format!("{at}.autoEvaluate"), why));
+                        return Err(Refusal::invalid(format_args!("{at}.autoEvaluate"), why));
                     }
                 }
-                put("memberInitialization", section.into(), &at)?;
+                put("memberInitialization", section.into(), at)?;
             }
             _ => drop(new.insert(name.clone(), value.clone())),
         }
@@ -281,11 +281,11 @@ pub fn modernise(given: &Object, at: &str) -> Result<Object, Refusal> {
 ///
 /// # Errors
 /// 400 for both forms of one setting (W-71).
-pub fn modernise_member<'o>(given: &'o Object, form: Form, at: &str) -> Result<Cow<'o, Object>, Refusal> {
+pub fn modernise_member<'o>(given: &'o Object, form: Form, at: At<'_>) -> Result<Cow<'o, Object>, Refusal> {
     const NEW: &str = "initializationGroup";
     let Some(group) = given.get("group").filter(|_| form == Form::Old) else { return Ok(Cow::Borrowed(given)) };
     if given.contains_key(NEW) {
-        return Err(Refusal::invalid(format!("{at}.group"), format!("the same setting is given as {NEW} too (W-71)")));
+        return Err(Refusal::invalid(format_args!("{at}.group"), format!("the same setting is given as {NEW} too (W-71)")));
     }
     let mut new = given.clone();
     new.insert(NEW.into(), group.clone());
@@ -312,11 +312,11 @@ pub fn merge(template: &Template, system: &Object, custom: Option<&Json>, limits
     let mut constants = template.system.clone();
     for (name, value) in system {
         let name = name.as_str();
-        let at = format!("constants.system.{name}");
-        let Some(field) = system::find(CONSTANTS, "constants.system", name, limits)? else { continue };
+        let at = format_args!("constants.system.{name}");
+        let Some(field) = system::find(CONSTANTS, format_args!("constants.system"), name, limits)? else { continue };
         let value = match value {
             Json::Null => Some(Json::Null),
-            value => system::admit(&field.shape, &at, value, limits)?,
+            value => system::admit(&field.shape, at, value, limits)?,
         };
         let Some(mut value) = value else { continue };
         match template.system.get(field.name) {

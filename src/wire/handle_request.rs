@@ -64,7 +64,7 @@ pub fn read(bytes: &[u8], depth: usize) -> Result<HandleRequest, Refusal> {
         HandleType::Invite => {
             let invited = body.get("invitedXuid").filter(|xuid| **xuid != Json::Null);
             let invited = invited.ok_or_else(|| Refusal::invalid("invitedXuid", "is missing"))?;
-            let invited = system::xuid("invitedXuid", invited)?;
+            let invited = system::xuid(format_args!("invitedXuid"), invited)?;
             Wanted::Invite { invited, attributes: read_invite_attributes(body.get("inviteAttributes"))? }
         }
         HandleType::Transfer => {
@@ -80,7 +80,7 @@ fn read_reference(at: &str, value: Option<&Json>) -> Result<(Scid, TemplateName,
     let Some(reference) = value.and_then(Json::as_object) else {
         return Err(Refusal::invalid(at, "an object of scid, templateName and name is expected"));
     };
-    let text = |name: &str| reference.get(name).map(|value| system::text(&format!("{at}.{name}"), value, 100)).transpose();
+    let text = |name: &str| reference.get(name).map(|value| system::text(format_args!("{at}.{name}"), value, 100)).transpose();
     let needed = |name: &str| text(name)?.ok_or_else(|| Refusal::invalid(format!("{at}.{name}"), "is missing"));
     let invalid = |name: &str, error: &dyn std::fmt::Display| Refusal::invalid(format!("{at}.{name}"), error.to_string());
     let scid = Scid::parse(&needed("scid")?).map_err(|error| invalid("scid", &error))?;
@@ -103,16 +103,16 @@ fn read_invite_attributes(value: Option<&Json>) -> Result<Option<Object>, Refusa
         let name = name.to_string();
         let at = format!("{at}.{name}");
         let value: Json = match name.as_str() {
-            "titleId" => system::title_id(&at, value)?.to_string().into(),
+            "titleId" => system::title_id(format_args!("{at}"), value)?.to_string().into(),
             "context" => {
-                let text = system::text(&at, value, limits::MAX_INVITE_CONTEXT)?;
+                let text = system::text(format_args!("{at}"), value, limits::MAX_INVITE_CONTEXT)?;
                 let most = limits::MAX_INVITE_CONTEXT;
                 if encoded_length(&text) > most {
                     return Err(Refusal::invalid(at, format!("at most {most} characters are allowed in URI-encoded form")));
                 }
                 text.as_str().into()
             }
-            "contextString" | "senderString" => system::text(&at, value, limits::MAX_TEXT)?.as_str().into(),
+            "contextString" | "senderString" => system::text(format_args!("{at}"), value, limits::MAX_TEXT)?.as_str().into(),
             _ => continue,
         };
         kept.insert(name.as_str().into(), value);
@@ -136,7 +136,7 @@ fn encoded_length(text: &str) -> usize {
 fn read_type(value: Option<&Json>, known: &[HandleType]) -> Result<HandleType, Refusal> {
     let words: Vec<&str> = known.iter().map(|kind| kind.as_str()).collect();
     let Some(value) = value else { return Err(Refusal::invalid("type", format!("one of {} is expected", words.join(", ")))) };
-    let word = system::one_of("type", value, &words)?;
+    let word = system::one_of(format_args!("type"), value, &words)?;
     let kind = known.iter().find(|kind| word.as_str().as_deref() == Some(kind.as_str()));
     kind.copied().ok_or_else(|| Refusal::invalid("type", "is not known"))
 }
@@ -198,9 +198,10 @@ pub fn read_query(bytes: &[u8], query: &str, depth: usize) -> Result<HandleQuery
 fn read_activities(body: &Object, query: &str) -> Result<ActivityQuery, Refusal> {
     let scid = match body.get("scid") {
         None | Some(Json::Null) => None,
-        Some(scid) => {
-            Some(Scid::parse(&system::text("scid", scid, 100)?).map_err(|error| Refusal::invalid("scid", error.to_string()))?)
-        }
+        Some(scid) => Some(
+            Scid::parse(&system::text(format_args!("scid"), scid, 100)?)
+                .map_err(|error| Refusal::invalid("scid", error.to_string()))?,
+        ),
     };
     let take = read_take(query)?;
     let owners = match body.get("owners") {
@@ -229,7 +230,7 @@ pub(super) fn read_xuids(at: &str, value: &Json) -> Result<Vec<Xuid>, Refusal> {
     }
     let mut xuids = Vec::with_capacity(items.len());
     for (n, item) in items.iter().enumerate() {
-        let xuid = system::xuid(&format!("{at}[{n}]"), item)?;
+        let xuid = system::xuid(format_args!("{at}[{n}]"), item)?;
         if !xuids.contains(&xuid) {
             xuids.push(xuid);
         }
@@ -246,11 +247,11 @@ pub(super) fn read_people(at: &str, people: &Json) -> Result<People, Refusal> {
         return Err(Refusal::invalid(at, format!("an object is expected, not {}", people.kind())));
     }
     let Some(moniker) = people.get("moniker") else { return Err(Refusal::invalid(format!("{at}.moniker"), "is missing")) };
-    let moniker = system::one_of(&format!("{at}.moniker"), moniker, &["people", "favorites", "friends"])?;
+    let moniker = system::one_of(format_args!("{at}.moniker"), moniker, &["people", "favorites", "friends"])?;
     let of = people.get("monikerXuid").filter(|xuid| **xuid != Json::Null);
     Ok(People {
         favorites: moniker.as_str().as_deref() == Some("favorites"),
-        of: of.map(|xuid| system::xuid(&format!("{at}.monikerXuid"), xuid)).transpose()?,
+        of: of.map(|xuid| system::xuid(format_args!("{at}.monikerXuid"), xuid)).transpose()?,
     })
 }
 

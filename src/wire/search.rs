@@ -21,16 +21,17 @@ use crate::json::{self, Json, Object};
 /// 400 naming the field or parameter, and the position in a filter (H-85).
 pub fn read(body: &Object, query: &str) -> Result<SearchQuery, Refusal> {
     let given = |name: &str| body.get(name).filter(|value| **value != Json::Null);
-    let text = |name: &str, most| given(name).map(|value| system::text(name, value, most)).transpose();
+    let text = |name: &str, most| given(name).map(|value| system::text(format_args!("{name}"), value, most)).transpose();
     let invalid = |name: &str, error: &dyn std::fmt::Display| Refusal::invalid(name, error.to_string());
     let scid = text("scid", 100)?.map(|scid| Scid::parse(&scid).map_err(|error| invalid("scid", &error))).transpose()?;
     let template = text("templateName", 100)?
         .map(|name| TemplateName::parse(&name).map_err(|error| invalid("templateName", &error)))
         .transpose()?;
-    let grammar = match given("grammar").map(|word| system::one_of("grammar", word, &["mpsd", "extended"])).transpose()? {
-        Some(word) if word.as_str().as_deref() == Some("extended") => Grammar::Extended,
-        _ => Grammar::Mpsd,
-    };
+    let grammar =
+        match given("grammar").map(|word| system::one_of(format_args!("grammar"), word, &["mpsd", "extended"])).transpose()? {
+            Some(word) if word.as_str().as_deref() == Some("extended") => Grammar::Extended,
+            _ => Grammar::Mpsd,
+        };
     let filter = match text("filter", usize::MAX)? {
         Some(filter) => filter::parse(&filter, grammar).map_err(|malformed| invalid("filter", &malformed))?,
         None => None,
@@ -67,11 +68,11 @@ pub fn read(body: &Object, query: &str) -> Result<SearchQuery, Refusal> {
 /// Reads `sessionOwners`: one xuid, or a list of them.
 fn read_owners(value: &Json) -> Result<Vec<Xuid>, Refusal> {
     let at = "sessionOwners";
-    let Some(items) = value.as_array() else { return Ok(vec![system::xuid(at, value)?]) };
+    let Some(items) = value.as_array() else { return Ok(vec![system::xuid(format_args!("{at}"), value)?]) };
     if items.len() > limits::MAX_OWNERS {
         return Err(Refusal::invalid(at, format!("at most {} xuids are allowed", limits::MAX_OWNERS)));
     }
-    items.iter().enumerate().map(|(n, item)| system::xuid(&format!("{at}[{n}]"), item)).collect()
+    items.iter().enumerate().map(|(n, item)| system::xuid(format_args!("{at}[{n}]"), item)).collect()
 }
 
 /// What a continuation belongs to: another query has another one, and so has the same query in another order.

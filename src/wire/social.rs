@@ -89,9 +89,9 @@ impl EdgeReader {
         let (mut from, mut follows, mut blocks, mut favorite) = (None, None, None, None);
         for (name, value) in fields {
             match name.as_str() {
-                "xuid" => from = Some(system::xuid("xuid", value)?),
-                "follows" => follows = Some(system::xuid("follows", value)?),
-                "blocks" => blocks = Some(system::xuid("blocks", value)?),
+                "xuid" => from = Some(system::xuid(format_args!("xuid"), value)?),
+                "follows" => follows = Some(system::xuid(format_args!("follows"), value)?),
+                "blocks" => blocks = Some(system::xuid(format_args!("blocks"), value)?),
                 "favorite" => favorite = Some(read_favorite(value)?),
                 name => return Err(Refusal::invalid(name, "this field does not exist")),
             }
@@ -170,18 +170,20 @@ pub fn read_neighbours(of: Xuid, bytes: &[u8]) -> Result<Neighbours, Refusal> {
     let mut follows = BTreeMap::new();
     for (at, item) in list(&answer, "follows")? {
         let (xuid, favorite) = match item.as_object() {
-            None => (system::xuid(&at, item)?, false),
+            None => (system::xuid(format_args!("{at}"), item)?, false),
             Some(fields) => {
                 let xuid = fields.get("xuid").ok_or_else(|| Refusal::invalid(format!("{at}.xuid"), "is missing"))?;
                 let favorite = fields.get("favorite").filter(|value| **value != Json::Null);
-                (system::xuid(&format!("{at}.xuid"), xuid)?, favorite.map_or(Ok(false), read_favorite)?)
+                (system::xuid(format_args!("{at}.xuid"), xuid)?, favorite.map_or(Ok(false), read_favorite)?)
             }
         };
         follows.insert(xuid, favorite);
     }
     follows.remove(&of);
     let xuids = |name: &str| -> Result<BTreeSet<Xuid>, Refusal> {
-        let mut xuids = list(&answer, name)?.map(|(at, item)| system::xuid(&at, item)).collect::<Result<BTreeSet<_>, _>>()?;
+        let mut xuids = list(&answer, name)?
+            .map(|(at, item)| system::xuid(format_args!("{at}"), item))
+            .collect::<Result<BTreeSet<_>, _>>()?;
         xuids.remove(&of);
         Ok(xuids)
     };

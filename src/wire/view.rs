@@ -149,10 +149,10 @@ mod tests {
             let found = path.split('.').try_fold(document, |value, key| value.get(key)).expect("it is there");
             found.as_object().expect("it is an object").clone()
         };
-        let constants = modernise(&at(&old, "constants.system"), "constants.system").unwrap();
+        let constants = modernise(&at(&old, "constants.system"), format_args!("constants.system")).unwrap();
         assert_eq!(constants, at(&new, "constants.system"));
         let member = at(&old, "members.2.properties.system");
-        let member = modernise_member(&member, Form::Old, "members.2.properties.system").unwrap();
+        let member = modernise_member(&member, Form::Old, format_args!("members.2.properties.system")).unwrap();
         assert_eq!(*member, at(&new, "members.2.properties.system"));
     }
 
