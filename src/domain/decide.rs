@@ -138,9 +138,6 @@ fn create(write: &Write, context: &Context) -> Result<Record, Refusal> {
     let system = named_anew(given.system, write.form)?;
     let merged = template::merge(context.template, &system, given.custom, context.limits)?;
     bag::check_custom(format_args!("constants.custom"), &merged.constants.custom, context.limits.session_custom_bytes)?;
-    if let Some((at, why)) = template::contradictions(&merged.constants.system).into_iter().next() {
-        return Err(Refusal::invalid(format!("constants.system.{at}"), why));
-    }
     authority::may_create_such(&merged.constants.system, write, context)?;
     let session = Session {
         reference: context.reference.clone(),
@@ -148,7 +145,7 @@ fn create(write: &Write, context: &Context) -> Result<Record, Refusal> {
         change_number: 1,
         start_time: context.now,
         crowd: has_capability(&merged.constants.system, "large").then(Crowd::default),
-        constants: Arc::new(merged.constants),
+        constants: merged.constants,
         properties: Bag::default(),
         members: Vec::new(),
         next_index: 0,

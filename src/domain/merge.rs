@@ -189,8 +189,9 @@ impl<'a> Work<'a> {
         if entry.xuid()?.is_some_and(|xuid| xuid != user.xuid) {
             return Err(Refusal::invalid(format!("{}.constants.system.xuid", entry.at), "is not the caller's xuid"));
         }
-        let index = if let Some(member) = self.session.member(user.xuid) {
-            member.index
+        let known = self.session.member(user.xuid).map(|member| member.index);
+        let index = if let Some(index) = known {
+            index
         } else {
             let constants = entry.new_constants(context.limits)?;
             let index = self.take_index();
@@ -201,7 +202,7 @@ impl<'a> Work<'a> {
         let rules = self.rules();
         let member = self.session.member_at_mut(index).expect("the member was found or made above");
         // Who has just been made here has the constants of this very entry.
-        let conflict = entry.repeat_constants(member, context.limits)?;
+        let conflict = if known.is_some() { entry.repeat_constants(member, context.limits)? } else { None };
         if member.state == MemberState::Reserved {
             member::accept(member, user, context.now);
             initialization::enlist(&mut self.session, index);

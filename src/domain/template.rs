@@ -1,6 +1,8 @@
 //! Session templates: reading and validating a published one, and merging it with a creator's constants (templates.md).
 
 use std::borrow::Cow;
+use std::fmt::Display;
+use std::sync::{Arc, OnceLock};
 
 use super::limits::{self, Limits, UnknownFields};
 use super::names::TemplateName;
@@ -34,6 +36,8 @@ pub struct Template {
     custom: Object,
     role_types: RoleTypes,
     published: Json,
+    /// What a session gets whose creator gives no constants: sessions share it.
+    plain: OnceLock<Result<Merged, Refusal>>,
 }
 
 /// Something about a template that its author should know.
@@ -68,6 +72,7 @@ impl Template {
             custom: Object::new(),
             role_types: RoleTypes::default(),
             published: Json::object(),
+            plain: OnceLock::new(),
         }
     }
 
@@ -168,7 +173,7 @@ fn read(name: TemplateName, document: &Json, remarks: &mut Remarks) -> Template 
     if let Some(types) = fields.get("roleTypes") {
         published.insert("roleTypes".into(), types.clone());
     }
-    Template { name, contract_version, system, custom, role_types, published: published.into() }
+    Template { name, contract_version, system, custom, role_types, published: published.into(), plain: OnceLock::new() }
 }
 
 fn read_system(given: &Object, remarks: &mut Remarks) -> Object {
@@ -236,10 +241,7 @@ pub fn modernise(given: &Object, at: At<'_>) -> Result<Object, Refusal> {
     for (name, value) in given {
         let at = format_args!("{at}.{name}");
         let fields = |value: &Json| {
-            value
-                .as_object()
-                .cloned()
-                .ok_or_else(|| Refusal::invalid(at, format!("an object is expected, not {}", value.kind())))
+            value.as_object().cloned().ok_or_else(|| Refusal::invalid(at, format!("an object is expected, not {}", value.kind())))
         };
         let mut put = |name: &str, value: Json, at: At<'_>| {
             if new.insert(name.into(), value).is_some() || given.contains_key(name) {
@@ -294,9 +296,10 @@ pub fn modernise_member<'o>(given: &'o Object, form: Form, at: At<'_>) -> Result
 }
 
 /// The constants of a new session: the template's, the creator's where it is silent, defaults for the rest.
+#[derive(Debug, Clone)]
 pub struct Merged {
     /// What the session will carry.
-    pub constants: Bag,
+    pub constants: Arc<Bag>,
     /// The first contradiction between template and request, to be refused once nothing is wrong in itself (T-20, E-10).
     pub conflict: Option<Refusal>,
 }
@@ -306,8 +309,15 @@ pub struct Merged {
 /// `system` is in the names of 107.
 ///
 /// # Errors
-/// 400 for fields that are wrong in themselves.
+/// 400 for fields that are wrong in themselves, and for constants that cannot stand together.
 pub fn merge(template: &Template, system: &Object, custom: Option<&Json>, limits: &Limits) -> Result<Merged, Refusal> {
+    if system.is_empty() && custom.is_none() {
+        return template.plain.get_or_init(|| merge_given(template, system, None, limits)).clone();
+    }
+    merge_given(template, system, custom, limits)
+}
+
+fn merge_given(template: &Template, system: &Object, custom: Option<&Json>, limits: &Limits) -> Result<Merged, Refusal> {
     let mut conflict = None;
     let mut constants = template.system.clone();
     for (name, value) in system {
@@ -352,15 +362,20 @@ pub fn merge(template: &Template, system: &Object, custom: Option<&Json>, limits
             }
         }
         Some(other) if template.custom.is_empty() => {
-            let constants = Bag { system: with_defaults(constants, template), custom: other.clone() };
-            return Ok(Merged { constants, conflict });
+            return together(with_defaults(constants, template), other.clone(), conflict);
         }
         Some(_) => {
             conflict.get_or_insert_with(|| Refusal::conflict("constants.custom", "differs from what the template fixes"));
         }
     }
-    let constants = Bag { system: with_defaults(constants, template), custom: kept.into() };
-    Ok(Merged { constants, conflict })
+    together(with_defaults(constants, template), kept.into(), conflict)
+}
+
+fn together(system: Object, custom: Json, conflict: Option<Refusal>) -> Result<Merged, Refusal> {
+    match contradictions(&system).into_iter().next() {
+        Some((at, why)) => Err(Refusal::invalid(format_args!("constants.system.{at}"), why)),
+        None => Ok(Merged { constants: Arc::new(Bag { system, custom }), conflict }),
+    }
 }
 
 /// Whether a value given anew says nothing else than the one that is fixed (T-20, T-21, W-32); objects may be repeated in part.
@@ -451,26 +466,30 @@ fn fill_in(name: &str, value: &mut Json, old: bool) {
 /// The metrics that requirements on peers measure (M-60).
 const METRICS: [&str; 3] = ["latency", "bandwidthDown", "bandwidthUp"];
 
+struct Contradictions(Vec<(String, String)>);
+
+impl Contradictions {
+    fn refuse(&mut self, wrong: bool, at: impl Display, why: impl Display) {
+        if wrong {
+            self.0.push((at.to_string(), why.to_string()));
+        }
+    }
+}
+
 /// Constants that cannot stand together: path below `constants.system`, and why (T-30, T-31).
-#[must_use]
-pub fn contradictions(system: &Object) -> Vec<(String, String)> {
-    let mut found = Vec::new();
+fn contradictions(system: &Object) -> Vec<(String, String)> {
+    let mut found = Contradictions(Vec::new());
     let has = |capability: &str| has_capability(system, capability);
     let given = |name: &str| system.get(name).is_some_and(|value| *value != Json::Null);
-    let mut refuse = |wrong: bool, at: &str, why: &str| {
-        if wrong {
-            found.push((at.to_owned(), why.to_owned()));
-        }
-    };
     for capability in ["connectivity", "autoPopulateServerCandidates", "userAuthorizationStyle", "team", "arbitration"] {
-        let at = format!("capabilities.{capability}");
-        refuse(has(capability) && has("large"), &at, "cannot be combined with the capability large (T-30)");
+        let at = format_args!("capabilities.{capability}");
+        found.refuse(has(capability) && has("large"), at, "cannot be combined with the capability large (T-30)");
     }
-    refuse(has("broadcast") && !has("large"), "capabilities.broadcast", "needs the capability large (T-30)");
-    refuse(has("team") && has("gameplay"), "capabilities.team", "cannot be combined with the capability gameplay (T-30)");
-    refuse(has("arbitration") && !has("gameplay"), "capabilities.arbitration", "needs the capability gameplay (T-30)");
+    found.refuse(has("broadcast") && !has("large"), "capabilities.broadcast", "needs the capability large (T-30)");
+    found.refuse(has("team") && has("gameplay"), "capabilities.team", "cannot be combined with the capability gameplay (T-30)");
+    found.refuse(has("arbitration") && !has("gameplay"), "capabilities.arbitration", "needs the capability gameplay (T-30)");
     let searchable = has("searchable") && has("userAuthorizationStyle") && !has("hasOwners");
-    refuse(searchable, "capabilities.searchable", "with userAuthorizationStyle it needs the capability hasOwners (T-30)");
+    found.refuse(searchable, "capabilities.searchable", "with userAuthorizationStyle it needs the capability hasOwners (T-30)");
     for (name, capability) in [
         ("metrics", "connectivity"),
         ("cloudComputePackage", "cloudCompute"),
@@ -478,34 +497,38 @@ pub fn contradictions(system: &Object) -> Vec<(String, String)> {
         ("arbitration", "arbitration"),
         ("broadcastViewerTitleIds", "broadcast"),
     ] {
-        refuse(given(name) && !has(capability), name, &format!("needs the capability {capability} (T-31)"));
+        found.refuse(given(name) && !has(capability), name, format_args!("needs the capability {capability} (T-31)"));
     }
     for name in
         ["metrics", "memberInitialization", "peerToPeerRequirements", "peerToHostRequirements", "measurementServerAddresses"]
     {
-        refuse(given(name) && has("large"), name, "cannot be set on large sessions (T-31)");
+        found.refuse(given(name) && has("large"), name, "cannot be set on large sessions (T-31)");
     }
     let count = system.get("maxMembersCount").and_then(Json::as_u64).unwrap_or(limits::MAX_MEMBERS);
-    refuse(count > limits::MAX_MEMBERS && !has("large"), "maxMembersCount", "more than 100 needs the capability large (T-31)");
+    found.refuse(
+        count > limits::MAX_MEMBERS && !has("large"),
+        "maxMembersCount",
+        "more than 100 needs the capability large (T-31)",
+    );
     let number = |object: &str, field: &str, default: u64| {
         system.get(object).and_then(|object| object.get(field)).and_then(Json::as_u64).unwrap_or(default)
     };
     if given("memberInitialization") {
         let needed = number("memberInitialization", "membersNeededToStart", 1);
-        refuse(needed > count, "memberInitialization.membersNeededToStart", "is more than maxMembersCount (T-40)");
+        found.refuse(needed > count, "memberInitialization.membersNeededToStart", "is more than maxMembersCount (T-40)");
     }
     if given("arbitration") {
         let (forfeit, arbitration) =
             (number("arbitration", "forfeitTimeout", 60_000), number("arbitration", "arbitrationTimeout", 300_000));
-        refuse(arbitration < forfeit, "arbitration.arbitrationTimeout", "is less than forfeitTimeout (T-31)");
+        found.refuse(arbitration < forfeit, "arbitration.arbitrationTimeout", "is less than forfeitTimeout (T-31)");
     }
     let measured = |metric: &str| system.get("metrics").and_then(|all| all.get(metric)).and_then(Json::as_bool).unwrap_or(false);
     let required = given("peerToPeerRequirements") || given("peerToHostRequirements");
     for metric in METRICS {
         let missing = given("metrics") && required && !measured(metric);
-        refuse(missing, &format!("metrics.{metric}"), "is needed by the peer requirements (M-60)");
+        found.refuse(missing, format_args!("metrics.{metric}"), "is needed by the peer requirements (M-60)");
     }
-    found
+    found.0
 }
 
 #[cfg(test)]

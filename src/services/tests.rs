@@ -351,7 +351,7 @@ fn t20_minecraft_clients_create_without_conflict(#[case] constants: &str) {
     let custom: Json = Object::from_iter([("levelId".into(), "level".into())]).into();
     let merged = merge(&template, constants.as_object().unwrap(), Some(&custom), &Limits::default()).unwrap();
     assert_eq!(merged.conflict, None);
-    let kept = Json::Object(merged.constants.system);
+    let kept = Json::Object(merged.constants.system.clone());
     assert_eq!(kept.get("inactiveRemovalTimeout").and_then(Json::as_u64), Some(7_200_000));
     assert_eq!(merged.constants.custom, custom);
 }
@@ -362,7 +362,7 @@ fn t20_minecraft_clients_create_without_conflict(#[case] constants: &str) {
 fn m30_cards_and_private_sessions_need_no_socket(#[case] name: &str, #[case] visibility: &str) {
     let (_, template) = shipped(SCID, name);
     let merged = merge(&template, &Object::new(), None, &Limits::default()).unwrap();
-    let constants = Json::Object(merged.constants.system);
+    let constants = Json::Object(merged.constants.system.clone());
     assert_eq!(constants.get("visibility"), Some(&visibility.into()));
     assert!(constants.get("capabilities").unwrap().get("connectionRequiredForActiveMembers").is_none());
 }

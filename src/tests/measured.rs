@@ -74,13 +74,16 @@ pub(super) fn cases() -> Vec<Case> {
     cases
 }
 
+/// What requests begin with, before there is a session.
 fn at_the_door() -> Vec<Case> {
     let body = creates();
+    let (nothing, creation) = (Typical::yet_to_be_made(), write(&body));
     vec![
         case("find a route", 0, || Route::find(PATH).expect("it is a route")),
         known_token(),
         case("read the body of a creation", 0, move || request::read_delta(body.as_bytes(), DEPTH).expect("it is well-formed")),
         case("read the body of an update", 0, || request::read_delta(UPDATE.as_bytes(), DEPTH).expect("it is well-formed")),
+        case("decide a creation", 0, move || nothing.decide(&creation, &player(1))),
     ]
 }
 

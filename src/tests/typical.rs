@@ -140,6 +140,11 @@ impl Typical {
         typical
     }
 
+    /// The same without the session, which is yet to be made.
+    pub fn yet_to_be_made() -> Self {
+        Self { record: None, ..Self::of(2) }
+    }
+
     fn takes(&mut self, number: usize, body: &str) {
         self.record = self.decide(&write(body), &player(number)).after;
     }

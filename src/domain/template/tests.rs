@@ -18,7 +18,7 @@ fn merged(published: &str, request: &str) -> Result<String, Refusal> {
     let merged = merge(&template(published), request.as_object().unwrap(), None, &Limits::default())?;
     match merged.conflict {
         Some(conflict) => Err(conflict),
-        None => Ok(Json::Object(merged.constants.system).to_string()),
+        None => Ok(Json::Object(merged.constants.system.clone()).to_string()),
     }
 }
 
@@ -28,6 +28,16 @@ fn t40_t41_defaults_are_filled_in_and_shown() {
         merged("{}", "{}").unwrap(),
         r#"{"version":1,"maxMembersCount":100,"visibility":"open","reservedRemovalTimeout":30000,"inactiveRemovalTimeout":0,"readyRemovalTimeout":180000,"sessionEmptyTimeout":0,"capabilities":{}}"#
     );
+}
+
+#[test]
+fn t40_sessions_whose_creators_give_no_constants_share_those_of_the_template() {
+    let template = template(r#"{"constants":{"system":{"maxMembersCount":7},"custom":{"a":1}}}"#);
+    let merge = |custom: Option<&Json>| merge(&template, &Object::new(), custom, &Limits::default()).unwrap().constants;
+    let (one, two) = (merge(None), merge(None));
+    assert!(Arc::ptr_eq(&one, &two));
+    assert_eq!(one, merge(Some(&json(r#"{"a":1.0}"#))), "it is what is made for one of them");
+    assert_eq!(merge(Some(&json(r#"{"b":2}"#))).custom, json(r#"{"a":1,"b":2}"#));
 }
 
 #[test]
@@ -108,7 +118,7 @@ fn t33_unknown_capabilities_of_a_template_are_kept_with_a_warning() {
     let (template, remarks) = Template::read(TemplateName::parse("T").unwrap(), &document).unwrap();
     assert!(!remarks[0].fatal && remarks[0].at == "constants.system.capabilities.fly", "{remarks:?}");
     let merged = merge(&template, &Object::new(), None, &Limits::default()).unwrap();
-    assert!(Json::Object(merged.constants.system).to_string().contains(r#""fly":true"#));
+    assert!(Json::Object(merged.constants.system.clone()).to_string().contains(r#""fly":true"#));
 }
 
 #[test]
