@@ -270,7 +270,7 @@ impl<T: Into<Json>> FromIterator<T> for Json {
 /// Escapes are in one canonical form (`\"`, `\\`, `\n` and its like, `\u00XX` for other control characters, `\udXXX` for unpaired
 /// surrogates, everything else as it is), so equal strings have equal bytes and most need no decoding at all.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Text(Box<str>);
+pub struct Text(Arc<str>);
 
 impl Text {
     /// Takes a plain Rust string.
@@ -385,7 +385,7 @@ fn push_escaped(c: char, out: &mut String) {
 ///
 /// Numbers compare by sign, digits and exponent and are never expanded: `1e999999999` is legal data.
 #[derive(Debug, Clone)]
-pub struct Number(Box<str>);
+pub struct Number(Arc<str>);
 
 /// Sign, significant digits without zeros at either end, and the exponent of the last digit.
 type Normal<'a> = (bool, Cow<'a, str>, i64);
