@@ -265,7 +265,7 @@ pub fn find<'t>(table: &'t [Field], at: At<'_>, name: &str, limits: &Limits) -> 
 /// # Errors
 /// 400 with the path of the field and what it takes.
 pub fn admit(shape: &Shape, at: At<'_>, value: &Json, limits: &Limits) -> Result<Admitted, Refusal> {
-    let wants = |what: At<'_>| Err(Refusal::invalid(at, format!("{what} is expected, not {}", value.kind())));
+    let wants = |what: &str| Err(Refusal::invalid(at, format!("{what} is expected, not {}", value.kind())));
     match shape {
         Shape::Flag | Shape::LooseFlag => match (value, shape) {
             (Json::Bool(true), _) => Ok(Some(true.into())),
@@ -273,15 +273,15 @@ pub fn admit(shape: &Shape, at: At<'_>, value: &Json, limits: &Limits) -> Result
             (Json::String(text), Shape::LooseFlag) => match text.decode().as_deref() {
                 Some(text) if text.eq_ignore_ascii_case("true") => Ok(Some(true.into())),
                 Some(text) if text.eq_ignore_ascii_case("false") => Ok(None),
-                _ => wants(format_args!("true or false")),
+                _ => wants("true or false"),
             },
-            _ => wants(format_args!("true or false")),
+            _ => wants("true or false"),
         },
-        Shape::Truth => value.as_bool().map(|truth| Some(truth.into())).map_or_else(|| wants(format_args!("true or false")), Ok),
+        Shape::Truth => value.as_bool().map(|truth| Some(truth.into())).map_or_else(|| wants("true or false"), Ok),
         Shape::Whole(least, most) => match value.as_u64() {
             Some(number) if (*least..=*most).contains(&number) => Ok(Some(number.into())),
             Some(_) => Err(Refusal::invalid(at, format!("a whole number from {least} to {most} is expected"))),
-            None => wants(format_args!("a whole number from {least} to {most}")),
+            None => wants(&format!("a whole number from {least} to {most}")),
         },
         Shape::OneOf(words) => one_of(at, value, words).map(Some),
         Shape::Text(most) | Shape::Word(most) => text(at, value, *most).map(|text| Some(text.as_str().into())),
@@ -290,14 +290,14 @@ pub fn admit(shape: &Shape, at: At<'_>, value: &Json, limits: &Limits) -> Result
         }
         Shape::Guid => match value.as_str().as_deref().and_then(parse_guid) {
             Some(_) => Ok(Some(value.clone())),
-            None => wants(format_args!("a GUID of 36 characters")),
+            None => wants("a GUID of 36 characters"),
         },
         Shape::Timestamp => {
             let instant = value.as_str().and_then(|text| DateTime::parse_from_rfc3339(&text).ok());
             // An offset may lead out of the years that RFC 3339 can name.
             match instant.map(|instant| instant.with_timezone(&Utc)).filter(|instant| (0..=9999).contains(&instant.year())) {
                 Some(instant) => Ok(Some(render_instant(instant).into())),
-                None => wants(format_args!("an RFC 3339 timestamp")),
+                None => wants("an RFC 3339 timestamp"),
             }
         }
         Shape::Xuids => list(at, value, limits.array_entries, |at, item| Ok(xuid(at, item)?.to_string().into())).map(kept),
@@ -316,7 +316,7 @@ pub fn admit(shape: &Shape, at: At<'_>, value: &Json, limits: &Limits) -> Result
         .map(kept),
         Shape::Object(table) => object(table, at, value, limits).map(|fields| Some(fields.into())),
         Shape::Flags(names) => {
-            let Some(fields) = value.as_object() else { return wants(format_args!("an object of booleans")) };
+            let Some(fields) = value.as_object() else { return wants("an object of booleans") };
             for (name, flag) in fields {
                 if !names.iter().any(|known| *known == name.as_str()) {
                     return Err(Refusal::invalid(format_args!("{at}.{name}"), "there is no such name here"));
@@ -331,7 +331,7 @@ pub fn admit(shape: &Shape, at: At<'_>, value: &Json, limits: &Limits) -> Result
             Ok(Some(value.clone()))
         }
         Shape::Map(table) | Shape::LowerMap(table) => {
-            let Some(entries) = value.as_object() else { return wants(format_args!("an object")) };
+            let Some(entries) = value.as_object() else { return wants("an object") };
             map_size(at, entries, limits)?;
             let mut kept = Object::new();
             for (name, entry) in entries {
@@ -345,7 +345,7 @@ pub fn admit(shape: &Shape, at: At<'_>, value: &Json, limits: &Limits) -> Result
             Ok(Some(kept.into()))
         }
         Shape::Numbers(most) => {
-            let Some(entries) = value.as_object() else { return wants(format_args!("an object of numbers")) };
+            let Some(entries) = value.as_object() else { return wants("an object of numbers") };
             too_many(at, entries.len(), limits.array_entries)?;
             let mut kept = Object::new();
             for (name, entry) in entries {
@@ -359,7 +359,7 @@ pub fn admit(shape: &Shape, at: At<'_>, value: &Json, limits: &Limits) -> Result
             if value.as_object().is_some() {
                 without_nulls(at, value).map(Some)
             } else {
-                wants(format_args!("an object"))
+                wants("an object")
             }
         }
         Shape::Anything => without_nulls(at, value).map(Some),
