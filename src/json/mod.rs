@@ -51,7 +51,7 @@ impl PartialEq for Json {
             (Self::Array(one), Self::Array(two)) => one == two,
             (Self::Object(one), Self::Object(two)) => one == two,
             (Self::Raw(one), Self::Raw(two)) => {
-                one.0 == two.0 || (one.kind() == two.kind() && reader::open(one) == reader::open(two))
+                one.0 == two.0 || reader::same(one, two).unwrap_or_else(|| reader::open(one) == reader::open(two))
             }
             (Self::Raw(raw), other @ (Self::Array(_) | Self::Object(_)))
             | (other @ (Self::Array(_) | Self::Object(_)), Self::Raw(raw)) => {

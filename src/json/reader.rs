@@ -88,6 +88,48 @@ pub(super) fn open(raw: &Raw) -> Json {
     parse_but(&raw.0, &WITHIN).expect("it was checked when it was left")
 }
 
+/// Whether two texts that were left mean the same, as far as one look at both of them tells; `None` where fields stand in another order.
+pub(super) fn same(one: &Raw, two: &Raw) -> Option<bool> {
+    same_value(&mut Reader::new(&one.0, STORED_DEPTH), &mut Reader::new(&two.0, STORED_DEPTH))
+}
+
+fn same_value(one: &mut Reader<'_>, two: &mut Reader<'_>) -> Option<bool> {
+    match (one.peek()?, two.peek()?) {
+        (b'{', b'{') => same_items(one, two, b'}'),
+        (b'[', b'[') => same_items(one, two, b']'),
+        (b'{' | b'[', _) | (_, b'{' | b'[') => Some(false),
+        (first, second) => {
+            let (value, other) = (one.passed()?, two.passed()?);
+            let is_number = |first| matches!(first, b'-' | b'0'..=b'9');
+            let same_number = || is_number(first) && is_number(second) && Number(value.into()) == Number(other.into());
+            Some(value == other || same_number())
+        }
+    }
+}
+
+/// The same for what stands between brackets, whose texts have no white space.
+fn same_items(one: &mut Reader<'_>, two: &mut Reader<'_>, end: u8) -> Option<bool> {
+    one.at += 1;
+    two.at += 1;
+    let ends = (one.take(end), two.take(end));
+    if ends.0 || ends.1 {
+        return Some(ends.0 && ends.1);
+    }
+    loop {
+        if end == b'}' && (one.passed()? != two.passed()? || !one.take(b':') || !two.take(b':')) {
+            return None;
+        }
+        if !same_value(one, two)? {
+            return Some(false);
+        }
+        match (one.take(b','), two.take(b',')) {
+            (true, true) => {}
+            (false, false) => return (one.take(end) && two.take(end)).then_some(true),
+            _ => return Some(false),
+        }
+    }
+}
+
 /// Finds the value of a field in the text of an object that this service wrote itself, without reading what stands before it; what
 /// stands behind it is not looked at. `None` when the object has no such field.
 ///
@@ -247,6 +289,13 @@ impl<'a> Reader<'a> {
             Some(b'-' | b'0'..=b'9') => self.pass_number(),
             _ => self.value(&Leave::Nothing).map(drop),
         }
+    }
+
+    /// The text of a value that is gone past.
+    fn passed(&mut self) -> Option<&'a str> {
+        let start = self.at;
+        self.pass().ok()?;
+        Some(&self.text[start..self.at])
     }
 
     fn pass_each(&mut self, end: u8, with_names: bool) -> Result<(), SyntaxError> {
