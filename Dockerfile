@@ -12,6 +12,7 @@ RUN mkdir -p src load/src bench/src \
     && echo 'fn main() {}' | tee src/main.rs load/src/main.rs >bench/src/main.rs \
     && cargo build --release --locked -p openmpsd -p openmpsd-load --bins
 COPY config config
+COPY build.rs ./
 COPY migrations migrations
 COPY src src
 COPY load load
