@@ -3,16 +3,10 @@
 //! The condition is about a row `c` with `sid`, `scid`, `template_key` and `posted_at` of a listed session. Every lookup in it is a
 //! scalar subquery by the primary key of a row of that session: the planner cannot turn it into a join that reads a whole index.
 
-use sqlx::{Postgres, QueryBuilder};
-use uuid::Uuid;
-
-use super::super::rows::xuid_to_column;
+use super::sql::{Sql, columns};
 use crate::domain::filter::{Filter, Kind, List, Literal, Operator, Predicate, Scalar};
 use crate::domain::listing::micros;
 use crate::domain::names::Xuid;
-
-/// A statement that is being written.
-pub(super) type Sql = QueryBuilder<Postgres>;
 
 /// What else is asked of a session beside the filter.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -270,15 +264,4 @@ fn push_people(sql: &mut Sql, owners: bool, predicate: &Predicate, callers: &[u6
 pub(super) fn xuid(literal: &Literal) -> Option<u64> {
     let Literal::Text(text) = literal else { return None };
     Xuid::parse(text).ok().filter(|xuid| xuid.to_string() == *text).map(|xuid| xuid.0)
-}
-
-/// Xuids as they stand in columns.
-pub(super) fn columns(xuids: &[u64]) -> Vec<i64> {
-    xuids.iter().copied().map(xuid_to_column).collect()
-}
-
-/// Service configs and templates that are searched, as two parameters.
-pub(super) fn push_scopes(sql: &mut Sql, scopes: &[(Uuid, String)]) {
-    let (scids, templates): (Vec<Uuid>, Vec<String>) = scopes.iter().cloned().unzip();
-    sql.push("unnest(").push_bind(scids).push("::uuid[], ").push_bind(templates).push("::text[]) as p (scid, template_key)");
 }

@@ -11,6 +11,8 @@
 
 mod compile;
 mod cover;
+mod leaf;
+mod sql;
 mod walk;
 
 use chrono::{DateTime, Utc};
@@ -20,8 +22,10 @@ use tracing::{debug, instrument};
 use uuid::Uuid;
 
 pub use self::compile::Beside;
-use self::compile::{Sql, condition, is_shown, push_scopes};
-use self::cover::{Leaf, bounds, cover};
+use self::compile::{condition, is_shown};
+use self::cover::{bounds, cover};
+use self::leaf::Leaf;
+use self::sql::{Scopes, Sql, push_scopes};
 use self::walk::{Source, Walk, push_after, push_order};
 use super::rows::SearchRow;
 use super::{Store, StoreError};
@@ -37,9 +41,6 @@ const CHUNK: i64 = 256;
 const CHUNK_MAX: i64 = 4096;
 /// How many sessions a statement looks at at least, however many places are searched.
 const SIZE_MIN: i64 = 64;
-
-/// Service configs and templates in lower case that are searched.
-pub(super) type Scopes = [(Uuid, String)];
 
 /// A search.
 #[derive(Debug, Clone, Copy)]

@@ -1,9 +1,7 @@
 //! The index of an order, followed from one place on.
 
-use uuid::Uuid;
-
-use super::compile::{Sql, push_scopes};
-use super::cover::Leaf;
+use super::leaf::Leaf;
+use super::sql::{Scopes, Sql, push_scopes};
 use crate::domain::filter::{Kind, OrderBy, Scalar};
 use crate::domain::listing::instant;
 use crate::domain::search::{KeyValue, SearchKey};
@@ -40,7 +38,7 @@ pub(super) enum Source<'a> {
 /// A piece of a walk.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Walk<'a> {
-    pub scopes: &'a [(Uuid, String)],
+    pub scopes: &'a Scopes,
     pub source: Source<'a>,
     pub after: Option<&'a SearchKey>,
     pub descending: bool,
