@@ -2,8 +2,12 @@
 //!
 //! The condition is about a row `c` with `sid`, `scid`, `template_key` and `posted_at` of a listed session. Every lookup in it is a
 //! scalar subquery by the primary key of a row of that session: the planner cannot turn it into a join that reads a whole index.
+//!
+//! Where a test is whether a session has one value, and few sessions have it, those are read at once and the session is looked up among
+//! them: entries of an index that lie side by side take a tenth of the time of as many that lie anywhere.
 
-use super::sql::{Sql, columns};
+use super::leaf::Leaf;
+use super::sql::{Scopes, Sql, columns};
 use crate::domain::filter::{Filter, Kind, List, Literal, Operator, Predicate, Scalar};
 use crate::domain::listing::micros;
 use crate::domain::names::Xuid;
@@ -21,12 +25,68 @@ pub struct Beside {
     pub callers: Vec<u64>,
 }
 
-/// Writes the condition that a session is what was asked for.
-pub(super) fn condition(sql: &mut Sql, filter: Option<&Filter>, beside: &Beside) {
-    sql.push("true");
+/// The tests of a filter that ask for one value, as lists of all sessions that have it.
+#[derive(Debug)]
+pub(super) struct Lists<'a> {
+    leaves: Vec<Leaf>,
+    scopes: &'a Scopes,
+    most: i64,
+}
+
+impl<'a> Lists<'a> {
+    /// Those of a filter, for sessions of some scopes; longer ones than `most` are not read.
+    pub fn new(filter: Option<&Filter>, scopes: &'a Scopes, most: i64) -> Self {
+        let mut leaves = Vec::new();
+        if let Some(filter) = filter {
+            collect(filter, &mut leaves);
+        }
+        Self { leaves, scopes, most }
+    }
+
+    /// None: everything is looked up.
+    pub fn none(scopes: &'a Scopes) -> Self {
+        Self { leaves: Vec::new(), scopes, most: 0 }
+    }
+
+    /// Writes them as parts of a `with`, each with a comma behind it. Each is read once a statement, when it is needed first.
+    pub fn push(&self, sql: &mut Sql) {
+        for (n, leaf) in self.leaves.iter().enumerate() {
+            sql.push(format_args!("list_{n} as materialized ("));
+            leaf.push_sids(sql, self.scopes, self.most + 1);
+            sql.push("), ");
+        }
+    }
+
+    fn of(&self, leaf: Option<Leaf>) -> Option<usize> {
+        let leaf = leaf?;
+        self.leaves.iter().position(|other| *other == leaf)
+    }
+}
+
+fn collect(filter: &Filter, leaves: &mut Vec<Leaf>) {
+    match filter {
+        Filter::All(parts) | Filter::Any(parts) => parts.iter().for_each(|part| collect(part, leaves)),
+        Filter::Not(part) => collect(part, leaves),
+        test => leaves.extend(leaf_of(test).filter(|leaf| !leaves.contains(leaf))),
+    }
+}
+
+/// The leaf that gives just the sessions that pass a test.
+fn leaf_of(filter: &Filter) -> Option<Leaf> {
+    match filter {
+        Filter::All(_) | Filter::Any(_) | Filter::Not(_) => None,
+        Filter::Scalar(scalar, predicate) => Leaf::of_value(scalar, predicate),
+        Filter::List(list, predicate) => Leaf::of_entry(*list, predicate),
+    }
+}
+
+/// Writes the condition that a session is what was asked for. Its tests are made in the order in which they are written: the planner
+/// knows less than we do of what they take.
+pub(super) fn condition(sql: &mut Sql, filter: Option<&Filter>, beside: &Beside, lists: &Lists<'_>) {
+    sql.push("(true");
     if let Some(filter) = filter {
         sql.push(" and ");
-        push_filter(sql, filter, &beside.callers);
+        push_filter(sql, filter, &beside.callers, lists);
     }
     for (users, owners) in [(&beside.members, false), (&beside.owners, true)] {
         if let Some(users) = users {
@@ -40,6 +100,7 @@ pub(super) fn condition(sql: &mut Sql, filter: Option<&Filter>, beside: &Beside)
         sql.push(" and (select true from members m, blocks b where m.sid = c.sid and m.owner and b.xuid = m.xuid");
         sql.push(" and b.blocked = any(").push_bind(columns(&beside.unblocked)).push(") limit 1) is null");
     }
+    sql.push(") is true");
 }
 
 /// Writes that a session is not private (H-79). It stands apart from the condition: looking it up takes longer than all of that.
@@ -47,28 +108,57 @@ pub(super) fn is_shown(sql: &mut Sql) {
     sql.push("(select s.visibility from sessions s where s.sid = c.sid) <> 2");
 }
 
-fn push_filter(sql: &mut Sql, filter: &Filter, callers: &[u64]) {
+fn push_filter(sql: &mut Sql, filter: &Filter, callers: &[u64], lists: &Lists<'_>) {
+    let listed = lists.of(leaf_of(filter));
+    if let Some(n) = listed {
+        let most = lists.most;
+        sql.push(format_args!(
+            "case when (select count(*) from list_{n}) <= {most} then c.sid in (select sid from list_{n}) else "
+        ));
+    }
     match filter {
-        Filter::All(parts) => push_parts(sql, parts, " and ", callers),
-        Filter::Any(parts) => push_parts(sql, parts, " or ", callers),
+        Filter::All(parts) => push_parts(sql, parts, " and ", callers, lists),
+        Filter::Any(parts) => push_parts(sql, parts, " or ", callers, lists),
         Filter::Not(part) => {
             sql.push("not ");
-            push_filter(sql, part, callers);
+            push_filter(sql, part, callers, lists);
         }
         Filter::Scalar(scalar, predicate) => push_scalar(sql, scalar, predicate),
         Filter::List(List::MemberXuids, predicate) => push_people(sql, false, predicate, callers),
         Filter::List(List::OwnerXuids, predicate) => push_people(sql, true, predicate, callers),
         Filter::List(list, predicate) => push_terms(sql, *list, predicate),
     }
+    if listed.is_some() {
+        sql.push(" end");
+    }
 }
 
-fn push_parts(sql: &mut Sql, parts: &[Filter], between: &str, callers: &[u64]) {
+fn push_parts(sql: &mut Sql, parts: &[Filter], between: &str, callers: &[u64], lists: &Lists<'_>) {
+    // What takes least first.
+    let mut parts: Vec<&Filter> = parts.iter().collect();
+    parts.sort_by_key(|part| effort(part, lists));
     sql.push("(");
-    for (n, part) in parts.iter().enumerate() {
+    for (n, part) in parts.into_iter().enumerate() {
         sql.push(if n == 0 { "" } else { between });
-        push_filter(sql, part, callers);
+        push_filter(sql, part, callers, lists);
     }
     sql.push(")");
+}
+
+/// What a test takes beside others: nothing, a look at a list, at a row, at a member, or at all members.
+fn effort(filter: &Filter, lists: &Lists<'_>) -> u8 {
+    match filter {
+        Filter::All(parts) | Filter::Any(parts) => parts.iter().map(|part| effort(part, lists)).max().unwrap_or(0),
+        Filter::Not(part) => effort(part, lists),
+        Filter::Scalar(Scalar::Scid | Scalar::TemplateName | Scalar::PostedTime | Scalar::RegistrationState, _) => 0,
+        test if lists.of(leaf_of(test)).is_some() => 1,
+        Filter::List(
+            List::MemberXuids | List::OwnerXuids,
+            Predicate::Compare(Operator::Eq | Operator::Ne, _) | Predicate::In(_),
+        ) => 3,
+        Filter::List(List::MemberXuids | List::OwnerXuids, _) => 4,
+        Filter::Scalar(..) | Filter::List(..) => 2,
+    }
 }
 
 /// Writes a comparison of a single value; `coalesce` makes every test but `ne` false where it is missing (H-83).

@@ -22,10 +22,10 @@ use tracing::{debug, instrument};
 use uuid::Uuid;
 
 pub use self::compile::Beside;
-use self::compile::{condition, is_shown};
+use self::compile::{Lists, condition, is_shown};
 use self::cover::{bounds, cover};
 use self::leaf::Leaf;
-use self::sql::{Scopes, Sql, push_scopes};
+use self::sql::{Scopes, Sql, push_each};
 use self::walk::{Source, Walk, push_after, push_order};
 use super::rows::SearchRow;
 use super::{Store, StoreError};
@@ -39,6 +39,13 @@ const FETCH_AT_ONCE: i64 = 200;
 /// How many sessions the first statement of a walk looks at, and how many any other at most.
 const CHUNK: i64 = 256;
 const CHUNK_MAX: i64 = 4096;
+/// How many sessions a statement looks at at least to read all sessions of a value for it: planning that takes as long as some hundred
+/// lookups.
+const LIST_FROM: i64 = 1024;
+/// How many sessions of a value are read at once at most: as a hash they take some 300 KB of `work_mem`, which must not be less.
+const LIST_MAX: i64 = 8192;
+/// How many tests a filter may have for that: each takes its time to be planned.
+const LISTED_TESTS: i64 = 8;
 /// How many sessions a statement looks at at least, however many places are searched.
 const SIZE_MIN: i64 = 64;
 
@@ -97,7 +104,7 @@ impl Store {
         if let Some((chosen, count)) = narrow {
             search.left = count;
             if count <= FETCH_AT_ONCE || !search.walk(None).await? {
-                search.fetch(&pick(&leaves, &chosen)).await?;
+                search.fetch(&pick(&leaves, &chosen), count).await?;
             }
             return Ok(search.done());
         }
@@ -111,7 +118,7 @@ impl Store {
         if let Some(cover) = cover {
             let (chosen, count) = cover.cheapest(&self.count(&leaves, ask.scopes, ask.most / 2).await?);
             if count <= ask.most / 2 {
-                search.fetch(&pick(&leaves, &chosen)).await?;
+                search.fetch(&pick(&leaves, &chosen), count).await?;
                 return Ok(search.done());
             }
         }
@@ -327,10 +334,13 @@ impl Search<'_> {
 
     /// Writes the statement of a piece of a walk: what matches in it, and where it ended.
     fn walk_statement(&self, mut sql: Sql, walk: &Walk) -> Sql {
-        sql.push("with walked as materialized (");
+        let lists = self.lists(walk.scopes, walk.size);
+        sql.push("with ");
+        lists.push(&mut sql);
+        sql.push("walked as materialized (");
         walk.push(&mut sql);
         sql.push("), hit as (select c.* from (select c.* from walked c where ");
-        condition(&mut sql, self.ask.filter, self.ask.beside);
+        condition(&mut sql, self.ask.filter, self.ask.beside, &lists);
         if let Source::Posted { lacking: Some(attribute), .. } = walk.source {
             sql.push(" and (select true from search_values l where l.sid = c.sid and l.attribute = ");
             sql.push_bind(attribute.to_owned()).push(") is null");
@@ -340,9 +350,9 @@ impl Search<'_> {
         push_order(&mut sql, self.ask.order.descending, false);
         sql.push(" limit ").push(self.missing()).push(")");
         sql.push(
-            " select e.walked, e.number as last_number, e.text as last_text, e.posted_at as last_posted_at, e.sid as last_sid,",
+            " select n.walked, e.number as last_number, e.text as last_text, e.posted_at as last_posted_at, e.sid as last_sid,",
         );
-        sql.push(" m.* from (select count(*) over () as walked, c.* from walked c");
+        sql.push(" m.* from (select count(*) as walked from walked) n cross join (select c.* from walked c");
         push_order(&mut sql, !self.ask.order.descending, false);
         sql.push(" limit 1) e left join lateral (");
         self.push_found(&mut sql);
@@ -351,31 +361,34 @@ impl Search<'_> {
         sql
     }
 
-    /// Fetches what leaves give, and sorts what matches; what a walk has found counts no more.
-    async fn fetch(&mut self, leaves: &[&Leaf]) -> Result<(), StoreError> {
+    /// Fetches what leaves give, which is so much, and sorts what matches; what a walk has found counts no more.
+    async fn fetch(&mut self, leaves: &[&Leaf], count: i64) -> Result<(), StoreError> {
         self.found.clear();
         self.rest = None;
-        let rows = self.fetch_statement(Sql::default(), leaves).build().persistent(false).fetch_all(&self.store.pool).await?;
+        let rows =
+            self.fetch_statement(Sql::default(), leaves, count).build().persistent(false).fetch_all(&self.store.pool).await?;
         self.take_rows(&rows)
     }
 
     /// Writes the statement of a fetch.
-    fn fetch_statement(&self, mut sql: Sql, leaves: &[&Leaf]) -> Sql {
+    fn fetch_statement(&self, mut sql: Sql, leaves: &[&Leaf], count: i64) -> Sql {
         let descending = self.ask.order.descending;
-        sql.push("with source as materialized (select distinct sid, posted_at, scid, template_key from (select null::uuid");
+        let lists = self.lists(self.ask.scopes, count);
+        sql.push("with ");
+        lists.push(&mut sql);
+        sql.push("source as materialized (select distinct sid, posted_at, scid, template_key from (select null::uuid");
         sql.push(" as sid, null::timestamptz as posted_at, null::uuid as scid, null::text as template_key where false");
         for leaf in leaves {
-            sql.push(" union all select one.sid, one.posted_at, p.scid, p.template_key from ");
-            push_scopes(&mut sql, self.ask.scopes);
-            sql.push(" cross join lateral (");
-            leaf.push(&mut sql);
-            // Scope by scope: flattened, this might be read by another key.
-            sql.push(" offset 0) one");
+            sql.push(" union all ");
+            push_each(&mut sql, self.ask.scopes, "one.sid, one.posted_at", true, |sql, place| {
+                leaf.push(sql, place);
+                sql.push(" offset 0");
+            });
         }
         sql.push(") any_of), keyed as (select c.sid, c.posted_at, c.scid, c.template_key, ");
         walk::push_keys(&mut sql, &self.ask.order.by);
         sql.push(" from source c), hit as (select c.* from (select c.* from keyed c where ");
-        condition(&mut sql, self.ask.filter, self.ask.beside);
+        condition(&mut sql, self.ask.filter, self.ask.beside, &lists);
         if let Some(after) = self.ask.after {
             sql.push(" and ");
             push_after(&mut sql, after, descending);
@@ -387,6 +400,14 @@ impl Search<'_> {
         self.push_found(&mut sql);
         push_found_order(&mut sql, descending, true);
         sql
+    }
+
+    /// The lists of sessions that a statement reads which looks at so many sessions of some scopes.
+    fn lists<'s>(&self, scopes: &'s Scopes, looked_at: i64) -> Lists<'s> {
+        if looked_at < LIST_FROM || weight(self.ask.filter) > LISTED_TESTS {
+            return Lists::none(scopes);
+        }
+        Lists::new(self.ask.filter, scopes, (looked_at * 2).min(LIST_MAX))
     }
 
     fn missing(&self) -> i64 {
@@ -460,7 +481,7 @@ impl Store {
             Source::Posted { leaf, lacking: None, value: &KeyValue::None, low, high }
         };
         let walk = Walk { scopes: ask.scopes, source, after: None, descending: ask.order.descending, size: CHUNK_MAX };
-        let chosen = cover.unwrap().cheapest(&counts).0;
+        let (chosen, count) = cover.unwrap().cheapest(&counts);
         let chosen = pick(&leaves, &chosen);
         let mut connection = self.pool.acquire().await.unwrap();
         let settings = "load 'auto_explain'; set auto_explain.log_min_duration = 0; set auto_explain.log_analyze = on;
@@ -471,7 +492,7 @@ impl Store {
         for mut statement in [
             count_statement(&leaves, ask.scopes, FETCH_SOON),
             search.walk_statement(Sql::default(), &walk),
-            search.fetch_statement(Sql::default(), &chosen),
+            search.fetch_statement(Sql::default(), &chosen, count),
         ] {
             let before = std::fs::read_to_string(&log).unwrap().len();
             statement.build().persistent(false).fetch_all(&mut *connection).await.unwrap();

@@ -1,7 +1,7 @@
 //! The index of an order, followed from one place on.
 
 use super::leaf::Leaf;
-use super::sql::{Scopes, Sql, push_scopes};
+use super::sql::{Scopes, Sql, push_each};
 use crate::domain::filter::{Kind, OrderBy, Scalar};
 use crate::domain::listing::instant;
 use crate::domain::search::{KeyValue, SearchKey};
@@ -51,10 +51,7 @@ impl Walk<'_> {
     /// its index.
     pub fn push(&self, sql: &mut Sql) {
         let way = if self.descending { " desc" } else { "" };
-        sql.push("select w.sid, w.posted_at, w.number, w.text, p.scid, p.template_key from ");
-        push_scopes(sql, self.scopes);
-        sql.push(" cross join lateral (");
-        match self.source {
+        push_each(sql, self.scopes, "one.sid, one.posted_at, one.number, one.text", true, |sql, place| match self.source {
             Source::Posted { leaf, value, low, high, .. } => {
                 let (column, sid) = match leaf {
                     Some(Leaf::Term(_)) => ("t.posted_at", "t.sid"),
@@ -65,32 +62,29 @@ impl Walk<'_> {
                 push_value(sql, value);
                 sql.push(" from (");
                 if let Some(leaf) = leaf {
-                    leaf.push(sql);
+                    leaf.push(sql, place);
                 } else {
-                    sql.push("select h.sid, h.created_at as posted_at from handles h where h.type = 2 and h.scid = p.scid");
-                    sql.push(" and lower(h.template collate \"C\") = p.template_key");
+                    sql.push("select h.sid, h.created_at as posted_at from handles h where h.type = 2 and h.scid = ");
+                    place.push_scid(sql);
+                    sql.push(" and lower(h.template collate \"C\") = ");
+                    place.push_template(sql);
                 }
-                for (bound, sign) in [(low, " >= "), (high, " <= ")] {
-                    if let Some(at) = instant(bound) {
-                        sql.push(" and ").push(column).push(sign).push_bind(at);
-                    }
-                }
+                push_bounds(sql, column, (low, high), instant);
                 if let Some(after) = self.after {
                     sql.push(format_args!(" and ({column}, {sid}){}", if self.descending { " < (" } else { " > (" }));
                     sql.push_bind(after.posted_at).push(", ").push_bind(after.sid).push(")");
                 }
-                sql.push(format_args!(" order by {column}{way}, {sid}{way} limit ")).push(self.size).push(") one");
+                sql.push(format_args!(" order by {column}{way}, {sid}{way} limit ")).push(self.size).push(") posted offset 0");
             }
             Source::Values { attribute, is_text, low, high } => {
                 let column = if is_text { "v.text_key" } else { "v.number" };
                 let keys = if is_text { "null::float8 as number, v.text_key as text" } else { "v.number, null::text as text" };
-                sql.push(format_args!("select v.sid, v.posted_at, {keys} from search_values v where v.scid = p.scid"));
-                sql.push(" and v.template_key = p.template_key and v.attribute = ").push_bind(attribute.to_owned());
+                sql.push(format_args!("select v.sid, v.posted_at, {keys} from search_values v where "));
+                place.push_is_of(sql, "v");
+                sql.push(" and v.attribute = ").push_bind(attribute.to_owned());
                 sql.push(format_args!(" and {column} is not null"));
-                for (bound, sign) in [(low, " >= "), (high, " <= ")] {
-                    if !is_text && bound.is_finite() {
-                        sql.push(" and ").push(column).push(sign).push_bind(bound);
-                    }
+                if !is_text {
+                    push_bounds(sql, column, (low, high), |bound| bound.is_finite().then_some(bound));
                 }
                 if let Some(after) = self.after {
                     sql.push(format_args!(
@@ -102,9 +96,24 @@ impl Walk<'_> {
                 }
                 sql.push(format_args!(" order by {column}{way}, v.posted_at{way}, v.sid{way} limit ")).push(self.size);
             }
+        });
+        // One scope is in its order already.
+        if self.scopes.len() > 1 {
+            let order = format_args!(" order by one.number{way}, one.text{way}, one.posted_at{way}, one.sid{way} limit ");
+            sql.push(order).push(self.size);
         }
-        sql.push(") w");
-        sql.push(format_args!(" order by w.number{way}, w.text{way}, w.posted_at{way}, w.sid{way} limit ")).push(self.size);
+    }
+}
+
+/// Writes that a column lies between two numbers, as far as they bound anything.
+fn push_bounds<'v, T>(sql: &mut Sql, column: &str, (low, high): (f64, f64), value: impl Fn(f64) -> Option<T>)
+where
+    T: 'v + sqlx::Encode<'v, sqlx::Postgres> + sqlx::Type<sqlx::Postgres>,
+{
+    for (bound, sign) in [(low, " >= "), (high, " <= ")] {
+        if let Some(bound) = value(bound) {
+            sql.push(" and ").push(column).push(sign).push_bind(bound);
+        }
     }
 }
 
