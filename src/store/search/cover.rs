@@ -1,7 +1,7 @@
 //! Which sessions can match at all: conditions that an index gives the sessions of, so that only those have to be looked at.
 
 use super::compile::{Beside, xuid};
-use super::leaf::Leaf;
+use super::leaf::{Leaf, has_rows};
 use crate::domain::filter::{Filter, Kind, List, Literal, Operator, Predicate, Scalar};
 use crate::domain::listing::micros;
 
@@ -64,7 +64,7 @@ fn of_filter(filter: &Filter, leaves: &mut Vec<Leaf>) -> Option<Cover> {
 }
 
 fn of_scalar(scalar: &Scalar, predicate: &Predicate, leaves: &mut Vec<Leaf>) -> Option<Cover> {
-    if matches!(scalar, Scalar::Scid | Scalar::TemplateName | Scalar::PostedTime | Scalar::RegistrationState) {
+    if !has_rows(scalar) {
         return None;
     }
     let attribute = scalar.key();

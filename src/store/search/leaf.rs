@@ -18,11 +18,16 @@ pub(super) enum Leaf {
     People { xuids: Vec<u64>, owners: bool },
 }
 
+/// Whether `search_values` has a row for it: what is known of a session without looking has none.
+pub(super) fn has_rows(scalar: &Scalar) -> bool {
+    !matches!(scalar, Scalar::Scid | Scalar::TemplateName | Scalar::PostedTime | Scalar::RegistrationState)
+}
+
 impl Leaf {
     /// The leaf that gives the sessions with just this value; `None` where no index has just them.
     pub fn of_value(scalar: &Scalar, predicate: &Predicate) -> Option<Self> {
         let Predicate::Compare(Operator::Eq, literal) = predicate else { return None };
-        if matches!(scalar, Scalar::Scid | Scalar::TemplateName | Scalar::PostedTime | Scalar::RegistrationState) {
+        if !has_rows(scalar) {
             return None;
         }
         let attribute = scalar.key();

@@ -404,10 +404,8 @@ impl Search<'_> {
 
     /// The lists of sessions that a statement reads which looks at so many sessions of some scopes.
     fn lists<'s>(&self, scopes: &'s Scopes, looked_at: i64) -> Lists<'s> {
-        if looked_at < LIST_FROM || weight(self.ask.filter) > LISTED_TESTS {
-            return Lists::none(scopes);
-        }
-        Lists::new(self.ask.filter, scopes, (looked_at * 2).min(LIST_MAX))
+        let filter = self.ask.filter.filter(|filter| looked_at >= LIST_FROM && weight(Some(filter)) <= LISTED_TESTS);
+        Lists::new(filter, scopes, (looked_at * 2).min(LIST_MAX))
     }
 
     fn missing(&self) -> i64 {
